@@ -1,1 +1,12 @@
-//! Jackfield: a self-hosted unified API server whose connectors are sandboxed WebAssembly components.
+//! Jackfield: a self-hosted unified API server whose connectors are sandboxed WebAssembly
+//! components.
+//!
+//! The modules stand in levels, and each imports only from lower ones; `ARCHITECTURE.md` has the
+//! map and `tests/tidy.rs` keeps it true.
+#![warn(missing_docs, clippy::indexing_slicing)]
+#![cfg_attr(
+    test,
+    expect(clippy::indexing_slicing, reason = "a test may panic on what it did not expect")
+)]
+
+pub mod model;

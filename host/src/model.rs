@@ -1,0 +1,30 @@
+//! The words of the domain. No input, no output: everything here can be tested with a literal.
+
+mod catalogue;
+mod clock;
+mod connection;
+mod digest;
+mod event;
+mod id;
+mod manifest;
+mod page;
+mod record;
+mod schema;
+
+pub use catalogue::{Catalogue, ObjectKind, ObjectSpec, Operation, Property, Quirk, Reference};
+pub use clock::{Clock, Entropy, ManualClock, SystemClock, SystemEntropy, Timestamp};
+pub use connection::{
+    Connection, ConnectionStatus, Environment, LinkedUser, NewConnection, Project, Scope,
+};
+pub use digest::Digest;
+pub use event::{Event, EventKind};
+pub use id::{ApiKeyId, ConnectionId, EventId, LinkedUserId, ProjectId, RecordId, Slug, SlugError};
+pub use manifest::{
+    ApiKeyPlace, AuthField, AuthKind, AuthScheme, ClientAuthentication, Endpoint, HttpRule,
+    HttpRuleError, MANIFEST_SECTION, Manifest, ManifestError, OAuthClient, ObjectSupport,
+    Permissions, PushOperation, RuleHost, Setting, SettingType, Template, TemplateError, Variable,
+    VariableType,
+};
+pub use page::{Cursor, CursorError, DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest};
+pub use record::{Change, Record, RemoteRecord, StoredDocument, Upsert, splice};
+pub use schema::{Violation, WriteMode};

@@ -1,0 +1,286 @@
+//! The manifest of a connector: `connector.toml`, embedded in the component.
+//!
+//! Unknown keys are errors, and every key that exists has an effect.
+
+mod auth;
+mod rule;
+mod template;
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{ObjectKind, Slug};
+
+pub use auth::{ApiKeyPlace, AuthField, AuthKind, AuthScheme, ClientAuthentication, OAuthClient};
+pub use rule::{HttpRule, HttpRuleError, RuleHost};
+pub use template::{Template, TemplateError, Variable, VariableType};
+
+/// The custom section of the component that holds the manifest.
+pub const MANIFEST_SECTION: &str = "jackfield:manifest";
+
+const MAX_MANIFEST: usize = 64 * 1024;
+const MAX_ICON: usize = 32 * 1024;
+const MAX_MEMORY_MIB: u32 = 256;
+
+/// What a connector says of itself.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// Its name in URLs and configuration.
+    pub slug: Slug,
+    /// Its name for people.
+    pub name: String,
+    /// Its version.
+    pub version: semver::Version,
+    /// One sentence.
+    pub description: String,
+    /// What it does, Markdown.
+    pub overview: String,
+    /// A `data:` URI of an SVG or PNG.
+    pub icon: Option<String>,
+    /// `#rrggbb`.
+    pub accent_color: Option<String>,
+    /// SPDX expression.
+    pub licence: Option<String>,
+    /// Where its source is.
+    pub source: Option<String>,
+    /// What the end customer types to make up addresses.
+    pub variables: BTreeMap<String, Variable>,
+    /// Base URLs by name.
+    pub endpoints: BTreeMap<String, Endpoint>,
+    /// Ways to log in, in the order of the file.
+    pub auth: Vec<AuthScheme>,
+    /// What the end customer may choose.
+    pub settings: Vec<Setting>,
+    /// What it reads and writes, in the order in which it should be synced.
+    pub objects: Vec<ObjectSupport>,
+    /// What it asks for.
+    pub permissions: Permissions,
+}
+
+impl Manifest {
+    /// Parses and checks the text of a manifest.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with the key.
+    pub fn parse(text: &str) -> Result<Self, ManifestError> {
+        if text.len() > MAX_MANIFEST {
+            return Err(ManifestError::TooLarge(text.len()));
+        }
+        let raw: raw::Manifest = toml::from_str(text)?;
+        raw.check()
+    }
+
+    /// What it does with an object.
+    #[must_use]
+    pub fn object(&self, kind: ObjectKind) -> Option<&ObjectSupport> {
+        self.objects.iter().find(|object| object.kind == kind)
+    }
+
+    /// The way to log in of that name.
+    #[must_use]
+    pub fn scheme(&self, name: &str) -> Option<&AuthScheme> {
+        self.auth.iter().find(|scheme| scheme.name == name)
+    }
+
+    /// The verticals of its objects, each once.
+    #[must_use]
+    pub fn verticals(&self) -> Vec<&'static str> {
+        let mut verticals: Vec<&'static str> = Vec::new();
+        for object in &self.objects {
+            let vertical = object.kind.spec().vertical.as_str();
+            if !verticals.contains(&vertical) {
+                verticals.push(vertical);
+            }
+        }
+        verticals
+    }
+}
+
+/// A base URL for each of the provider's environments.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// For production.
+    pub production: Template,
+    /// For the sandbox, where that is another one.
+    pub sandbox: Option<Template>,
+}
+
+/// Something that the end customer may choose.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setting {
+    /// Its key, stable for ever.
+    pub id: String,
+    /// What may be typed.
+    #[serde(rename = "type")]
+    pub kind: SettingType,
+    /// Its label.
+    pub title: String,
+    /// A hint.
+    #[serde(default)]
+    pub tooltip: Option<String>,
+    /// Whether a connection needs it.
+    #[serde(default)]
+    pub required: bool,
+    /// The choices of a `select`.
+    #[serde(default)]
+    pub options: Vec<String>,
+    /// The value where nothing was chosen.
+    #[serde(default)]
+    pub default: Option<String>,
+}
+
+/// The type of a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SettingType {
+    /// One line.
+    Text,
+    /// Several lines.
+    LongText,
+    /// A decimal number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// Kept sealed, never given to the guest as text.
+    Password,
+    /// An absolute `http` or `https` URL.
+    Url,
+    /// An address with an `@`.
+    Email,
+    /// One of `options`.
+    Select,
+}
+
+impl SettingType {
+    /// As the manifest spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::LongText => "long_text",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+            Self::Password => "password",
+            Self::Url => "url",
+            Self::Email => "email",
+            Self::Select => "select",
+        }
+    }
+}
+
+impl Setting {
+    /// Checks a value that was typed.
+    ///
+    /// # Errors
+    /// What is wrong with it, a sentence without the value.
+    pub fn check(&self, value: &str) -> Result<(), String> {
+        let good = match self.kind {
+            SettingType::Text => !value.contains(['\r', '\n']),
+            SettingType::LongText | SettingType::Password => true,
+            SettingType::Number => value.parse::<f64>().is_ok_and(f64::is_finite),
+            SettingType::Boolean => matches!(value, "true" | "false"),
+            SettingType::Url => url::Url::parse(value)
+                .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()),
+            SettingType::Email => value
+                .split_once('@')
+                .is_some_and(|(name, host)| !name.is_empty() && host.contains('.')),
+            SettingType::Select => self.options.iter().any(|option| option == value),
+        };
+        if good {
+            return Ok(());
+        }
+        Err(match self.kind {
+            SettingType::Select => {
+                format!("{} must be one of {}", self.title, self.options.join(", "))
+            }
+            kind => format!("{} must be a {}", self.title, kind.as_str().replace('_', " ")),
+        })
+    }
+}
+
+/// What a connector does with one object.
+#[derive(Clone, Debug)]
+pub struct ObjectSupport {
+    /// The object.
+    pub kind: ObjectKind,
+    /// Whether it can be read.
+    pub read: bool,
+    /// Which writes it does.
+    pub push: Vec<PushOperation>,
+    /// The unified fields that it fills.
+    pub fields: Vec<String>,
+    /// Whether reading honours `since`.
+    pub incremental: bool,
+    /// Seconds that the host takes off `since`, for providers with coarse clocks.
+    pub look_back: u32,
+}
+
+/// A write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PushOperation {
+    /// A new record.
+    Create,
+    /// A change.
+    Update,
+    /// A deletion.
+    Delete,
+}
+
+impl PushOperation {
+    /// As the manifest spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// What a connector asks for.
+#[derive(Clone, Debug)]
+pub struct Permissions {
+    /// Where it may send requests.
+    pub http: Vec<HttpRule>,
+    /// Credentials that it may use by name.
+    pub secrets: Vec<String>,
+    /// The most memory it may have, MiB.
+    pub memory_mib: u32,
+}
+
+/// Why a manifest is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// It is larger than 64 KiB.
+    #[error("the manifest has {0} bytes; at most {MAX_MANIFEST} are read")]
+    TooLarge(usize),
+    /// It is not TOML, or a key is unknown, missing or of the wrong type.
+    #[error("connector.toml: {0}")]
+    Syntax(#[from] toml::de::Error),
+    /// A value makes no sense.
+    #[error("connector.toml: {key}: {message}")]
+    Value {
+        /// The key.
+        key: String,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+impl ManifestError {
+    fn value(key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Value {
+            key: key.into(),
+            message: message.into(),
+        }
+    }
+}
+
+/// The file's own shape.
+mod raw;
+
+#[cfg(test)]
+mod tests;
