@@ -131,8 +131,7 @@ pub fn splice(record: &Record, dates: bool) -> String {
         }
         Ok(())
     };
-    // Writing to a string cannot fail.
-    drop(write(&mut out));
+    write(&mut out).expect("writing to a string cannot fail");
     match record.unified.strip_prefix('{') {
         Some("}") | None => out.push('}'),
         Some(fields) => {
