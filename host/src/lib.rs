@@ -6,7 +6,12 @@
 #![warn(missing_docs, clippy::indexing_slicing)]
 #![cfg_attr(
     test,
-    expect(clippy::indexing_slicing, reason = "a test may panic on what it did not expect")
+    expect(
+        clippy::indexing_slicing,
+        reason = "a test may panic on what it did not expect"
+    )
 )]
 
+pub mod config;
 pub mod model;
+pub mod telemetry;

@@ -201,7 +201,9 @@ pub struct Catalogue {
 
 impl Catalogue {
     fn load(models: &Dir<'_>) -> Result<Self, String> {
-        let common = models.get_file("common.json").ok_or("common.json is missing")?;
+        let common = models
+            .get_file("common.json")
+            .ok_or("common.json is missing")?;
         let common = parse("common.json", common.contents())?;
         let mut files: Vec<_> = models.dirs().flat_map(Dir::files).collect();
         files.sort_by_key(|file| file.path().to_path_buf());
@@ -273,8 +275,13 @@ fn read_spec(
     let properties = fields
         .iter()
         .map(|(name, field)| {
-            let of_items = field.get("items").and_then(|items| items.get("x-reference"));
-            let target = field.get("x-reference").or(of_items).and_then(Value::as_str);
+            let of_items = field
+                .get("items")
+                .and_then(|items| items.get("x-reference"));
+            let target = field
+                .get("x-reference")
+                .or(of_items)
+                .and_then(Value::as_str);
             let reference = target
                 .map(|target| {
                     let target = by_name

@@ -195,7 +195,11 @@ impl Setting {
             SettingType::Select => {
                 format!("{} must be one of {}", self.title, self.options.join(", "))
             }
-            kind => format!("{} must be a {}", self.title, kind.as_str().replace('_', " ")),
+            kind => format!(
+                "{} must be a {}",
+                self.title,
+                kind.as_str().replace('_', " ")
+            ),
         })
     }
 }

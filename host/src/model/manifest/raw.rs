@@ -442,8 +442,8 @@ impl Permissions {
             let of_scheme = auth
                 .iter()
                 .any(|scheme| scheme.fields().iter().any(|field| field.id == secret));
-            let is_token = secret == "access_token"
-                && auth.iter().any(|scheme| scheme.oauth().is_some());
+            let is_token =
+                secret == "access_token" && auth.iter().any(|scheme| scheme.oauth().is_some());
             if !of_scheme && !is_token {
                 return Err(ManifestError::value(
                     "permissions.secrets",

@@ -153,22 +153,43 @@ mod tests {
     use super::*;
 
     fn allows(rule: &str, url: &str) -> bool {
-        let rule = HttpRule::parse(rule).unwrap().fill(&BTreeMap::new()).unwrap();
+        let rule = HttpRule::parse(rule)
+            .unwrap()
+            .fill(&BTreeMap::new())
+            .unwrap();
         rule.allows(&Url::parse(url).unwrap())
     }
 
     #[test]
     fn hosts_ports_and_path_prefixes() {
-        assert!(allows("https://api.example.com/v1/", "https://api.example.com/v1/people?x=1"));
-        assert!(allows("https://api.example.com/v1", "https://API.example.com./v1"));
+        assert!(allows(
+            "https://api.example.com/v1/",
+            "https://api.example.com/v1/people?x=1"
+        ));
+        assert!(allows(
+            "https://api.example.com/v1",
+            "https://API.example.com./v1"
+        ));
         assert!(allows("https://*.example.com", "https://eu.example.com/x"));
         for (rule, url) in [
-            ("https://api.example.com/v1/", "https://api.example.com/v10/people"),
-            ("https://api.example.com/v1/", "https://api.example.com/v1/../admin"),
-            ("https://api.example.com/v1/", "https://api.example.com/v1/%2e%2e/admin"),
+            (
+                "https://api.example.com/v1/",
+                "https://api.example.com/v10/people",
+            ),
+            (
+                "https://api.example.com/v1/",
+                "https://api.example.com/v1/../admin",
+            ),
+            (
+                "https://api.example.com/v1/",
+                "https://api.example.com/v1/%2e%2e/admin",
+            ),
             ("https://api.example.com", "http://api.example.com/"),
             ("https://api.example.com", "https://api.example.com:8443/"),
-            ("https://api.example.com", "https://api.example.com.evil.com/"),
+            (
+                "https://api.example.com",
+                "https://api.example.com.evil.com/",
+            ),
             ("https://api.example.com", "https://user@api.example.com/"),
             ("https://*.example.com", "https://example.com/"),
             ("https://*.example.com", "https://a.b.example.com/"),

@@ -59,7 +59,9 @@ impl Variable {
                 && text.len() <= 63
                 && !text.starts_with('-')
                 && !text.ends_with('-')
-                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+                && text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         };
         match self.kind {
             VariableType::Label if label(value) => Ok(value.to_ascii_lowercase()),

@@ -50,7 +50,11 @@ fn a_good_manifest_keeps_its_order() {
     let manifest = Manifest::parse(GOOD).unwrap();
     let schemes: Vec<_> = manifest.auth.iter().map(|scheme| &scheme.name).collect();
     assert_eq!(schemes, ["login", "key"]);
-    let objects: Vec<_> = manifest.objects.iter().map(|object| object.kind.name()).collect();
+    let objects: Vec<_> = manifest
+        .objects
+        .iter()
+        .map(|object| object.kind.name())
+        .collect();
     assert_eq!(objects, ["ticketing.ticket", "ticketing.comment"]);
     assert_eq!(manifest.permissions.memory_mib, 64);
     assert_eq!(manifest.verticals(), ["ticketing"]);
@@ -60,21 +64,65 @@ fn a_good_manifest_keeps_its_order() {
 fn every_mistake_is_named() {
     for (from, to, expected) in [
         ("slug = \"redmine\"", "slug = \"Red mine\"", "Red mine"),
-        ("name = \"Redmine\"", "nam = \"Redmine\"", "unknown field `nam`"),
+        (
+            "name = \"Redmine\"",
+            "nam = \"Redmine\"",
+            "unknown field `nam`",
+        ),
         ("version = \"1.2.3\"", "version = \"1\"", "version"),
         ("#aa1122", "red", "accent_color"),
         ("type = \"url\"", "type = \"uri\"", "unknown variant `uri`"),
-        ("production = \"{address}\"", "production = \"{adress}\"", "[variables.adress]"),
-        ("type = \"basic\"", "type = \"digest\"", "unknown variant `digest`"),
-        ("options = [\"de\", \"en\"]", "options = []", "settings.language.options"),
-        ("default = \"en\"", "default = \"fr\"", "settings.language.default"),
-        ("ticketing.comment", "ticketing.coment", "is no known object"),
-        ("fields = [\"body\"]", "fields = [\"text\"]", "has no field \"text\""),
+        (
+            "production = \"{address}\"",
+            "production = \"{adress}\"",
+            "[variables.adress]",
+        ),
+        (
+            "type = \"basic\"",
+            "type = \"digest\"",
+            "unknown variant `digest`",
+        ),
+        (
+            "options = [\"de\", \"en\"]",
+            "options = []",
+            "settings.language.options",
+        ),
+        (
+            "default = \"en\"",
+            "default = \"fr\"",
+            "settings.language.default",
+        ),
+        (
+            "ticketing.comment",
+            "ticketing.coment",
+            "is no known object",
+        ),
+        (
+            "fields = [\"body\"]",
+            "fields = [\"text\"]",
+            "has no field \"text\"",
+        ),
         ("\"read\", \"create\"", "\"create\"", "lacks \"read\""),
-        ("\"read\", \"create\"", "\"read\", \"write\"", "\"write\" is not one of"),
-        ("http = [\"{address}/\"]", "http = [\"*\"]", "permissions.http"),
-        ("secrets = [\"api_key\"]", "secrets = [\"token\"]", "permissions.secrets"),
-        ("secrets = [\"api_key\"]", "memory_mib = 1000", "permissions.memory_mib"),
+        (
+            "\"read\", \"create\"",
+            "\"read\", \"write\"",
+            "\"write\" is not one of",
+        ),
+        (
+            "http = [\"{address}/\"]",
+            "http = [\"*\"]",
+            "permissions.http",
+        ),
+        (
+            "secrets = [\"api_key\"]",
+            "secrets = [\"token\"]",
+            "permissions.secrets",
+        ),
+        (
+            "secrets = [\"api_key\"]",
+            "memory_mib = 1000",
+            "permissions.memory_mib",
+        ),
     ] {
         assert!(GOOD.contains(from), "{from}");
         let error = Manifest::parse(&GOOD.replacen(from, to, 1)).unwrap_err();
@@ -88,10 +136,19 @@ fn variables_have_one_spelling() {
     let manifest = Manifest::parse(GOOD).unwrap();
     let address = manifest.variables.get("address").unwrap();
     assert_eq!(
-        address.canonical(" HTTPS://Tickets.Example.com:443/redmine/ ").unwrap(),
+        address
+            .canonical(" HTTPS://Tickets.Example.com:443/redmine/ ")
+            .unwrap(),
         "https://tickets.example.com/redmine"
     );
-    for bad in ["", "tickets", "ftp://x.y", "https://a@b.c", "https://a.b?x", "javascript:1"] {
+    for bad in [
+        "",
+        "tickets",
+        "ftp://x.y",
+        "https://a@b.c",
+        "https://a.b?x",
+        "javascript:1",
+    ] {
         assert!(address.canonical(bad).is_err(), "{bad}");
     }
 }

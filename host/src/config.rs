@@ -1,0 +1,365 @@
+//! Configuration: one commented default file, a file of the operator over it, the environment
+//! over both.
+
+mod layers;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer, de};
+use url::Url;
+
+use crate::model::Slug;
+
+/// The commented file with every key and its default; the documentation of the configuration.
+pub const DEFAULT_FILE: &str = include_str!("../config.default.toml");
+
+/// Everything that an operator can choose. `config.default.toml` says what each key means.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the API listens.
+    pub listen: SocketAddr,
+    /// How browsers and providers reach the server; see [`Self::public_url`].
+    #[serde(default)]
+    public_url: Option<Url>,
+    /// See [`Self::database_url`].
+    #[serde(default, deserialize_with = "secret")]
+    database_url: Option<SecretString>,
+    /// The folder of connectors.
+    pub plugins_dir: PathBuf,
+    /// The server's own folder.
+    pub data_dir: PathBuf,
+    /// See [`Self::encryption_key`].
+    #[serde(default, deserialize_with = "secret")]
+    encryption_key: Option<SecretString>,
+    #[serde(default)]
+    encryption_key_file: Option<PathBuf>,
+    /// What is logged, and how.
+    pub log: Log,
+    /// The server's front door.
+    pub http: Http,
+    /// The way out.
+    pub egress: Egress,
+    /// Background reads.
+    pub sync: Sync,
+    /// Limits of connectors.
+    pub runtime: Runtime,
+    /// Choices for single connectors.
+    #[serde(default)]
+    pub connectors: BTreeMap<Slug, Connector>,
+    /// Variables such as `HUBSPOT_CRM_CLOUD_CLIENT_ID`, by name: OAuth apps in the spelling
+    /// `CONNECTOR_VERTICAL_CLOUD_ATTRIBUTE`.
+    #[serde(skip)]
+    pub oauth_variables: BTreeMap<String, SecretString>,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// Directives of `tracing_subscriber::EnvFilter`.
+    pub filter: String,
+}
+
+/// The form of a line in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// The server's front door.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// Connections served at the same time.
+    pub max_connections: u32,
+    /// Seconds that running requests have when the server stops.
+    pub drain_seconds: u64,
+}
+
+/// The way out.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Egress {
+    /// Networks that connectors may reach though they are not public.
+    #[serde(deserialize_with = "networks")]
+    pub allow_private: Vec<IpNet>,
+    /// The largest answer that is read, MiB.
+    pub max_response_mib: u32,
+    /// Seconds that one exchange may take.
+    pub timeout_seconds: u64,
+}
+
+/// Background reads.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sync {
+    /// Seconds between the end of a sync and the start of the next.
+    pub interval_seconds: u64,
+    /// Records asked for in one page.
+    pub page_size: u32,
+    /// Pages read at the same time.
+    pub workers: u32,
+    /// Seconds that a dead worker keeps others from its sync.
+    pub lease_seconds: u64,
+}
+
+/// Limits of connectors.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Runtime {
+    /// The most memory of a call, MiB.
+    pub max_memory_mib: u32,
+    /// Seconds that a call may take.
+    pub call_timeout_seconds: u64,
+    /// Milliseconds that a call may compute.
+    pub cpu_milliseconds: u64,
+    /// The largest value that a call may return, MiB.
+    pub max_output_mib: u32,
+    /// Calls that run at the same time.
+    pub max_instances: u32,
+    /// Seconds between two readings of the folder of connectors.
+    pub poll_seconds: u64,
+}
+
+/// Choices for one connector.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Connector {
+    /// Where endpoints of the manifest really are, by name.
+    #[serde(default)]
+    pub endpoints: BTreeMap<String, Url>,
+    /// The OAuth app, and where its provider is.
+    #[serde(default)]
+    pub oauth: OAuth,
+}
+
+/// The OAuth app of a connector, and addresses in place of the manifest's.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OAuth {
+    /// The app's id.
+    #[serde(default)]
+    pub client_id: Option<String>,
+    /// The app's secret.
+    #[serde(default, deserialize_with = "secret")]
+    pub client_secret: Option<SecretString>,
+    /// Where browsers are sent.
+    #[serde(default)]
+    pub authorize_url: Option<Url>,
+    /// Where codes and refresh tokens are exchanged.
+    #[serde(default)]
+    pub token_url: Option<Url>,
+    /// Where tokens are revoked.
+    #[serde(default)]
+    pub revoke_url: Option<Url>,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("cannot read {path}: {reason}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        reason: std::io::Error,
+    },
+    /// A variable has bytes that are no text.
+    #[error("the environment variable {0} is not valid UTF-8")]
+    NotText(String),
+    /// A key is unknown, or a value has another type than its key.
+    #[error("configuration: {0}; `jackfield config` prints every key with its meaning")]
+    Invalid(String),
+}
+
+impl Config {
+    /// The defaults, `file` over them where it is given, and the process's environment over both.
+    ///
+    /// # Errors
+    /// The first key that is unknown or has a value that makes no sense.
+    pub fn load(file: Option<&Path>) -> Result<Self, Error> {
+        let text = match file {
+            None => None,
+            Some(path) => Some(read(path)?),
+        };
+        let name = file.map(|path| path.display().to_string());
+        let variables = layers::process_environment()?;
+        Self::from_layers(name.as_deref().zip(text.as_deref()), variables)
+    }
+
+    /// The same from given layers: a file as its name and its text, and variables.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn from_layers(
+        file: Option<(&str, &str)>,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Error> {
+        layers::merge(DEFAULT_FILE, file, variables)?.check()
+    }
+
+    /// Where everything is stored; a file in [`Self::data_dir`] where nothing is chosen.
+    #[must_use]
+    pub fn database_url(&self) -> SecretString {
+        self.database_url.clone().unwrap_or_else(|| {
+            let file = self.data_dir.join("jackfield.db");
+            format!("sqlite:{}", file.display()).into()
+        })
+    }
+
+    /// How browsers and providers reach the server when it listens on `listening`.
+    ///
+    /// # Panics
+    /// Never: the text of a socket address makes a URL.
+    #[must_use]
+    pub fn public_url(&self, listening: SocketAddr) -> Url {
+        self.public_url.clone().unwrap_or_else(|| {
+            Url::parse(&format!("http://{listening}/")).expect("a socket address makes a URL")
+        })
+    }
+
+    /// The key that seals credentials, as the operator wrote it; none where none is chosen.
+    ///
+    /// # Errors
+    /// The file that holds it cannot be read.
+    pub fn encryption_key(&self) -> Result<Option<SecretString>, Error> {
+        match (&self.encryption_key, &self.encryption_key_file) {
+            (Some(key), _) => Ok(Some(key.clone())),
+            (None, Some(path)) => Ok(Some(read(path)?.trim().into())),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn check(self) -> Result<Self, Error> {
+        let positive = [
+            ("http.max_connections", u64::from(self.http.max_connections)),
+            (
+                "egress.max_response_mib",
+                u64::from(self.egress.max_response_mib),
+            ),
+            ("egress.timeout_seconds", self.egress.timeout_seconds),
+            ("sync.interval_seconds", self.sync.interval_seconds),
+            ("sync.page_size", u64::from(self.sync.page_size)),
+            ("sync.workers", u64::from(self.sync.workers)),
+            ("sync.lease_seconds", self.sync.lease_seconds),
+            (
+                "runtime.max_memory_mib",
+                u64::from(self.runtime.max_memory_mib),
+            ),
+            (
+                "runtime.call_timeout_seconds",
+                self.runtime.call_timeout_seconds,
+            ),
+            ("runtime.cpu_milliseconds", self.runtime.cpu_milliseconds),
+            (
+                "runtime.max_output_mib",
+                u64::from(self.runtime.max_output_mib),
+            ),
+            (
+                "runtime.max_instances",
+                u64::from(self.runtime.max_instances),
+            ),
+            ("runtime.poll_seconds", self.runtime.poll_seconds),
+        ];
+        if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
+            return Err(Error::Invalid(format!("{key} must be at least 1")));
+        }
+        if self.encryption_key.is_some() && self.encryption_key_file.is_some() {
+            return Err(Error::Invalid(
+                "encryption_key and encryption_key_file are both set; keep one".into(),
+            ));
+        }
+        let urls = self.connectors.iter().flat_map(|(slug, connector)| {
+            let oauth = &connector.oauth;
+            let endpoints = connector
+                .endpoints
+                .iter()
+                .map(move |(name, url)| (format!("connectors.{slug}.endpoints.{name}"), url));
+            let named = [
+                ("authorize_url", &oauth.authorize_url),
+                ("token_url", &oauth.token_url),
+                ("revoke_url", &oauth.revoke_url),
+            ];
+            endpoints.chain(named.into_iter().filter_map(move |(name, url)| {
+                Some((format!("connectors.{slug}.oauth.{name}"), url.as_ref()?))
+            }))
+        });
+        let public = self
+            .public_url
+            .iter()
+            .map(|url| ("public_url".to_owned(), url));
+        for (key, url) in public.chain(urls) {
+            if !matches!(url.scheme(), "http" | "https") {
+                return Err(Error::Invalid(format!(
+                    "{key} must start with http:// or https://"
+                )));
+            }
+        }
+        Ok(self)
+    }
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|reason| Error::Unreadable {
+        path: path.to_owned(),
+        reason,
+    })
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(|text| text.map(Into::into))
+}
+
+/// A list of networks, or one text with commas between them; a bare address is a network of one.
+fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    struct Networks;
+    impl<'de> de::Visitor<'de> for Networks {
+        type Value = Vec<IpNet>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a list of networks such as \"10.0.0.0/8\"")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            text.split(',')
+                .map(str::trim)
+                .filter(|network| !network.is_empty())
+                .map(network)
+                .collect()
+        }
+
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut networks = Vec::new();
+            while let Some(text) = list.next_element::<String>()? {
+                networks.push(network(&text)?);
+            }
+            Ok(networks)
+        }
+    }
+    deserializer.deserialize_any(Networks)
+}
+
+fn network<E: de::Error>(text: &str) -> Result<IpNet, E> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse::<IpNet>()
+        .or_else(|_| address())
+        .map_err(|_| E::custom(format!("{text:?} is not a network such as \"10.0.0.0/8\"")))
+}
+
+#[cfg(test)]
+mod tests;
