@@ -12,8 +12,16 @@ use crate::{
 ///
 /// The path of the manifest is relative to the crate's folder.
 ///
-/// ```ignore
-/// jackfield_sdk::export_connector!(Example, manifest = "connector.toml");
+/// ```
+/// # use jackfield_sdk::{Account, Connection, Connector, Failure};
+/// struct Example;
+/// # impl Connector for Example {
+/// #     fn authenticate(_: &Connection) -> Result<Vec<Account>, Failure> { Ok(vec![Account::new(1)]) }
+/// # }
+/// # macro_rules! export_connector {
+/// #     ($name:ident, manifest = $path:literal) => { jackfield_sdk::export_connector!($name, manifest = "Cargo.toml"); };
+/// # }
+/// export_connector!(Example, manifest = "connector.toml");
 /// ```
 #[macro_export]
 macro_rules! export_connector {
@@ -128,7 +136,7 @@ impl From<Invalid> for Refused {
 fn report_panics() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
-        std::panic::set_hook(Box::new(|panic| crate::log::error(&panic.to_string())))
+        std::panic::set_hook(Box::new(|panic| crate::log::error(&panic.to_string())));
     });
 }
 
