@@ -13,5 +13,6 @@
 )]
 
 pub mod config;
+pub mod egress;
 pub mod model;
 pub mod telemetry;
