@@ -13,6 +13,7 @@
 )]
 
 pub mod config;
+pub mod demo;
 pub mod egress;
 pub mod model;
 pub mod telemetry;

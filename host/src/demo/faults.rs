@@ -1,0 +1,56 @@
+//! Answers that go wrong when a test wants them to.
+
+use std::sync::atomic::Ordering;
+
+use axum::{
+    extract::{Request, State},
+    http::{StatusCode, header::RETRY_AFTER},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use super::{Demo, api::Problem};
+
+/// What is to go wrong next.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    limited: u32,
+    retry_after: u32,
+    failing: u32,
+}
+
+impl Faults {
+    pub(super) fn limit_next(&mut self, requests: u32, retry_after_seconds: u32) {
+        self.limited = requests;
+        self.retry_after = retry_after_seconds;
+    }
+
+    pub(super) fn fail_next(&mut self, requests: u32) {
+        self.failing = requests;
+    }
+
+    fn next(&mut self) -> Option<Response> {
+        if self.limited > 0 {
+            self.limited -= 1;
+            let retry_after = [(RETRY_AFTER, self.retry_after.to_string())];
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many requests");
+            return Some((retry_after, problem).into_response());
+        }
+        if self.failing > 0 {
+            self.failing -= 1;
+            let problem = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "broken on demand");
+            return Some(problem.into_response());
+        }
+        None
+    }
+}
+
+/// Counts the request, and answers it in place of the API where something is to go wrong.
+pub(super) async fn interfere(State(demo): State<Demo>, request: Request, next: Next) -> Response {
+    demo.0.requests.fetch_add(1, Ordering::Relaxed);
+    let fault = demo.faults().next();
+    match fault {
+        Some(response) => response,
+        None => next.run(request).await,
+    }
+}
