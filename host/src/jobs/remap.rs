@@ -1,0 +1,44 @@
+//! After a swap, what is stored is unified again by the new version.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{runtime::Runtime, unify::Unify};
+
+/// How long to wait before trying again what failed.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// Unifies again what other versions unified: at the start (a swap may have been cut short by the
+/// end of the process) and after every swap, until `stop`.
+pub async fn keep_remapped(runtime: Runtime, unify: Unify, stop: CancellationToken) {
+    let mut swaps = runtime.swaps();
+    loop {
+        let mut failed = false;
+        swaps.mark_unchanged();
+        for version in runtime.all_active() {
+            match unify.remap(&version).await {
+                Ok(remapped) if remapped.records > 0 => tracing::info!(
+                    connector = ?version,
+                    records = remapped.records,
+                    changed = remapped.changed,
+                    failed = remapped.failed,
+                    "stored records unified again"
+                ),
+                Ok(_) => {}
+                Err(error) => {
+                    failed = true;
+                    tracing::warn!(connector = ?version, error = %error, "stored records keep their old form for now");
+                }
+            }
+            if stop.is_cancelled() {
+                return;
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = swaps.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(RETRY), if failed => {}
+        }
+    }
+}

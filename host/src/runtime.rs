@@ -1,0 +1,129 @@
+//! Connectors as running things: found in a folder, verified, compiled, limited, called, swapped.
+//!
+//! A connector version never changes: it is the bytes of one digest with everything that was
+//! made of them. The registry holds one active version per slug behind one atomic pointer, so a
+//! swap is a store and every call that has begun goes on with the version it began with.
+
+mod artifact;
+mod bindings;
+mod cache;
+mod call;
+mod capabilities;
+mod engine;
+mod error;
+mod limits;
+mod registry;
+mod routes;
+mod status;
+mod version;
+mod watch;
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Semaphore, watch as watch_channel};
+
+use crate::{
+    egress::Egress,
+    model::{Clock, Slug},
+};
+
+pub use artifact::{Artifact, Import};
+pub use bindings::types::{
+    Account, FetchRequest, Invalid, PushAction, PushRequest, RecordPage,
+};
+pub use call::CallContext;
+pub use error::{CallError, Failure, LoadError};
+pub use routes::Routes;
+pub use status::{ConnectorState, ConnectorStatus, Described, VersionState, VersionStatus};
+pub use version::ConnectorVersion;
+
+/// What the runtime is allowed and told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Folders that are watched for `.wasm` files. The first one that has a slug keeps it.
+    pub folders: Vec<PathBuf>,
+    /// Where compiled connectors are kept; only this process's user may read it.
+    pub cache_dir: PathBuf,
+    /// How often folders are looked at, besides the events of the system.
+    pub poll: Duration,
+    /// The most memory that any connector may ask for, MiB.
+    pub max_memory_mib: u32,
+    /// Time that a call may take, waiting included.
+    pub call_timeout: Duration,
+    /// Time that a call may compute.
+    pub cpu_timeout: Duration,
+    /// The most bytes that a call may answer.
+    pub max_output: usize,
+    /// The most bytes of a provider's answer.
+    pub max_response: usize,
+    /// Calls that may run at the same time; more wait.
+    pub max_instances: u32,
+    /// Base URLs that the operator put in place of the manifest's, by slug and endpoint.
+    pub endpoints: BTreeMap<Slug, BTreeMap<String, String>>,
+}
+
+/// The connectors of this process. Clones share them.
+#[derive(Clone)]
+pub struct Runtime(Arc<Shared>);
+
+pub(crate) struct Shared {
+    options: Options,
+    engine: wasmtime::Engine,
+    linker: wasmtime::component::Linker<call::State>,
+    egress: Egress,
+    clock: Arc<dyn Clock>,
+    permits: Arc<Semaphore>,
+    active: ArcSwap<BTreeMap<Slug, Arc<ConnectorVersion>>>,
+    registry: std::sync::Mutex<registry::Registry>,
+    /// How many swaps there were; others wait for it to change.
+    swaps: watch_channel::Sender<u64>,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Runtime").finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    /// Makes the engine. No connector is loaded yet: see [`Self::scan`] and [`Self::watch`].
+    ///
+    /// # Errors
+    /// The engine cannot be made, or the cache folder not be written.
+    pub fn new(options: Options, egress: Egress, clock: Arc<dyn Clock>) -> Result<Self, LoadError> {
+        cache::prepare(&options.cache_dir)?;
+        let engine = engine::build(&options)?;
+        let linker = bindings::linker(&engine)?;
+        let permits = Arc::new(Semaphore::new(options.max_instances as usize));
+        Ok(Self(Arc::new(Shared {
+            options,
+            engine,
+            linker,
+            egress,
+            clock,
+            permits,
+            active: ArcSwap::default(),
+            registry: std::sync::Mutex::default(),
+            swaps: watch_channel::Sender::new(0),
+        })))
+    }
+
+    /// The version that serves new calls of a connector.
+    #[must_use]
+    pub fn active(&self, slug: &Slug) -> Option<Arc<ConnectorVersion>> {
+        self.0.active.load().get(slug).map(Arc::clone)
+    }
+
+    /// The versions that serve now.
+    #[must_use]
+    pub fn all_active(&self) -> Vec<Arc<ConnectorVersion>> {
+        self.0.active.load().values().map(Arc::clone).collect()
+    }
+
+    /// Changes whenever another version begins to serve.
+    #[must_use]
+    pub fn swaps(&self) -> watch_channel::Receiver<u64> {
+        self.0.swaps.subscribe()
+    }
+}

@@ -1,0 +1,171 @@
+//! What a connector's bytes say, read without running anything.
+
+use std::fmt;
+
+use wasmparser::{Parser, Payload};
+
+use super::LoadError;
+use crate::model::{Digest, MANIFEST_SECTION, Manifest};
+
+/// The most bytes of a connector's file.
+pub(super) const MAX_FILE: u64 = 32 * 1024 * 1024;
+
+const PACKAGE: &str = "jackfield:connector/";
+const IMPORTS: [&str; 5] = ["types", "http", "secrets", "log", "clock"];
+const EXPORT: &str = "connector";
+
+/// A verified component, not yet compiled.
+#[derive(Debug)]
+pub struct Artifact {
+    /// The sum of the file's bytes: the identity of the connector version.
+    pub digest: Digest,
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// What it can reach.
+    pub imports: Vec<Import>,
+    /// The bytes of the component.
+    pub component: Vec<u8>,
+}
+
+/// An interface that a component imports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import(String);
+
+impl fmt::Display for Import {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl Import {
+    /// What the interface lets a connector do, in a few words.
+    #[must_use]
+    pub fn meaning(&self) -> &'static str {
+        match interface(&self.0) {
+            Some("http") => "requests to the hosts of its permissions",
+            Some("secrets") => "use of named secrets, without reading them",
+            Some("log") => "lines in the host's log",
+            Some("clock") => "the time",
+            _ => "types only",
+        }
+    }
+}
+
+impl Artifact {
+    /// Verifies the bytes of a file: a component of the contract, or a core module that says how
+    /// to make one of it, with one good manifest and no foreign import.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn read(bytes: &[u8]) -> Result<Self, LoadError> {
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(LoadError::TooLarge(bytes.len() as u64, MAX_FILE));
+        }
+        let digest = Digest::of(bytes);
+        let component = if Parser::is_component(bytes) {
+            bytes.to_vec()
+        } else if Parser::is_core_wasm(bytes) {
+            componentize(bytes)?
+        } else {
+            return Err(LoadError::NotWasm);
+        };
+        let outline = Outline::of(&component)?;
+        let manifest = match outline.manifests.as_slice() {
+            [] => return Err(LoadError::NoManifest),
+            [manifest] => Manifest::parse(manifest)?,
+            several => return Err(LoadError::ManyManifests(several.len())),
+        };
+        if let Some(foreign) = outline
+            .imports
+            .iter()
+            .find(|name| !interface(name).is_some_and(|name| IMPORTS.contains(&name)))
+        {
+            let allowed = IMPORTS.map(|name| format!("{PACKAGE}{name}")).join(", ");
+            return Err(LoadError::ForbiddenImport(foreign.clone(), allowed));
+        }
+        if !outline
+            .exports
+            .iter()
+            .any(|name| interface(name) == Some(EXPORT))
+        {
+            return Err(LoadError::MissingExport(format!("{PACKAGE}{EXPORT}")));
+        }
+        Ok(Self {
+            digest,
+            manifest,
+            imports: outline.imports.into_iter().map(Import).collect(),
+            component,
+        })
+    }
+}
+
+/// `http` of `jackfield:connector/http@0.1.0`.
+fn interface(name: &str) -> Option<&str> {
+    let rest = name.strip_prefix(PACKAGE)?;
+    Some(rest.split_once('@').map_or(rest, |(name, _)| name))
+}
+
+fn componentize(module: &[u8]) -> Result<Vec<u8>, LoadError> {
+    let mut has_type = false;
+    for payload in Parser::new(0).parse_all(module) {
+        if let Payload::CustomSection(section) = payload.map_err(malformed)? {
+            has_type |= section.name().starts_with("component-type");
+        }
+    }
+    if !has_type {
+        return Err(LoadError::NoContract);
+    }
+    wit_component::ComponentEncoder::default()
+        .module(module)
+        .and_then(|encoder| encoder.validate(true).encode())
+        .map_err(|error| LoadError::Malformed(format!("{error:#}")))
+}
+
+fn malformed(error: wasmparser::BinaryReaderError) -> LoadError {
+    LoadError::Malformed(error.to_string())
+}
+
+struct Outline {
+    manifests: Vec<String>,
+    imports: Vec<String>,
+    exports: Vec<String>,
+}
+
+impl Outline {
+    /// Walks the component and the modules within it. The whole file is read, so that broken
+    /// bytes are an error here and not later.
+    fn of(component: &[u8]) -> Result<Self, LoadError> {
+        let mut outline = Self {
+            manifests: Vec::new(),
+            imports: Vec::new(),
+            exports: Vec::new(),
+        };
+        let mut depth = 0_u32;
+        for payload in Parser::new(0).parse_all(component) {
+            match payload.map_err(malformed)? {
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::ComponentImportSection(reader) if depth == 0 => {
+                    for import in reader {
+                        let import = import.map_err(malformed)?;
+                        outline.imports.push(import.name.name.to_owned());
+                    }
+                }
+                Payload::ComponentExportSection(reader) if depth == 0 => {
+                    for export in reader {
+                        let export = export.map_err(malformed)?;
+                        outline.exports.push(export.name.name.to_owned());
+                    }
+                }
+                Payload::CustomSection(section) if section.name() == MANIFEST_SECTION => {
+                    let text = std::str::from_utf8(section.data()).map_err(|_| {
+                        LoadError::Malformed("the manifest is not UTF-8".to_owned())
+                    })?;
+                    outline.manifests.push(text.to_owned());
+                }
+                _ => {}
+            }
+        }
+        Ok(outline)
+    }
+}

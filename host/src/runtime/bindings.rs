@@ -1,0 +1,42 @@
+//! The host's side of `wit/`, generated, and the linker over it.
+
+#![expect(
+    missing_docs,
+    unnameable_types,
+    clippy::indexing_slicing,
+    clippy::doc_markdown,
+    clippy::semicolon_if_nothing_returned,
+    clippy::needless_pass_by_ref_mut,
+    reason = "generated code"
+)]
+
+use wasmtime::{
+    Engine,
+    component::{HasSelf, Linker},
+};
+
+use super::{LoadError, call::State};
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    world: "connector-plugin",
+    imports: {
+        "jackfield:connector/http.send": async | trappable,
+        "jackfield:connector/secrets.names": async | trappable,
+        "jackfield:connector/secrets.hmac-sha256": async | trappable,
+        "jackfield:connector/secrets.sign-jwt": async | trappable,
+        default: trappable,
+    },
+    exports: { default: async },
+});
+
+pub use jackfield::connector::{clock, http, log, secrets, types};
+
+/// Everything that a connector may import, as functions over [`State`]. A pure call has the same
+/// names: its state makes them trap.
+pub(super) fn linker(engine: &Engine) -> Result<Linker<State>, LoadError> {
+    let mut linker = Linker::new(engine);
+    ConnectorPlugin::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)
+        .map_err(LoadError::Engine)?;
+    Ok(linker)
+}

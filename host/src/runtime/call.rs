@@ -1,0 +1,156 @@
+//! One call of a guest: a fresh store, one instance, one export, and then nothing is left.
+
+use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use wasmtime::{Store, Trap};
+
+use super::{
+    CallError, Routes, Shared,
+    bindings::{ConnectorPlugin, ConnectorPluginPre, types},
+    limits::{self, Limits},
+};
+use crate::{
+    egress::Authorizer,
+    model::{Environment, Manifest},
+};
+
+/// How long a call waits for a free instance.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// On whose behalf a call is made. Nothing in it can be read by the guest but `id`,
+/// `environment`, `account` and `settings`.
+#[derive(Clone)]
+pub struct CallContext {
+    /// The connection's id.
+    pub id: String,
+    /// The provider's environment.
+    pub environment: Environment,
+    /// The provider's id of the account.
+    pub account: Option<String>,
+    /// Values of variables and settings, without secrets.
+    pub settings: BTreeMap<String, String>,
+    /// Adds credentials to requests.
+    pub authorizer: Arc<dyn Authorizer>,
+}
+
+impl std::fmt::Debug for CallContext {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("CallContext")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl CallContext {
+    pub(super) fn for_guest(&self) -> types::Connection {
+        types::Connection {
+            id: self.id.clone(),
+            environment: match self.environment {
+                Environment::Sandbox => types::Environment::Sandbox,
+                Environment::Production => types::Environment::Production,
+            },
+            account: self.account.clone(),
+            settings: self
+                .settings
+                .iter()
+                .map(|(key, value)| types::Setting {
+                    key: key.clone(),
+                    value: value.clone(),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// What belongs to one store.
+pub(crate) struct State {
+    pub(super) shared: Arc<Shared>,
+    pub(super) manifest: Arc<Manifest>,
+    /// None in a pure call: then every import traps.
+    pub(super) outside: Option<Outside>,
+    pub(super) limits: Limits,
+    /// How long the guest may compute.
+    pub(super) cpu: Duration,
+    /// Epochs in which the guest computed.
+    pub(super) ticks: u64,
+    pub(super) log_lines: u32,
+    /// The import that a pure call tried.
+    pub(super) impure: Option<&'static str>,
+}
+
+/// What only a call on behalf of a connection has.
+pub(super) struct Outside {
+    pub(super) context: CallContext,
+    pub(super) routes: Routes,
+    pub(super) requests: u32,
+}
+
+type Body<'call, T> = Pin<Box<dyn Future<Output = wasmtime::Result<Answer<T>>> + Send + 'call>>;
+pub(super) type Answer<T> = Result<T, types::Failure>;
+
+/// Runs `body` on a fresh instance.
+///
+/// The work is a task of its own: when the caller goes away the guest still ends in order,
+/// instead of being torn out of the middle of a host call.
+pub(super) async fn run<T, F>(
+    shared: &Arc<Shared>,
+    instance: &ConnectorPluginPre<State>,
+    state: State,
+    body: F,
+) -> Result<T, CallError>
+where
+    T: Send + 'static,
+    F: for<'call> FnOnce(&'call ConnectorPlugin, &'call mut Store<State>) -> Body<'call, T>
+        + Send
+        + 'static,
+{
+    let busy = CallError::Busy(shared.options.max_instances);
+    let waiting = Arc::clone(&shared.permits).acquire_owned();
+    let permit = tokio::time::timeout(PATIENCE, waiting)
+        .await
+        .map_err(|_| busy.clone())?
+        .map_err(|_| busy)?;
+    let instance = instance.clone();
+    let shared = Arc::clone(shared);
+    let task = tokio::spawn(async move {
+        let deadline = shared.options.call_timeout;
+        let memory_mib = state.manifest.permissions.memory_mib;
+        let mut store = Store::new(&shared.engine, state);
+        limits::apply(&mut store);
+        let outcome = tokio::time::timeout(deadline, async {
+            let plugin = instance.instantiate_async(&mut store).await?;
+            body(&plugin, &mut store).await
+        })
+        .await;
+        let answer = match outcome {
+            Err(_) => Err(CallError::Deadline(deadline)),
+            Ok(Ok(Ok(value))) => Ok(value),
+            Ok(Ok(Err(failure))) => Err(CallError::Failure(failure.into())),
+            Ok(Err(error)) => Err(explain(&error, store.data(), memory_mib)),
+        };
+        drop(store);
+        drop(permit);
+        answer
+    });
+    task.await
+        .unwrap_or_else(|error| Err(CallError::Trap(error.to_string())))
+}
+
+/// Which limit, if any, a trap came from.
+fn explain(error: &wasmtime::Error, state: &State, memory_mib: u32) -> CallError {
+    if let Some(name) = state.impure {
+        return CallError::Impure(name);
+    }
+    if matches!(error.downcast_ref::<Trap>(), Some(Trap::Interrupt)) {
+        return CallError::Cpu(state.cpu);
+    }
+    if state.limits.exceeded {
+        return CallError::Memory(memory_mib);
+    }
+    let text = match error.downcast_ref::<Trap>() {
+        Some(trap) => trap.to_string(),
+        None => format!("{error:#}"),
+    };
+    CallError::Trap(text.chars().take(1000).collect())
+}

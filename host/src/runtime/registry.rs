@@ -1,0 +1,406 @@
+//! Which file is which connector, and how each stands.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, Weak, atomic::Ordering},
+    time::{Duration, Instant, SystemTime},
+};
+
+use super::{
+    ConnectorState, ConnectorStatus, ConnectorVersion, LoadError, Runtime, VersionStatus,
+    status::{Described, VersionState, spelled},
+};
+use crate::model::{Digest, Slug, Timestamp};
+
+/// How many versions of a connector are remembered.
+const REMEMBERED: usize = 5;
+
+/// Everything but the active versions themselves.
+#[derive(Default)]
+pub(super) struct Registry {
+    files: BTreeMap<PathBuf, File>,
+    connectors: BTreeMap<Slug, Connector>,
+}
+
+/// A file as it was when it was looked at last.
+struct File {
+    stamp: Stamp,
+    /// Whether these bytes were read and judged; before that they wait until they stop changing.
+    judged: bool,
+    digest: Option<Digest>,
+    slug: Option<Slug>,
+    error: Option<(String, Timestamp)>,
+}
+
+/// What changes when a file does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    bytes: u64,
+    modified: Option<SystemTime>,
+}
+
+struct Connector {
+    file: PathBuf,
+    described: Described,
+    versions: Vec<Remembered>,
+}
+
+struct Remembered {
+    version: String,
+    digest: Digest,
+    loaded_at: Timestamp,
+    swapped_in: Duration,
+    calls: u64,
+    traps: u64,
+    live: Weak<ConnectorVersion>,
+}
+
+/// How much a look at the folders trusts what it sees.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// At the start: files that lie there are taken as complete.
+    First,
+    /// Later: a file counts when it looks the same twice.
+    Again,
+}
+
+impl Runtime {
+    /// Looks at the folders once and loads, swaps or retires what changed. Answers whether files
+    /// are still being written, so that another look is due soon.
+    pub(super) async fn look(&self, look: Look) -> bool {
+        let found = self.found_files();
+        let mut unsettled = false;
+        for (path, stamp) in &found {
+            match self.judge_again(path, *stamp, look) {
+                Verdict::Known => {}
+                Verdict::Unsettled => unsettled = true,
+                Verdict::Load => self.load_file(path, *stamp, &found).await,
+            }
+        }
+        self.retire_missing(&found);
+        unsettled
+    }
+
+    /// Loads what lies in the folders. To be called once before serving.
+    pub async fn scan(&self) {
+        self.look(Look::First).await;
+    }
+
+    fn found_files(&self) -> BTreeMap<PathBuf, Stamp> {
+        let mut found = BTreeMap::new();
+        for folder in &self.0.options.folders {
+            let Ok(entries) = fs::read_dir(folder) else {
+                continue;
+            };
+            for path in entries.flatten().map(|entry| entry.path()) {
+                let name = path.file_name().and_then(|name| name.to_str()).unwrap_or(".");
+                let finished = !name.starts_with('.')
+                    && path.extension().is_some_and(|extension| extension == "wasm");
+                if let Some(stamp) = finished.then(|| Stamp::of(&path)).flatten() {
+                    found.insert(path, stamp);
+                }
+            }
+        }
+        found
+    }
+
+    fn judge_again(&self, path: &Path, stamp: Stamp, look: Look) -> Verdict {
+        let mut registry = self.registry();
+        match registry.files.get(path) {
+            Some(file) if file.stamp == stamp && file.judged => Verdict::Known,
+            Some(file) if file.stamp == stamp => Verdict::Load,
+            _ if look == Look::First => Verdict::Load,
+            previous => {
+                // What serves goes on serving while its successor is being written.
+                let file = File {
+                    stamp,
+                    judged: false,
+                    digest: previous.and_then(|file| file.digest),
+                    slug: previous.and_then(|file| file.slug.clone()),
+                    error: previous.and_then(|file| file.error.clone()),
+                };
+                registry.files.insert(path.to_owned(), file);
+                Verdict::Unsettled
+            }
+        }
+    }
+
+    async fn load_file(&self, path: &Path, stamp: Stamp, found: &BTreeMap<PathBuf, Stamp>) {
+        let started = Instant::now();
+        let bytes = match tokio::fs::read(path).await {
+            Ok(bytes) => bytes,
+            Err(error) => return self.reject(path, stamp, None, &LoadError::Io(error)),
+        };
+        if Stamp::of(path) != Some(stamp) {
+            return; // It changed while it was read: the next look sees the new stamp.
+        }
+        let digest = Digest::of(&bytes);
+        if self.is_active(path, digest) {
+            let mut registry = self.registry();
+            if let Some(file) = registry.files.get_mut(path) {
+                file.stamp = stamp;
+                file.judged = true;
+                file.error = None;
+            }
+            return;
+        }
+        match ConnectorVersion::load(&self.0, bytes).await {
+            Ok(version) => self.swap(path, stamp, Arc::new(version), started, found),
+            Err(error) => self.reject(path, stamp, Some(digest), &error),
+        }
+    }
+
+    fn is_active(&self, path: &Path, digest: Digest) -> bool {
+        let registry = self.registry();
+        let slug = registry.files.get(path).and_then(|file| file.slug.clone());
+        drop(registry);
+        slug.and_then(|slug| self.active(&slug))
+            .is_some_and(|version| version.digest() == digest)
+    }
+
+    fn swap(
+        &self,
+        path: &Path,
+        stamp: Stamp,
+        version: Arc<ConnectorVersion>,
+        started: Instant,
+        found: &BTreeMap<PathBuf, Stamp>,
+    ) {
+        let slug = version.manifest().slug.clone();
+        let mut registry = self.registry();
+        let owner = registry
+            .connectors
+            .get(&slug)
+            .map(|connector| connector.file.clone());
+        if let Some(owner) = owner
+            && owner != path
+            && found.contains_key(&owner)
+            && self.active(&slug).is_some()
+        {
+            drop(registry);
+            let error = LoadError::Duplicate {
+                slug,
+                other: file_name(&owner),
+            };
+            return self.reject(path, stamp, Some(version.digest()), &error);
+        }
+        // A file that held another connector before: that one is gone.
+        let former = registry.files.get(path).and_then(|file| file.slug.clone());
+        let mut active = (**self.0.active.load()).clone();
+        if let Some(former) = former.filter(|former| *former != slug) {
+            active.remove(&former);
+        }
+        active.insert(slug.clone(), Arc::clone(&version));
+        self.0.active.store(Arc::new(active));
+        let loaded_at = self.0.clock.now();
+        let swapped_in = started.elapsed();
+        tracing::info!(
+            connector = %slug,
+            version = %version.manifest().version,
+            digest = version.digest().short(),
+            milliseconds = u64::try_from(swapped_in.as_millis()).unwrap_or(u64::MAX),
+            "connector active"
+        );
+        let connector = registry
+            .connectors
+            .entry(slug.clone())
+            .or_insert_with(|| Connector {
+                file: path.to_owned(),
+                described: Described::of(&version),
+                versions: Vec::new(),
+            });
+        path.clone_into(&mut connector.file);
+        connector.described = Described::of(&version);
+        for remembered in &mut connector.versions {
+            remembered.keep_counts();
+        }
+        connector.versions.insert(
+            0,
+            Remembered {
+                version: version.manifest().version.to_string(),
+                digest: version.digest(),
+                loaded_at,
+                swapped_in,
+                calls: 0,
+                traps: 0,
+                live: Arc::downgrade(&version),
+            },
+        );
+        connector.versions.truncate(REMEMBERED);
+        let file = File {
+            stamp,
+            judged: true,
+            digest: Some(version.digest()),
+            slug: Some(slug),
+            error: None,
+        };
+        registry.files.insert(path.to_owned(), file);
+        drop(registry);
+        self.0.swaps.send_modify(|swaps| *swaps += 1);
+    }
+
+    fn reject(&self, path: &Path, stamp: Stamp, digest: Option<Digest>, error: &LoadError) {
+        let mut text = error.to_string();
+        if let LoadError::Io(source) = error {
+            text = format!("{text}: {source}");
+        }
+        let mut registry = self.registry();
+        let slug = registry.files.get(path).and_then(|file| file.slug.clone());
+        let serving = slug.as_ref().is_some_and(|slug| self.active(slug).is_some());
+        tracing::warn!(
+            file = file_name(path),
+            error = text,
+            older_version_serves = serving,
+            "connector refused"
+        );
+        let file = File {
+            stamp,
+            judged: true,
+            digest,
+            slug,
+            error: Some((text, self.0.clock.now())),
+        };
+        registry.files.insert(path.to_owned(), file);
+    }
+
+    fn retire_missing(&self, found: &BTreeMap<PathBuf, Stamp>) {
+        let mut registry = self.registry();
+        registry.files.retain(|path, _| found.contains_key(path));
+        let mut active = (**self.0.active.load()).clone();
+        let before = active.len();
+        active.retain(|slug, version| {
+            let there = registry
+                .connectors
+                .get(slug)
+                .is_some_and(|connector| found.contains_key(&connector.file));
+            if !there {
+                tracing::info!(connector = ?version, "connector retired: its file is gone");
+            }
+            there
+        });
+        if active.len() != before {
+            self.0.active.store(Arc::new(active));
+        }
+        drop(registry);
+    }
+
+    /// All connectors and refused files, by name.
+    #[must_use]
+    pub fn catalogue(&self) -> Vec<ConnectorStatus> {
+        let mut registry = self.registry();
+        let Registry { files, connectors } = &mut *registry;
+        let mut all: Vec<ConnectorStatus> = connectors
+            .iter_mut()
+            .map(|(slug, connector)| {
+                let active = self.active(slug);
+                let error = files
+                    .get(&connector.file)
+                    .and_then(|file| file.error.clone());
+                ConnectorStatus {
+                    slug: Some(slug.to_string()),
+                    file: file_name(&connector.file),
+                    state: if active.is_some() {
+                        ConnectorState::Active
+                    } else {
+                        ConnectorState::Retired
+                    },
+                    last_error_at: error.as_ref().map(|(_, at)| spelled(*at)),
+                    last_error: error.map(|(text, _)| text),
+                    described: Some(connector.described.clone()),
+                    versions: connector
+                        .versions
+                        .iter_mut()
+                        .map(|remembered| remembered.status(active.as_ref()))
+                        .collect(),
+                }
+            })
+            .collect();
+        let refused = files.iter().filter(|(_, file)| file.slug.is_none());
+        all.extend(refused.filter_map(|(path, file)| {
+            let (error, at) = file.error.clone()?;
+            Some(ConnectorStatus {
+                slug: None,
+                file: file_name(path),
+                state: ConnectorState::Rejected,
+                last_error: Some(error),
+                last_error_at: Some(spelled(at)),
+                described: None,
+                versions: Vec::new(),
+            })
+        }));
+        all
+    }
+
+    /// One connector.
+    #[must_use]
+    pub fn status(&self, slug: &Slug) -> Option<ConnectorStatus> {
+        self.catalogue()
+            .into_iter()
+            .find(|status| status.slug.as_deref() == Some(slug.as_str()))
+    }
+
+    fn registry(&self) -> std::sync::MutexGuard<'_, Registry> {
+        // A panic elsewhere must not take every connector down: the table is consistent between
+        // statements.
+        self.0
+            .registry
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Verdict {
+    Known,
+    Unsettled,
+    Load,
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = fs::metadata(path).ok()?;
+        metadata.is_file().then(|| Self {
+            bytes: metadata.len(),
+            modified: metadata.modified().ok(),
+        })
+    }
+}
+
+impl Remembered {
+    fn keep_counts(&mut self) {
+        if let Some(version) = self.live.upgrade() {
+            self.calls = version.counters.calls.load(Ordering::Relaxed);
+            self.traps = version.counters.traps.load(Ordering::Relaxed);
+        }
+    }
+
+    fn status(&mut self, active: Option<&Arc<ConnectorVersion>>) -> VersionStatus {
+        self.keep_counts();
+        let running = self
+            .live
+            .upgrade()
+            .map_or(0, |version| version.counters.running.load(Ordering::Relaxed));
+        let serves = active.is_some_and(|active| active.digest() == self.digest);
+        VersionStatus {
+            version: self.version.clone(),
+            digest: self.digest.to_string(),
+            state: match (serves, running) {
+                (true, _) => VersionState::Active,
+                (false, 0) => VersionState::Retired,
+                (false, _) => VersionState::Draining,
+            },
+            loaded_at: spelled(self.loaded_at),
+            swapped_in_ms: u64::try_from(self.swapped_in.as_millis()).unwrap_or(u64::MAX),
+            calls: self.calls,
+            traps: self.traps,
+            running,
+        }
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}

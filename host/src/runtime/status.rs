@@ -1,0 +1,238 @@
+//! What `GET /connectors` tells.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::ConnectorVersion;
+use crate::model::{AuthKind, Manifest, SettingType, Timestamp};
+
+/// How a connector stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectorState {
+    /// It serves.
+    Active,
+    /// Its file was refused, and there is no older version that serves.
+    Rejected,
+    /// Its file is gone; running calls end, new ones are refused.
+    Retired,
+}
+
+/// How a version stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VersionState {
+    /// It serves new calls.
+    Active,
+    /// Calls that began with it still run.
+    Draining,
+    /// Nothing runs any more.
+    Retired,
+}
+
+/// A connector, as operators and applications see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ConnectorStatus {
+    /// Its name in URLs; none for a file that was refused before its name was known.
+    pub slug: Option<String>,
+    /// The file's name, without the folder.
+    pub file: String,
+    /// How it stands.
+    pub state: ConnectorState,
+    /// What is wrong with the file that lies in the folder now, a sentence.
+    pub last_error: Option<String>,
+    /// When that was found.
+    pub last_error_at: Option<String>,
+    /// Everything else, from the manifest of the version that serves (or served last).
+    #[serde(flatten)]
+    pub described: Option<Described>,
+    /// The version that serves, and those before it that are still known.
+    pub versions: Vec<VersionStatus>,
+}
+
+/// One version.
+#[derive(Clone, Debug, Serialize)]
+pub struct VersionStatus {
+    /// The manifest's version.
+    pub version: String,
+    /// SHA-256 of the file.
+    pub digest: String,
+    /// How it stands.
+    pub state: VersionState,
+    /// When it began to serve.
+    pub loaded_at: String,
+    /// Milliseconds from the moment its file was found complete until it served.
+    pub swapped_in_ms: u64,
+    /// Calls since then.
+    pub calls: u64,
+    /// Calls that were stopped or crashed.
+    pub traps: u64,
+    /// Calls that run now.
+    pub running: u64,
+}
+
+/// What a manifest tells to people.
+#[derive(Clone, Debug, Serialize)]
+pub struct Described {
+    name: String,
+    version: String,
+    description: String,
+    overview: String,
+    icon: Option<String>,
+    accent_color: Option<String>,
+    licence: Option<String>,
+    source: Option<String>,
+    verticals: Vec<&'static str>,
+    objects: Vec<DescribedObject>,
+    auth: Vec<DescribedAuth>,
+    variables: Vec<DescribedField>,
+    settings: Vec<DescribedField>,
+    permissions: DescribedPermissions,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct DescribedObject {
+    object: &'static str,
+    operations: Vec<&'static str>,
+    fields: Vec<String>,
+    incremental: bool,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct DescribedAuth {
+    scheme: String,
+    r#type: &'static str,
+    title: String,
+    scopes: Vec<String>,
+    fields: Vec<DescribedField>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct DescribedField {
+    id: String,
+    r#type: &'static str,
+    title: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tooltip: Option<String>,
+    required: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    options: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct DescribedPermissions {
+    http: Vec<String>,
+    secrets: Vec<String>,
+    memory_mib: u32,
+    imports: Vec<String>,
+}
+
+impl Described {
+    pub(super) fn of(version: &Arc<ConnectorVersion>) -> Self {
+        let manifest: &Manifest = version.manifest();
+        Self {
+            name: manifest.name.clone(),
+            version: manifest.version.to_string(),
+            description: manifest.description.clone(),
+            overview: manifest.overview.clone(),
+            icon: manifest.icon.clone(),
+            accent_color: manifest.accent_color.clone(),
+            licence: manifest.licence.clone(),
+            source: manifest.source.clone(),
+            verticals: manifest.verticals(),
+            objects: manifest.objects.iter().map(DescribedObject::of).collect(),
+            auth: manifest.auth.iter().map(DescribedAuth::of).collect(),
+            variables: manifest
+                .variables
+                .iter()
+                .map(|(id, variable)| DescribedField {
+                    id: id.clone(),
+                    r#type: variable.kind.as_str(),
+                    title: variable.title.clone(),
+                    tooltip: variable.tooltip.clone(),
+                    required: true,
+                    options: Vec::new(),
+                    default: None,
+                })
+                .collect(),
+            settings: manifest
+                .settings
+                .iter()
+                .map(|setting| DescribedField {
+                    id: setting.id.clone(),
+                    r#type: setting.kind.as_str(),
+                    title: setting.title.clone(),
+                    tooltip: setting.tooltip.clone(),
+                    required: setting.required,
+                    options: setting.options.clone(),
+                    default: setting
+                        .default
+                        .clone()
+                        .filter(|_| setting.kind != SettingType::Password),
+                })
+                .collect(),
+            permissions: DescribedPermissions {
+                http: manifest
+                    .permissions
+                    .http
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
+                secrets: manifest.permissions.secrets.clone(),
+                memory_mib: manifest.permissions.memory_mib,
+                imports: version.imports().iter().map(ToString::to_string).collect(),
+            },
+        }
+    }
+}
+
+impl DescribedObject {
+    fn of(object: &crate::model::ObjectSupport) -> Self {
+        let mut operations = vec!["list", "get"];
+        operations.extend(object.push.iter().map(|operation| operation.as_str()));
+        Self {
+            object: object.kind.name(),
+            operations,
+            fields: object.fields.clone(),
+            incremental: object.incremental,
+        }
+    }
+}
+
+impl DescribedAuth {
+    fn of(scheme: &crate::model::AuthScheme) -> Self {
+        Self {
+            scheme: scheme.name.clone(),
+            r#type: scheme.type_name(),
+            title: scheme.title.clone(),
+            scopes: match &scheme.kind {
+                AuthKind::OAuth2Code { client, .. }
+                | AuthKind::OAuth2ClientCredentials { client } => client.scopes.clone(),
+                AuthKind::ApiKey { .. } | AuthKind::Basic { .. } | AuthKind::Bearer { .. } => {
+                    Vec::new()
+                }
+            },
+            fields: scheme
+                .fields()
+                .into_iter()
+                .map(|field| DescribedField {
+                    id: field.id.to_owned(),
+                    r#type: if field.secret { "password" } else { "text" },
+                    title: field.title,
+                    tooltip: None,
+                    required: true,
+                    options: Vec::new(),
+                    default: None,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// The spelling of times in answers.
+pub(super) fn spelled(time: Timestamp) -> String {
+    time.to_string()
+}

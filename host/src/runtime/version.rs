@@ -1,0 +1,303 @@
+//! One version of a connector: the bytes of one digest, ready to be called.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use super::{
+    Account, Artifact, CallContext, CallError, FetchRequest, LoadError, PushRequest, RecordPage,
+    Routes, Shared,
+    artifact::Import,
+    bindings::{
+        ConnectorPlugin, ConnectorPluginPre,
+        exports::jackfield::connector::connector::Guest,
+    },
+    cache,
+    call::{self, Answer, Outside, State},
+    limits::{Limits, MAX_CURSOR},
+};
+use crate::model::{Digest, Manifest, ObjectKind};
+
+/// How long a connector may compute before its first call.
+const START: Duration = Duration::from_secs(2);
+
+/// A connector that can be called. It never changes.
+pub struct ConnectorVersion {
+    shared: Arc<Shared>,
+    manifest: Arc<Manifest>,
+    digest: Digest,
+    imports: Vec<Import>,
+    instance: ConnectorPluginPre<State>,
+    pub(super) counters: Counters,
+}
+
+/// What happened to a version since it was loaded.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) calls: AtomicU64,
+    pub(super) traps: AtomicU64,
+    pub(super) running: AtomicU64,
+}
+
+impl std::fmt::Debug for ConnectorVersion {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "{} {} ({})",
+            self.manifest.slug,
+            self.manifest.version,
+            self.digest.short()
+        )
+    }
+}
+
+impl ConnectorVersion {
+    /// Verifies, compiles and starts a connector once. Takes as long as compiling does.
+    pub(super) async fn load(shared: &Arc<Shared>, bytes: Vec<u8>) -> Result<Self, LoadError> {
+        let compiling = Arc::clone(shared);
+        let work = move || {
+            let artifact = Artifact::read(&bytes)?;
+            let limit = compiling.options.max_memory_mib;
+            if artifact.manifest.permissions.memory_mib > limit {
+                return Err(LoadError::Memory {
+                    asked: artifact.manifest.permissions.memory_mib,
+                    limit,
+                });
+            }
+            let component =
+                cache::compile(&compiling.engine, &compiling.options.cache_dir, &artifact)?;
+            let linked = compiling
+                .linker
+                .instantiate_pre(&component)
+                .map_err(LoadError::Contract)?;
+            let instance = ConnectorPluginPre::new(linked).map_err(LoadError::Contract)?;
+            Ok((artifact, instance))
+        };
+        let (artifact, instance) = tokio::task::spawn_blocking(work)
+            .await
+            .unwrap_or_else(|error| Err(LoadError::Malformed(error.to_string())))?;
+        let version = Self {
+            shared: Arc::clone(shared),
+            manifest: Arc::new(artifact.manifest),
+            digest: artifact.digest,
+            imports: artifact.imports,
+            instance,
+            counters: Counters::default(),
+        };
+        version.probe().await?;
+        Ok(version)
+    }
+
+    /// An instance is made, which runs what the component does at its start, and thrown away.
+    async fn probe(&self) -> Result<(), LoadError> {
+        let mut state = self.state(None);
+        state.cpu = START;
+        call::run(&self.shared, &self.instance, state, |_, _| {
+            Box::pin(async { Ok(Ok(())) })
+        })
+        .await
+        .map_err(|error| LoadError::Probe(Box::new(error)))
+    }
+
+    /// What it says of itself.
+    #[must_use]
+    pub const fn manifest(&self) -> &Arc<Manifest> {
+        &self.manifest
+    }
+
+    /// The sum of its file.
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// What it can reach.
+    #[must_use]
+    pub fn imports(&self) -> &[Import] {
+        &self.imports
+    }
+
+    /// Checks credentials; see `authenticate` in `wit/connector.wit`.
+    ///
+    /// # Errors
+    /// The provider refuses them, or the connector fails.
+    pub async fn authenticate(&self, context: CallContext) -> Result<Vec<Account>, CallError> {
+        self.call(Some(context), |guest, store, connection| {
+            Box::pin(async move { guest.call_authenticate(store, &connection).await })
+        })
+        .await
+    }
+
+    /// Reads one page; see `fetch-records`.
+    ///
+    /// # Errors
+    /// The provider or the connector fails, or the page breaks a limit.
+    pub async fn fetch_records(
+        &self,
+        context: CallContext,
+        request: FetchRequest,
+    ) -> Result<RecordPage, CallError> {
+        let page = self
+            .call(Some(context), |guest, store, connection| {
+                Box::pin(async move {
+                    guest
+                        .call_fetch_records(store, &connection, &request)
+                        .await
+                })
+            })
+            .await?;
+        self.check_output(&page.records)?;
+        match &page.next_cursor {
+            Some(cursor) if cursor.len() > MAX_CURSOR => {
+                Err(CallError::Output(cursor.len(), MAX_CURSOR))
+            }
+            _ => Ok(page),
+        }
+    }
+
+    /// Writes one record; see `push-record`.
+    ///
+    /// # Errors
+    /// The provider or the connector fails.
+    pub async fn push_record(
+        &self,
+        context: CallContext,
+        request: PushRequest,
+    ) -> Result<String, CallError> {
+        let answer = self
+            .call(Some(context), |guest, store, connection| {
+                Box::pin(async move { guest.call_push_record(store, &connection, &request).await })
+            })
+            .await?;
+        self.check_output(&answer)?;
+        Ok(answer)
+    }
+
+    /// Translates provider documents; see `unify`. Pure.
+    ///
+    /// # Errors
+    /// The connector fails.
+    pub async fn unify(&self, kind: ObjectKind, records: String) -> Result<String, CallError> {
+        let answer = self
+            .call(None, move |guest, store, _| {
+                Box::pin(async move {
+                    guest
+                        .call_unify(store, kind.name(), &records, &[])
+                        .await
+                })
+            })
+            .await?;
+        self.check_output(&answer)?;
+        Ok(answer)
+    }
+
+    /// Translates a unified object; see `desunify`. Pure.
+    ///
+    /// # Errors
+    /// The connector fails.
+    pub async fn desunify(&self, kind: ObjectKind, unified: String) -> Result<String, CallError> {
+        let answer = self
+            .call(None, move |guest, store, _| {
+                Box::pin(async move {
+                    guest
+                        .call_desunify(store, kind.name(), &unified, &[])
+                        .await
+                })
+            })
+            .await?;
+        self.check_output(&answer)?;
+        Ok(answer)
+    }
+
+    fn check_output(&self, answer: &str) -> Result<(), CallError> {
+        let most = self.shared.options.max_output;
+        if answer.len() > most {
+            return Err(CallError::Output(answer.len(), most));
+        }
+        Ok(())
+    }
+
+    fn state(&self, outside: Option<Outside>) -> State {
+        State {
+            shared: Arc::clone(&self.shared),
+            manifest: Arc::clone(&self.manifest),
+            outside,
+            limits: Limits::new(self.manifest.permissions.memory_mib),
+            cpu: self.shared.options.cpu_timeout,
+            ticks: 0,
+            log_lines: 0,
+            impure: None,
+        }
+    }
+
+    async fn call<T, F>(&self, context: Option<CallContext>, body: F) -> Result<T, CallError>
+    where
+        T: Send + 'static,
+        F: for<'call> FnOnce(
+                &'call Guest,
+                &'call mut wasmtime::Store<State>,
+                super::bindings::types::Connection,
+            ) -> std::pin::Pin<
+                Box<dyn Future<Output = wasmtime::Result<Answer<T>>> + Send + 'call>,
+            > + Send
+            + 'static,
+    {
+        let for_guest = context.as_ref().map_or_else(no_connection, CallContext::for_guest);
+        let outside = context
+            .map(|context| {
+                let replacements = self.shared.options.endpoints.get(&self.manifest.slug);
+                let routes = Routes::new(
+                    &self.manifest,
+                    context.environment,
+                    &context.settings,
+                    replacements,
+                )
+                .map_err(|error| {
+                    CallError::Failure(super::Failure::Invalid {
+                        field: None,
+                        message: error.to_string(),
+                    })
+                })?;
+                Ok::<_, CallError>(Outside {
+                    context,
+                    routes,
+                    requests: 0,
+                })
+            })
+            .transpose()?;
+        let counters = &self.counters;
+        counters.calls.fetch_add(1, Ordering::Relaxed);
+        counters.running.fetch_add(1, Ordering::Relaxed);
+        let answer = call::run(
+            &self.shared,
+            &self.instance,
+            self.state(outside),
+            move |plugin: &ConnectorPlugin, store| {
+                body(plugin.jackfield_connector_connector(), store, for_guest)
+            },
+        )
+        .await;
+        counters.running.fetch_sub(1, Ordering::Relaxed);
+        if let Err(error) = &answer
+            && !matches!(error, CallError::Failure(_) | CallError::Busy(_))
+        {
+            counters.traps.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(connector = ?self, code = error.code(), error = %error, "a call was stopped");
+        }
+        answer
+    }
+}
+
+/// `unify` and `desunify` take no connection; the common path has one to give.
+fn no_connection() -> super::bindings::types::Connection {
+    super::bindings::types::Connection {
+        id: String::new(),
+        environment: super::bindings::types::Environment::Production,
+        account: None,
+        settings: Vec::new(),
+    }
+}

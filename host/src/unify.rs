@@ -1,0 +1,147 @@
+//! The use cases: connect, list, get, create, update, delete, and one page of a sync.
+//!
+//! HTTP handlers and jobs call these and know nothing of connectors. Everything is written once
+//! for all objects: what differs from object to object is data.
+
+mod connect;
+mod error;
+mod map;
+mod read;
+mod reference;
+mod remap;
+mod sync;
+mod write;
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::{
+    model::{Clock, Connection, ConnectionStatus, Entropy, ObjectKind, ObjectSupport, Scope, Slug},
+    runtime::{CallContext, CallError, ConnectorVersion, Failure, Runtime},
+    store::Store,
+    vault::Vault,
+};
+
+pub use connect::{ConnectRequest, Connected, OAuthRequest};
+pub use error::Error;
+pub use remap::Remapped;
+pub use sync::SyncProgress;
+
+/// Everything that use cases need. Clones share it.
+#[derive(Clone)]
+pub struct Unify(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    vault: Vault,
+    runtime: Runtime,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    page_size: u32,
+    work: Arc<Notify>,
+}
+
+impl std::fmt::Debug for Unify {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Unify").finish_non_exhaustive()
+    }
+}
+
+impl Unify {
+    /// `page_size` is what a sync asks a connector for.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        vault: Vault,
+        runtime: Runtime,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        page_size: u32,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            vault,
+            runtime,
+            clock,
+            entropy,
+            page_size,
+            work: Arc::new(Notify::new()),
+        }))
+    }
+
+    /// Rings when a sync became due: a hint for workers, which look by themselves too.
+    #[must_use]
+    pub fn work(&self) -> Arc<Notify> {
+        Arc::clone(&self.0.work)
+    }
+
+    fn version(&self, slug: &Slug) -> Result<Arc<ConnectorVersion>, Error> {
+        self.0.runtime.active(slug).ok_or_else(|| {
+            match self.0.runtime.status(slug) {
+                Some(status) => Error::ConnectorUnavailable {
+                    connector: slug.clone(),
+                    reason: status
+                        .last_error
+                        .unwrap_or_else(|| "its file is no longer in the folder".to_owned()),
+                },
+                None => Error::UnknownConnector(slug.clone()),
+            }
+        })
+    }
+
+    /// The version that serves a connection, and what it does with an object.
+    fn supported<'version>(
+        version: &'version ConnectorVersion,
+        kind: ObjectKind,
+    ) -> Result<&'version ObjectSupport, Error> {
+        version
+            .manifest()
+            .object(kind)
+            .ok_or_else(|| Error::ObjectUnsupported {
+                connector: version.manifest().slug.clone(),
+                kind,
+            })
+    }
+
+    fn context(&self, scope: &Scope, version: &ConnectorVersion) -> Result<CallContext, Error> {
+        let connection: &Connection = scope.connection();
+        let scheme = version
+            .manifest()
+            .scheme(&connection.scheme)
+            .ok_or_else(|| {
+                Error::NeedsReconnect(format!(
+                    "the connector no longer has the login {:?}; connect again with another",
+                    connection.scheme
+                ))
+            })?;
+        Ok(CallContext {
+            id: connection.id.to_string(),
+            environment: connection.environment,
+            account: connection.account.clone(),
+            settings: connection.settings.clone(),
+            authorizer: self.0.vault.authorizer(scope, version.manifest(), scheme),
+        })
+    }
+
+    /// What a failed call means for the connection: dead credentials are written down.
+    async fn failed(&self, scope: &Scope, error: CallError) -> Error {
+        match error {
+            CallError::Failure(Failure::Unauthorized(text)) => {
+                let reason = format!("the provider refuses the credentials: {text}");
+                let status = ConnectionStatus::NeedsReconnect;
+                let written = self
+                    .0
+                    .store
+                    .set_connection_status(scope, status, &reason)
+                    .await;
+                match written {
+                    Ok(_) => Error::NeedsReconnect(reason),
+                    Err(error) => Error::Store(error),
+                }
+            }
+            CallError::Failure(failure) => Error::Provider(failure),
+            stopped => Error::Connector(stopped),
+        }
+    }
+}

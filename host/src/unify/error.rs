@@ -1,0 +1,86 @@
+//! Why a use case has no result. `http::error` alone turns these into statuses.
+
+use crate::{
+    model::{ObjectKind, Slug, Violation},
+    runtime::{CallError, Failure},
+    store, vault,
+};
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No connector of that name was ever loaded.
+    #[error("there is no connector {0:?}; `GET /connectors` lists those that are loaded")]
+    UnknownConnector(Slug),
+    /// The connector does not serve now.
+    #[error("the connector {connector} does not serve now: {reason}")]
+    ConnectorUnavailable {
+        /// Which.
+        connector: Slug,
+        /// Why, a sentence.
+        reason: String,
+    },
+    /// The connector does not know the object.
+    #[error("the connector {connector} does not serve {kind}; `GET /connectors/{connector}` lists what it serves")]
+    ObjectUnsupported {
+        /// Which connector.
+        connector: Slug,
+        /// Which object.
+        kind: ObjectKind,
+    },
+    /// The connector does not do this with the object.
+    #[error("the connector {connector} does not {operation} {kind} at its provider")]
+    OperationUnsupported {
+        /// Which connector.
+        connector: Slug,
+        /// Which object.
+        kind: ObjectKind,
+        /// `create`, `update` or `delete`.
+        operation: &'static str,
+    },
+    /// No such record at this connection.
+    #[error("there is no such record at this connection")]
+    RecordNotFound,
+    /// What was sent breaks the object's schema.
+    #[error("the object is not valid")]
+    Invalid(Vec<Violation>),
+    /// A field of the login, a variable or a setting is missing or wrong.
+    #[error("{field}: {message}")]
+    InvalidSetting {
+        /// Its key.
+        field: String,
+        /// What is wrong, a sentence.
+        message: String,
+    },
+    /// A field refers to a record that this connection does not have.
+    #[error("{path}: there is no {target} {id} at this connection")]
+    UnknownReference {
+        /// JSON Pointer of the field.
+        path: String,
+        /// The object that it should refer to.
+        target: ObjectKind,
+        /// What was sent.
+        id: String,
+    },
+    /// The provider refused the credentials of a new connection.
+    #[error("the provider refuses the credentials: {0}")]
+    CredentialsRefused(String),
+    /// The connection's credentials are dead.
+    #[error("the connection needs a new login: {0}")]
+    NeedsReconnect(String),
+    /// The provider said no, or something that makes no sense.
+    #[error("{0}")]
+    Provider(Failure),
+    /// The connector was stopped or crashed.
+    #[error("{0}")]
+    Connector(CallError),
+    /// The connector answered something that breaks the contract.
+    #[error("the connector broke the contract: {0}")]
+    Contract(String),
+    /// Credentials.
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}

@@ -1,0 +1,156 @@
+//! From a connector's page to rows: parse, unify in the sandbox, validate, refer, complete.
+
+use serde_json::{Map, Value, value::RawValue};
+
+use super::{Error, Unify};
+use crate::{
+    model::{ObjectKind, RemoteRecord, Scope, StoredDocument, Timestamp, Upsert},
+    runtime::ConnectorVersion,
+};
+
+/// The most bytes of a provider's id.
+const MAX_REMOTE_ID: usize = 512;
+
+/// What became of a page.
+pub(super) struct MappedPage {
+    pub(super) upserts: Vec<Upsert>,
+    /// Records that could not be unified: remote id and reason.
+    pub(super) failures: Vec<(String, String)>,
+}
+
+/// What the connector made of one document.
+pub(super) struct Unified {
+    pub(super) unified: String,
+    pub(super) custom: String,
+}
+
+impl Unify {
+    /// Maps the records of a page. A record that fails does not stop the others.
+    pub(super) async fn map_records(
+        &self,
+        scope: &Scope,
+        version: &ConnectorVersion,
+        kind: ObjectKind,
+        records: &[RemoteRecord<'_>],
+    ) -> Result<MappedPage, Error> {
+        let mut documents = Vec::with_capacity(records.len());
+        for record in records {
+            if record.remote_id.is_empty() || record.remote_id.len() > MAX_REMOTE_ID {
+                return Err(Error::Contract(format!(
+                    "a {kind} has a remote_id of {} bytes; 1 to {MAX_REMOTE_ID} are taken",
+                    record.remote_id.len()
+                )));
+            }
+            if !record.deleted {
+                let data = record.data.ok_or_else(|| {
+                    Error::Contract(format!("{kind} {:?} has no data", record.remote_id))
+                })?;
+                documents.push(data);
+            }
+        }
+        let mut unified = self
+            .unify_documents(scope, version, kind, &documents)
+            .await?
+            .into_iter();
+        let mut page = MappedPage {
+            upserts: Vec::with_capacity(records.len()),
+            failures: Vec::new(),
+        };
+        for record in records {
+            let document = match record.data.filter(|_| !record.deleted) {
+                None => StoredDocument::Deleted,
+                Some(data) => match unified.next() {
+                    Some(Ok(unified)) => StoredDocument::Present {
+                        unified: unified.unified,
+                        remote: data.get().to_owned(),
+                        custom: unified.custom,
+                    },
+                    Some(Err(reason)) => {
+                        page.failures.push((record.remote_id.clone(), reason));
+                        continue;
+                    }
+                    None => return Err(count(kind, records.len(), page.upserts.len())),
+                },
+            };
+            page.upserts.push(Upsert {
+                remote_id: record.remote_id.clone(),
+                document,
+                remote_version: record.version.clone(),
+                remote_modified_at: record.modified_at.as_deref().and_then(Timestamp::parse),
+            });
+        }
+        Ok(page)
+    }
+
+    /// Unifies documents: one entry per document, in order, each an object or a reason.
+    pub(super) async fn unify_documents(
+        &self,
+        scope: &Scope,
+        version: &ConnectorVersion,
+        kind: ObjectKind,
+        documents: &[&RawValue],
+    ) -> Result<Vec<Result<Unified, String>>, Error> {
+        if documents.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut array = String::with_capacity(documents.iter().map(|one| one.get().len() + 1).sum());
+        for document in documents {
+            array.push(if array.is_empty() { '[' } else { ',' });
+            array.push_str(document.get());
+        }
+        array.push(']');
+        let answer = match version.unify(kind, array).await {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.failed(scope, error).await),
+        };
+        let entries: Vec<Value> = serde_json::from_str(&answer)
+            .map_err(|error| Error::Contract(format!("unify of {kind} answered no JSON array: {error}")))?;
+        if entries.len() != documents.len() {
+            return Err(count(kind, documents.len(), entries.len()));
+        }
+        Ok(entries
+            .into_iter()
+            .map(|entry| self.accept(scope, kind, entry))
+            .collect())
+    }
+
+    /// Checks one unified object and brings it into the form that is stored.
+    fn accept(&self, scope: &Scope, kind: ObjectKind, entry: Value) -> Result<Unified, String> {
+        let Value::Object(mut object) = entry else {
+            return Err("the connector answered something that is not an object".to_owned());
+        };
+        if let Some(error) = object.get("error") {
+            let message = error.get("message").and_then(Value::as_str);
+            let field = error.get("field").and_then(Value::as_str);
+            let message = message.unwrap_or("the connector gave no reason");
+            return Err(match field {
+                Some(field) => format!("{field}: {message}"),
+                None => message.to_owned(),
+            });
+        }
+        let custom = match object.remove("field_mappings") {
+            Some(Value::Object(custom)) => custom,
+            _ => Map::new(),
+        };
+        let object = Value::Object(object);
+        if let Err(violations) = kind.validate_output(&object) {
+            let texts: Vec<String> = violations.iter().take(3).map(ToString::to_string).collect();
+            return Err(texts.join("; "));
+        }
+        let Value::Object(mut object) = object else {
+            return Err("the object is gone".to_owned());
+        };
+        self.refer_in(scope, kind, &mut object);
+        let text = |map| serde_json::to_string(&map).map_err(|error| error.to_string());
+        Ok(Unified {
+            unified: text(kind.complete(object))?,
+            custom: text(custom)?,
+        })
+    }
+}
+
+fn count(kind: ObjectKind, expected: usize, found: usize) -> Error {
+    Error::Contract(format!(
+        "unify of {kind} answered {found} entries for {expected} documents"
+    ))
+}

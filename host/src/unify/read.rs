@@ -1,0 +1,45 @@
+//! Reads: from the database, never from the provider.
+
+use super::{Error, Unify};
+use crate::model::{ObjectKind, Page, PageRequest, Record, RecordId, Scope};
+
+impl Unify {
+    /// A page of stored records.
+    ///
+    /// # Errors
+    /// The connector does not serve the object, or the database fails.
+    pub async fn list(
+        &self,
+        scope: &Scope,
+        kind: ObjectKind,
+        request: &PageRequest,
+    ) -> Result<Page<Record>, Error> {
+        self.readable(scope, kind)?;
+        Ok(self.0.store.list_records(scope, kind, request).await?)
+    }
+
+    /// One stored record.
+    ///
+    /// # Errors
+    /// There is none, the connector does not serve the object, or the database fails.
+    pub async fn get(
+        &self,
+        scope: &Scope,
+        kind: ObjectKind,
+        id: RecordId,
+        remote_data: bool,
+    ) -> Result<Record, Error> {
+        self.readable(scope, kind)?;
+        let record = self.0.store.record(scope, kind, id, remote_data).await?;
+        record.ok_or(Error::RecordNotFound)
+    }
+
+    /// What is stored can be read while the connector is away: only a connector that is there and
+    /// does not know the object is an error.
+    fn readable(&self, scope: &Scope, kind: ObjectKind) -> Result<(), Error> {
+        match self.0.runtime.active(&scope.connection().connector) {
+            Some(version) => Self::supported(&version, kind).map(drop),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Writes: to the provider first, then what the provider answered into the database.
+
+use serde_json::{Map, Value};
+
+use super::{Error, Unify};
+use crate::{
+    model::{
+        ObjectKind, PushOperation, Record, RecordId, RemoteRecord, Scope, StoredDocument,
+        Upsert, Violation, WriteMode,
+    },
+    runtime::{ConnectorVersion, PushAction, PushRequest},
+};
+
+impl Unify {
+    /// Creates a record at the provider.
+    ///
+    /// # Errors
+    /// The object is not valid, refers to nothing, or the provider or the connector fails.
+    pub async fn create(
+        &self,
+        scope: &Scope,
+        kind: ObjectKind,
+        body: Value,
+        remote_data: bool,
+    ) -> Result<Record, Error> {
+        let version = self.writer(scope, kind, PushOperation::Create)?;
+        let data = self
+            .provider_document(scope, &version, kind, body, WriteMode::Create)
+            .await?;
+        let request = self.push(kind, PushAction::Create, None, data);
+        self.write_through(scope, &version, kind, request, remote_data)
+            .await
+    }
+
+    /// Changes the fields that were sent, at the provider.
+    ///
+    /// # Errors
+    /// As [`Self::create`], or there is no such record.
+    pub async fn update(
+        &self,
+        scope: &Scope,
+        kind: ObjectKind,
+        id: RecordId,
+        body: Value,
+        remote_data: bool,
+    ) -> Result<Record, Error> {
+        let version = self.writer(scope, kind, PushOperation::Update)?;
+        let record = self.get(scope, kind, id, false).await?;
+        let data = self
+            .provider_document(scope, &version, kind, body, WriteMode::Update)
+            .await?;
+        let request = self.push(kind, PushAction::Update, Some(record), data);
+        self.write_through(scope, &version, kind, request, remote_data)
+            .await
+    }
+
+    /// Deletes a record at the provider.
+    ///
+    /// # Errors
+    /// There is no such record, or the provider or the connector fails.
+    pub async fn delete(&self, scope: &Scope, kind: ObjectKind, id: RecordId) -> Result<(), Error> {
+        let version = self.writer(scope, kind, PushOperation::Delete)?;
+        let record = self.get(scope, kind, id, false).await?;
+        let remote_id = record.remote_id.clone();
+        let request = self.push(kind, PushAction::Delete, Some(record), "{}".to_owned());
+        let context = self.context(scope, &version)?;
+        let answer = version.push_record(context, request).await;
+        match answer {
+            Ok(_) => {}
+            // Gone already is what was asked for.
+            Err(crate::runtime::CallError::Failure(crate::runtime::Failure::NotFound(_))) => {}
+            Err(error) => return Err(self.failed(scope, error).await),
+        }
+        let gone = Upsert {
+            remote_id,
+            document: StoredDocument::Deleted,
+            remote_version: None,
+            remote_modified_at: None,
+        };
+        self.0.store.apply_page(scope, kind, &[gone], None).await?;
+        Ok(())
+    }
+
+    fn writer(
+        &self,
+        scope: &Scope,
+        kind: ObjectKind,
+        operation: PushOperation,
+    ) -> Result<std::sync::Arc<ConnectorVersion>, Error> {
+        let version = self.version(&scope.connection().connector)?;
+        if Self::supported(&version, kind)?.push.contains(&operation) {
+            return Ok(version);
+        }
+        Err(Error::OperationUnsupported {
+            connector: version.manifest().slug.clone(),
+            kind,
+            operation: operation.as_str(),
+        })
+    }
+
+    /// Validates what the application sent and has the connector translate it.
+    async fn provider_document(
+        &self,
+        scope: &Scope,
+        version: &ConnectorVersion,
+        kind: ObjectKind,
+        body: Value,
+        mode: WriteMode,
+    ) -> Result<String, Error> {
+        let Value::Object(mut object) = body else {
+            return Err(invalid("", "must be a JSON object"));
+        };
+        match object.remove("field_mappings") {
+            None | Some(Value::Null) => {}
+            Some(Value::Object(custom)) if custom.is_empty() => {}
+            Some(_) => {
+                return Err(invalid(
+                    "/field_mappings",
+                    "names custom fields, and none is defined for this connection",
+                ));
+            }
+        }
+        let object = Value::Object(object);
+        kind.validate_input(&object, mode).map_err(Error::Invalid)?;
+        let mut object: Map<String, Value> = match object {
+            Value::Object(object) => object,
+            _ => Map::new(),
+        };
+        self.refer_out(scope, kind, &mut object).await?;
+        let unified = Value::Object(object).to_string();
+        match version.desunify(kind, unified).await {
+            Ok(data) => Ok(data),
+            Err(error) => Err(self.failed(scope, error).await),
+        }
+    }
+
+    fn push(
+        &self,
+        kind: ObjectKind,
+        action: PushAction,
+        record: Option<Record>,
+        data: String,
+    ) -> PushRequest {
+        let (remote_id, version) = match record {
+            Some(record) => (Some(record.remote_id), record.remote_version),
+            None => (None, None),
+        };
+        PushRequest {
+            object: kind.name().to_owned(),
+            action,
+            remote_id,
+            version,
+            data,
+            idempotency_key: crate::model::EventId::generate(&*self.0.entropy).to_string(),
+        }
+    }
+
+    async fn write_through(
+        &self,
+        scope: &Scope,
+        version: &ConnectorVersion,
+        kind: ObjectKind,
+        request: PushRequest,
+        remote_data: bool,
+    ) -> Result<Record, Error> {
+        let context = self.context(scope, version)?;
+        let answer = match version.push_record(context, request).await {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.failed(scope, error).await),
+        };
+        let remote: RemoteRecord<'_> = serde_json::from_str(&answer).map_err(|error| {
+            Error::Contract(format!("push-record of {kind} answered no record: {error}"))
+        })?;
+        let remote_id = remote.remote_id.clone();
+        let mut page = self
+            .map_records(scope, version, kind, &[remote])
+            .await?;
+        if let Some((remote_id, reason)) = page.failures.pop() {
+            return Err(Error::Contract(format!(
+                "{kind} {remote_id:?} was written at the provider, but its answer cannot be unified: {reason}"
+            )));
+        }
+        self.0
+            .store
+            .apply_page(scope, kind, &page.upserts, None)
+            .await?;
+        let id = self.0.store.record_id(scope, kind, &remote_id);
+        self.get(scope, kind, id, remote_data).await
+    }
+}
+
+fn invalid(path: &str, message: &str) -> Error {
+    Error::Invalid(vec![Violation {
+        path: path.to_owned(),
+        message: message.to_owned(),
+    }])
+}
