@@ -16,4 +16,5 @@ pub mod config;
 pub mod demo;
 pub mod egress;
 pub mod model;
+pub mod runtime;
 pub mod telemetry;

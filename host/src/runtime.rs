@@ -29,12 +29,10 @@ use crate::{
 };
 
 pub use artifact::{Artifact, Import};
-pub use bindings::types::{
-    Account, FetchRequest, Invalid, PushAction, PushRequest, RecordPage,
-};
+pub use bindings::types::{Account, FetchRequest, Invalid, PushAction, PushRequest, RecordPage};
 pub use call::CallContext;
 pub use error::{CallError, Failure, LoadError};
-pub use routes::Routes;
+pub use routes::{Routes, RoutesError};
 pub use status::{ConnectorState, ConnectorStatus, Described, VersionState, VersionStatus};
 pub use version::ConnectorVersion;
 

@@ -2,7 +2,7 @@
 
 #![expect(
     missing_docs,
-    unnameable_types,
+    unreachable_pub,
     clippy::indexing_slicing,
     clippy::doc_markdown,
     clippy::semicolon_if_nothing_returned,

@@ -55,7 +55,11 @@ pub(super) fn compile(
 fn place(engine: &Engine, dir: &Path, artifact: &Artifact) -> PathBuf {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
-    dir.join(format!("{}-{:016x}.cwasm", artifact.digest, hasher.finish()))
+    dir.join(format!(
+        "{}-{:016x}.cwasm",
+        artifact.digest,
+        hasher.finish()
+    ))
 }
 
 fn load(engine: &Engine, path: &Path) -> Result<Component, LoadError> {

@@ -40,7 +40,11 @@ impl State {
         let allowed = self.may_use(name);
         let outside = self.outside(import)?;
         if !allowed {
-            tracing::warn!(connection = outside.context.id, secret = name, "secret denied");
+            tracing::warn!(
+                connection = outside.context.id,
+                secret = name,
+                "secret denied"
+            );
             return Ok(Err(secrets::SecretError::Denied));
         }
         let Ok(authorization) = outside.context.authorizer.current().await else {
@@ -102,7 +106,11 @@ impl log::Host for State {
             .map_or("", |outside| outside.context.id.as_str());
         if lines >= MAX_LOG_LINES {
             if lines == MAX_LOG_LINES {
-                tracing::warn!(connector = slug, connection, "further lines of this call are dropped");
+                tracing::warn!(
+                    connector = slug,
+                    connection,
+                    "further lines of this call are dropped"
+                );
             }
             return Ok(());
         }

@@ -41,7 +41,9 @@ pub enum LoadError {
     #[error("it does not export {0}")]
     MissingExport(String),
     /// It asks for more memory than the operator gives.
-    #[error("it asks for {asked} MiB of memory; the operator gives at most {limit} (runtime.max_memory_mib)")]
+    #[error(
+        "it asks for {asked} MiB of memory; the operator gives at most {limit} (runtime.max_memory_mib)"
+    )]
     Memory {
         /// What the manifest asks for.
         asked: u32,
@@ -132,23 +134,35 @@ impl From<types::Failure> for Failure {
 impl std::fmt::Display for Failure {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Unauthorized(text) => write!(formatter, "the provider refuses the credentials: {text}"),
+            Self::Unauthorized(text) => {
+                write!(formatter, "the provider refuses the credentials: {text}")
+            }
             Self::Forbidden(text) => write!(formatter, "the provider forbids it: {text}"),
             Self::NotFound(text) => write!(formatter, "the provider does not have it: {text}"),
-            Self::Invalid { field: Some(field), message } => {
+            Self::Invalid {
+                field: Some(field),
+                message,
+            } => {
                 write!(formatter, "the provider refuses {field}: {message}")
             }
-            Self::Invalid { field: None, message } => {
+            Self::Invalid {
+                field: None,
+                message,
+            } => {
                 write!(formatter, "the provider refuses the input: {message}")
             }
-            Self::Conflict(text) => write!(formatter, "it changed at the provider meanwhile: {text}"),
+            Self::Conflict(text) => {
+                write!(formatter, "it changed at the provider meanwhile: {text}")
+            }
             Self::RateLimited(Some(wait)) => {
                 write!(formatter, "the provider asks to wait {} s", wait.as_secs())
             }
             Self::RateLimited(None) => formatter.write_str("the provider asks to slow down"),
             Self::Unavailable(text) => write!(formatter, "the provider is not available: {text}"),
             Self::Unsupported(text) => write!(formatter, "the connector does not do this: {text}"),
-            Self::Unexpected(text) => write!(formatter, "the provider's answer makes no sense: {text}"),
+            Self::Unexpected(text) => {
+                write!(formatter, "the provider's answer makes no sense: {text}")
+            }
         }
     }
 }

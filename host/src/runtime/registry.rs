@@ -95,9 +95,14 @@ impl Runtime {
                 continue;
             };
             for path in entries.flatten().map(|entry| entry.path()) {
-                let name = path.file_name().and_then(|name| name.to_str()).unwrap_or(".");
+                let name = path
+                    .file_name()
+                    .and_then(|name| name.to_str())
+                    .unwrap_or(".");
                 let finished = !name.starts_with('.')
-                    && path.extension().is_some_and(|extension| extension == "wasm");
+                    && path
+                        .extension()
+                        .is_some_and(|extension| extension == "wasm");
                 if let Some(stamp) = finished.then(|| Stamp::of(&path)).flatten() {
                     found.insert(path, stamp);
                 }
@@ -248,7 +253,9 @@ impl Runtime {
         }
         let mut registry = self.registry();
         let slug = registry.files.get(path).and_then(|file| file.slug.clone());
-        let serving = slug.as_ref().is_some_and(|slug| self.active(slug).is_some());
+        let serving = slug
+            .as_ref()
+            .is_some_and(|slug| self.active(slug).is_some());
         tracing::warn!(
             file = file_name(path),
             error = text,
@@ -377,10 +384,9 @@ impl Remembered {
 
     fn status(&mut self, active: Option<&Arc<ConnectorVersion>>) -> VersionStatus {
         self.keep_counts();
-        let running = self
-            .live
-            .upgrade()
-            .map_or(0, |version| version.counters.running.load(Ordering::Relaxed));
+        let running = self.live.upgrade().map_or(0, |version| {
+            version.counters.running.load(Ordering::Relaxed)
+        });
         let serves = active.is_some_and(|active| active.digest() == self.digest);
         VersionStatus {
             version: self.version.clone(),

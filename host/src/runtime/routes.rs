@@ -94,7 +94,10 @@ impl Routes {
         let text = declared.as_str();
         let replaced = self.endpoints.values().find_map(|base| {
             let replacement = base.replaced.as_ref()?;
-            Some(format!("{replacement}{}", after_base(text, &base.declared)?))
+            Some(format!(
+                "{replacement}{}",
+                after_base(text, &base.declared)?
+            ))
         });
         match replaced {
             Some(text) => Url::parse(&text).map_err(|error| format!("{text:?}: {error}")),
@@ -170,17 +173,31 @@ mod tests {
         let replacements =
             replaced.map(|base| BTreeMap::from([("api".to_owned(), base.to_owned())]));
         let manifest = Manifest::parse(MANIFEST).unwrap();
-        Routes::new(&manifest, environment, &BTreeMap::new(), replacements.as_ref()).unwrap()
+        Routes::new(
+            &manifest,
+            environment,
+            &BTreeMap::new(),
+            replacements.as_ref(),
+        )
+        .unwrap()
     }
 
     #[test]
     fn endpoints_follow_the_environment() {
         let url = |environment| {
-            let url = routes(environment, None).resolve("{api}/people?x=1").unwrap();
+            let url = routes(environment, None)
+                .resolve("{api}/people?x=1")
+                .unwrap();
             url.to_string()
         };
-        assert_eq!(url(Environment::Production), "https://api.example.com/v1/people?x=1");
-        assert_eq!(url(Environment::Sandbox), "https://sandbox.example.com/v1/people?x=1");
+        assert_eq!(
+            url(Environment::Production),
+            "https://api.example.com/v1/people?x=1"
+        );
+        assert_eq!(
+            url(Environment::Sandbox),
+            "https://sandbox.example.com/v1/people?x=1"
+        );
     }
 
     #[test]
@@ -200,10 +217,22 @@ mod tests {
         let error = routes(Environment::Production, None)
             .resolve("https://evil.example/collect?data=1")
             .unwrap_err();
-        assert!(error.contains("http = [\"https://evil.example/\"]"), "{error}");
+        assert!(
+            error.contains("http = [\"https://evil.example/\"]"),
+            "{error}"
+        );
         assert!(!error.contains("data=1"), "{error}");
-        for bad in ["people", "{api", "{other}/x", "{api}people", "file:///etc/passwd"] {
-            assert!(routes(Environment::Production, None).resolve(bad).is_err(), "{bad}");
+        for bad in [
+            "people",
+            "{api",
+            "{other}/x",
+            "{api}people",
+            "file:///etc/passwd",
+        ] {
+            assert!(
+                routes(Environment::Production, None).resolve(bad).is_err(),
+                "{bad}"
+            );
         }
     }
 }

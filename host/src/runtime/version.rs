@@ -13,8 +13,7 @@ use super::{
     Routes, Shared,
     artifact::Import,
     bindings::{
-        ConnectorPlugin, ConnectorPluginPre,
-        exports::jackfield::connector::connector::Guest,
+        ConnectorPlugin, ConnectorPluginPre, exports::jackfield::connector::connector::Guest,
     },
     cache,
     call::{self, Answer, Outside, State},
@@ -143,11 +142,9 @@ impl ConnectorVersion {
     ) -> Result<RecordPage, CallError> {
         let page = self
             .call(Some(context), |guest, store, connection| {
-                Box::pin(async move {
-                    guest
-                        .call_fetch_records(store, &connection, &request)
-                        .await
-                })
+                Box::pin(
+                    async move { guest.call_fetch_records(store, &connection, &request).await },
+                )
             })
             .await?;
         self.check_output(&page.records)?;
@@ -185,9 +182,8 @@ impl ConnectorVersion {
         let answer = self
             .call(None, move |guest, store, _| {
                 Box::pin(async move {
-                    guest
-                        .call_unify(store, kind.name(), &records, &[])
-                        .await
+                    let object = kind.name().to_owned();
+                    guest.call_unify(store, &object, &records, &[]).await
                 })
             })
             .await?;
@@ -203,9 +199,8 @@ impl ConnectorVersion {
         let answer = self
             .call(None, move |guest, store, _| {
                 Box::pin(async move {
-                    guest
-                        .call_desunify(store, kind.name(), &unified, &[])
-                        .await
+                    let object = kind.name().to_owned();
+                    guest.call_desunify(store, &object, &unified, &[]).await
                 })
             })
             .await?;
@@ -246,7 +241,9 @@ impl ConnectorVersion {
             > + Send
             + 'static,
     {
-        let for_guest = context.as_ref().map_or_else(no_connection, CallContext::for_guest);
+        let for_guest = context
+            .as_ref()
+            .map_or_else(no_connection, CallContext::for_guest);
         let outside = context
             .map(|context| {
                 let replacements = self.shared.options.endpoints.get(&self.manifest.slug);

@@ -18,7 +18,7 @@ impl Runtime {
         let (sender, mut events) = mpsc::channel::<()>(1);
         let watcher = notify::recommended_watcher(move |_| {
             // A full channel means that a look is due already.
-            drop(sender.try_send(()));
+            let _queued = sender.try_send(()).is_ok();
         });
         let mut watcher = match watcher {
             Ok(watcher) => Some(watcher),

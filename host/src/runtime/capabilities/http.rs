@@ -6,15 +6,8 @@ use bytes::Bytes;
 use secrecy::ExposeSecret;
 
 use crate::{
-    egress::{
-        self, Authorization, AuthorizeError,
-        http::{HeaderMap, HeaderName, HeaderValue, Method},
-    },
-    runtime::{
-        bindings::http,
-        call::State,
-        limits::MAX_REQUESTS,
-    },
+    egress::{self, Authorization, AuthorizeError, HeaderMap, HeaderName, HeaderValue, Method},
+    runtime::{bindings::http, call::State, limits::MAX_REQUESTS},
 };
 
 /// Headers that say what a message is or who it passed through: the host's business.
@@ -64,11 +57,18 @@ impl State {
         let method = Method::from_bytes(request.method.as_bytes())
             .ok()
             .filter(|method| method != Method::CONNECT && method != Method::TRACE)
-            .ok_or_else(|| denied(format!("{:?} is not a method that can be used", request.method)))?;
-        let needs_secret = request
-            .headers
-            .iter()
-            .any(|header| header.value.iter().any(|part| matches!(part, http::Part::Secret(_))));
+            .ok_or_else(|| {
+                denied(format!(
+                    "{:?} is not a method that can be used",
+                    request.method
+                ))
+            })?;
+        let needs_secret = request.headers.iter().any(|header| {
+            header
+                .value
+                .iter()
+                .any(|part| matches!(part, http::Part::Secret(_)))
+        });
         let mut authorization = None;
         if request.authenticated || needs_secret {
             match outside.context.authorizer.current().await {
@@ -109,29 +109,26 @@ impl State {
         }
     }
 
-    async fn send_once(
-        &self,
-        request: egress::Request,
-    ) -> Result<http::Response, http::HttpError> {
+    async fn send_once(&self, request: egress::Request) -> Result<http::Response, http::HttpError> {
         let options = &self.shared.options;
         let limits = egress::Limits {
             total: options.call_timeout,
             max_request_bytes: options.max_response,
             max_response_bytes: options.max_response,
         };
-        let response = self
-            .shared
-            .egress
-            .send(request, &limits)
-            .await
-            .map_err(|error| match error {
-                egress::Error::Denied(text) | egress::Error::Invalid(text) => {
-                    http::HttpError::Denied(text)
-                }
-                egress::Error::Timeout => http::HttpError::Timeout,
-                egress::Error::TooLarge(bytes) => http::HttpError::TooLarge(bytes),
-                egress::Error::Unreachable(text) => http::HttpError::Unreachable(text),
-            })?;
+        let response =
+            self.shared
+                .egress
+                .send(request, &limits)
+                .await
+                .map_err(|error| match error {
+                    egress::Error::Denied(text) | egress::Error::Invalid(text) => {
+                        http::HttpError::Denied(text)
+                    }
+                    egress::Error::Timeout => http::HttpError::Timeout,
+                    egress::Error::TooLarge(bytes) => http::HttpError::TooLarge(bytes),
+                    egress::Error::Unreachable(text) => http::HttpError::Unreachable(text),
+                })?;
         let headers = response
             .headers
             .iter()
@@ -173,7 +170,9 @@ impl State {
                     http::Part::Secret(secret) if self.may_use(secret) => {
                         let value = authorization
                             .and_then(|authorization| authorization.secret(secret))
-                            .ok_or_else(|| denied(format!("the connection has no secret {secret:?}")))?;
+                            .ok_or_else(|| {
+                                denied(format!("the connection has no secret {secret:?}"))
+                            })?;
                         text.push_str(value.expose_secret());
                     }
                     http::Part::Secret(secret) => {
