@@ -17,4 +17,5 @@ pub mod demo;
 pub mod egress;
 pub mod model;
 pub mod runtime;
+pub mod store;
 pub mod telemetry;

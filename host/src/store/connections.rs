@@ -1,0 +1,352 @@
+//! Connections: made, found within a project, marked, deleted.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::{
+    Error, Store,
+    dialect::{Row, Tx, values},
+    events::NewEvent,
+    syncs,
+};
+use crate::model::{
+    Connection, ConnectionId, ConnectionStatus, Digest, Environment, LinkedUserId, NewConnection,
+    ObjectKind, ProjectId, Scope, Slug, Timestamp,
+};
+
+/// The columns of a connection, named `c`, that [`connection_from`] reads.
+macro_rules! connection_columns {
+    () => {
+        "c.id, c.number, c.project, c.linked_user, c.connector, c.vertical, c.scheme, \
+         c.environment, c.status, c.account, c.account_name, c.settings, c.created_at"
+    };
+}
+pub(super) use connection_columns;
+
+/// How many columns those are.
+const CONNECTION_COLUMNS: usize = 13;
+
+impl Store {
+    /// Stores a connection with its token (hashed for finding it, sealed for showing it) and its
+    /// credentials, makes a first sync of `objects` due now, in this order, and announces
+    /// `connection.created`; all or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] where the project has no such linked user; [`Error::Conflict`] where
+    /// this account is connected already.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "everything that is stored at once"
+    )]
+    pub async fn create_connection(
+        &self,
+        project: ProjectId,
+        new: NewConnection,
+        token_hash: Digest,
+        sealed_token: Vec<u8>,
+        sealed_credentials: Vec<u8>,
+        token_expires_at: Option<Timestamp>,
+        objects: &[ObjectKind],
+    ) -> Result<Scope, Error> {
+        let now = self.now();
+        let mut tx = self.begin().await?;
+        let sql = "INSERT INTO connection (id, project, linked_user, connector, vertical, scheme,
+                       environment, account, account_name, settings, token_hash, sealed_token,
+                       status, status_reason, written_at, created_at)
+                   SELECT $1, project, id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, '', $14, $14
+                   FROM linked_user WHERE project = $2 AND id = $3
+                   RETURNING number";
+        let row = tx
+            .row(
+                sql,
+                values![
+                    new.id,
+                    project,
+                    new.linked_user,
+                    &new.connector,
+                    new.vertical.as_str(),
+                    new.scheme.as_str(),
+                    new.environment.as_str(),
+                    new.account.as_deref(),
+                    new.account_name.as_deref(),
+                    settings_text(&new.settings),
+                    &token_hash,
+                    sealed_token,
+                    ConnectionStatus::Valid.as_str(),
+                    now,
+                ],
+            )
+            .await
+            .map_err(|error| error.or_conflict("account"))?
+            .ok_or(Error::Missing("linked user"))?;
+        let scope = Scope::proven(Connection {
+            id: new.id,
+            number: row.number(0)?,
+            project,
+            linked_user: new.linked_user,
+            connector: new.connector,
+            vertical: new.vertical,
+            scheme: new.scheme,
+            environment: new.environment,
+            status: ConnectionStatus::Valid,
+            account: new.account,
+            account_name: new.account_name,
+            settings: new.settings,
+            created_at: now,
+        });
+        let sql = "INSERT INTO credential (connection, sealed, generation, expires_at)
+                   VALUES ($1, $2, 1, $3)";
+        let number = scope.connection().number;
+        tx.execute(sql, values![number, sealed_credentials, token_expires_at])
+            .await?;
+        self.add_syncs(&mut tx, &scope, objects, now).await?;
+        self.announce(&mut tx, &scope, "connection.created", None, now)
+            .await?;
+        tx.commit().await?;
+        Ok(scope)
+    }
+
+    /// The connection whose token has this hash.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn scope_by_token(
+        &self,
+        project: ProjectId,
+        token_hash: &Digest,
+    ) -> Result<Option<Scope>, Error> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            connection_columns!(),
+            " FROM connection c
+              WHERE c.project = $1 AND c.token_hash = $2 AND c.deleted_at IS NULL"
+        );
+        let row = self
+            .database()
+            .read_one(SQL, values![project, token_hash])
+            .await?;
+        row.as_ref().map(scope_from).transpose()
+    }
+
+    /// The connection of that id.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn scope_by_id(
+        &self,
+        project: ProjectId,
+        id: ConnectionId,
+    ) -> Result<Option<Scope>, Error> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            connection_columns!(),
+            " FROM connection c WHERE c.project = $1 AND c.id = $2 AND c.deleted_at IS NULL"
+        );
+        let row = self.database().read_one(SQL, values![project, id]).await?;
+        row.as_ref().map(scope_from).transpose()
+    }
+
+    /// All connections of a project that are not deleted, oldest first, each with its sealed
+    /// token.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn connections(
+        &self,
+        project: ProjectId,
+    ) -> Result<Vec<(Connection, Vec<u8>)>, Error> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            connection_columns!(),
+            ", c.sealed_token FROM connection c WHERE c.project = $1 AND c.deleted_at IS NULL
+             ORDER BY c.created_at, c.number"
+        );
+        let rows = self.database().read(SQL, values![project]).await?;
+        rows.iter()
+            .map(|row| Ok((connection_from(row)?, row.bytes(CONNECTION_COLUMNS)?)))
+            .collect()
+    }
+
+    /// The connection of the same account, for a login that repeats an earlier one. `account` is
+    /// the provider's id of it; none equals only none.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn find_connection(
+        &self,
+        project: ProjectId,
+        linked_user: LinkedUserId,
+        connector: &Slug,
+        vertical: &str,
+        account: Option<&str>,
+    ) -> Result<Option<Scope>, Error> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            connection_columns!(),
+            " FROM connection c
+              WHERE c.project = $1 AND c.linked_user = $2 AND c.connector = $3 AND c.vertical = $4
+                AND COALESCE(c.account, '') = COALESCE($5, '') AND c.deleted_at IS NULL"
+        );
+        let values = values![project, linked_user, connector, vertical, account];
+        let row = self.database().read_one(SQL, values).await?;
+        row.as_ref().map(scope_from).transpose()
+    }
+
+    /// New credentials for a connection, after a person logged in again: it is valid, a refresh
+    /// that is under way is void, and its syncs are due now.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] where the connection was deleted meanwhile.
+    pub async fn replace_credentials(
+        &self,
+        scope: &Scope,
+        scheme: &str,
+        settings: &BTreeMap<String, String>,
+        sealed: Vec<u8>,
+        expires_at: Option<Timestamp>,
+    ) -> Result<(), Error> {
+        let number = scope.connection().number;
+        let mut tx = self.begin().await?;
+        let sql = "UPDATE connection
+                   SET scheme = $3, settings = $4, status = $5, status_reason = ''
+                   WHERE number = $1 AND project = $2 AND deleted_at IS NULL";
+        let status = ConnectionStatus::Valid.as_str();
+        let values = values![
+            number,
+            scope.project(),
+            scheme,
+            settings_text(settings),
+            status
+        ];
+        if tx.execute(sql, values).await? == 0 {
+            return Err(Error::Missing("connection"));
+        }
+        let sql = "UPDATE credential
+                   SET sealed = $2, expires_at = $3, generation = generation + 1,
+                       refresh_owner = NULL, refresh_until = NULL
+                   WHERE connection = $1";
+        tx.execute(sql, values![number, sealed, expires_at]).await?;
+        syncs::make_due(&mut tx, number, self.now()).await?;
+        tx.commit().await
+    }
+
+    /// Says whether the connection works, and why not; false where nothing is new. Becoming
+    /// [`ConnectionStatus::NeedsReconnect`] announces `connection.needs_reconnect`.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn set_connection_status(
+        &self,
+        scope: &Scope,
+        status: ConnectionStatus,
+        reason: &str,
+    ) -> Result<bool, Error> {
+        let mut tx = self.begin().await?;
+        let sql = "UPDATE connection SET status = $3, status_reason = $4
+                   WHERE number = $1 AND project = $2 AND deleted_at IS NULL AND status <> $3";
+        let reason = super::without_nulls(reason);
+        let number = scope.connection().number;
+        let values = values![number, scope.project(), status.as_str(), reason.as_str()];
+        if tx.execute(sql, values).await? == 0 {
+            return Ok(false);
+        }
+        if status == ConnectionStatus::NeedsReconnect {
+            let now = self.now();
+            let kind = "connection.needs_reconnect";
+            self.announce(&mut tx, scope, kind, Some(&reason), now)
+                .await?;
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Deletes a connection: nothing finds it any more, its credentials, its token and its syncs
+    /// are gone, and `connection.deleted` is announced. Its records stay. Deleting it twice does
+    /// nothing.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn delete_connection(&self, scope: &Scope) -> Result<(), Error> {
+        let number = scope.connection().number;
+        let now = self.now();
+        let mut tx = self.begin().await?;
+        let sql = "UPDATE connection SET deleted_at = $3, token_hash = NULL, sealed_token = $4
+                   WHERE number = $1 AND project = $2 AND deleted_at IS NULL";
+        let nothing: Vec<u8> = Vec::new();
+        if tx
+            .execute(sql, values![number, scope.project(), now, nothing])
+            .await?
+            == 0
+        {
+            return Ok(());
+        }
+        tx.execute(
+            "DELETE FROM credential WHERE connection = $1",
+            values![number],
+        )
+        .await?;
+        tx.execute(
+            "DELETE FROM sync_state WHERE connection = $1",
+            values![number],
+        )
+        .await?;
+        self.announce(&mut tx, scope, "connection.deleted", None, now)
+            .await?;
+        tx.commit().await
+    }
+
+    /// An event about the connection itself.
+    async fn announce(
+        &self,
+        tx: &mut Tx,
+        scope: &Scope,
+        kind: &str,
+        reason: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let connection = scope.connection();
+        let mut data = json!({
+            "id": connection.id,
+            "connector": connection.connector,
+            "vertical": connection.vertical,
+            "linked_user_id": connection.linked_user,
+        });
+        if let Some(reason) = reason {
+            data["reason"] = json!(reason);
+        }
+        let event = NewEvent {
+            kind: kind.to_owned(),
+            data: data.to_string(),
+        };
+        self.write_events(tx, scope, vec![event], now).await
+    }
+}
+
+/// Reads [`connection_columns`] from the start of a row.
+fn connection_from(row: &Row) -> Result<Connection, Error> {
+    Ok(Connection {
+        id: row.parsed(0)?,
+        number: row.number(1)?,
+        project: row.parsed(2)?,
+        linked_user: row.parsed(3)?,
+        connector: row.parsed(4)?,
+        vertical: row.text(5)?,
+        scheme: row.text(6)?,
+        environment: row.parsed_by(7, Environment::parse)?,
+        status: row.parsed_by(8, ConnectionStatus::parse)?,
+        account: row.optional_text(9)?,
+        account_name: row.optional_text(10)?,
+        settings: row.parsed_by(11, |text| serde_json::from_str(text).ok())?,
+        created_at: row.time(12)?,
+    })
+}
+
+/// The scope of a row that was found within its project.
+pub(super) fn scope_from(row: &Row) -> Result<Scope, Error> {
+    connection_from(row).map(Scope::proven)
+}
+
+fn settings_text(settings: &BTreeMap<String, String>) -> String {
+    serde_json::to_string(settings).expect("a map of texts is always valid JSON")
+}

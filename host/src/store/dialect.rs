@@ -1,0 +1,515 @@
+//! The two databases behind one set of verbs. Everything that must differ between them is here or
+//! in [`super::migrate`]; the other files never name one.
+
+use std::str::FromStr;
+
+use sqlx::{
+    Decode, PgPool, Postgres, Sqlite, SqlitePool, Transaction,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+    sqlite::{SqliteArguments, SqliteRow},
+};
+
+use super::Error;
+use crate::model::{
+    ApiKeyId, ConnectionId, Digest, EventId, LinkedUserId, ProjectId, RecordId, Slug, Timestamp,
+};
+
+/// One statement: a single constant text where possible, else one for each database.
+#[derive(Clone, Copy)]
+pub(super) struct Sql {
+    pub(super) sqlite: &'static str,
+    pub(super) postgres: &'static str,
+}
+
+impl From<&'static str> for Sql {
+    fn from(both: &'static str) -> Self {
+        Self {
+            sqlite: both,
+            postgres: both,
+        }
+    }
+}
+
+/// A statement run once for each of many rows. SQLite is fastest with a prepared statement per
+/// row, PostgreSQL with one array per column.
+macro_rules! bulk {
+    ($head:literal, [$first:literal $first_type:literal $(, $place:literal $type:literal)*], $tail:literal) => {
+        $crate::store::dialect::Sql {
+            sqlite: concat!($head, " VALUES (", $first, $(", ", $place,)* ") ", $tail),
+            postgres: concat!(
+                $head, " SELECT * FROM unnest(", $first, "::", $first_type, "[]",
+                $(", ", $place, "::", $type, "[]",)* ") ", $tail
+            ),
+        }
+    };
+}
+pub(super) use bulk;
+
+/// A statement with a test whether a column is among the values of one [`Value::Keys`].
+macro_rules! among {
+    ($head:literal, $column:literal among $place:literal, $tail:literal) => {
+        $crate::store::dialect::Sql {
+            sqlite: concat!(
+                $head,
+                " ",
+                $column,
+                " IN (SELECT unhex(value) FROM json_each(",
+                $place,
+                ")) ",
+                $tail
+            ),
+            postgres: concat!($head, " ", $column, " = ANY(", $place, "::bytea[]) ", $tail),
+        }
+    };
+}
+pub(super) use among;
+
+/// A statement that takes the rows it selects for this transaction and steps over rows that
+/// others have taken. With SQLite's one writer there are no others.
+macro_rules! taking {
+    ($text:expr, $table:literal) => {
+        $crate::store::dialect::Sql {
+            sqlite: $text,
+            postgres: concat!($text, " FOR NO KEY UPDATE OF ", $table, " SKIP LOCKED"),
+        }
+    };
+}
+pub(super) use taking;
+
+/// Something to bind to a placeholder.
+#[derive(Debug)]
+pub(super) enum Value {
+    Int(Option<i64>),
+    Text(Option<String>),
+    Bytes(Option<Vec<u8>>),
+    Bool(bool),
+    /// Many keys for [`among`].
+    Keys(Vec<Vec<u8>>),
+}
+
+/// Values to bind, in the order of their placeholders.
+macro_rules! values {
+    ($($value:expr),* $(,)?) => { vec![$($crate::store::dialect::Value::from($value)),*] };
+}
+pub(super) use values;
+
+macro_rules! into_value {
+    ($($type:ty => |$value:ident| $made:expr;)*) => {$(
+        impl From<$type> for Value {
+            fn from($value: $type) -> Self { $made }
+        }
+    )*};
+}
+
+into_value! {
+    bool => |value| Self::Bool(value);
+    i64 => |value| Self::Int(Some(value));
+    u32 => |value| Self::Int(Some(value.into()));
+    u16 => |value| Self::Int(Some(value.into()));
+    Timestamp => |value| Self::Int(Some(value.as_millis()));
+    Option<Timestamp> => |value| Self::Int(value.map(Timestamp::as_millis));
+    &str => |value| Self::Text(Some(value.to_owned()));
+    String => |value| Self::Text(Some(value));
+    Option<&str> => |value| Self::Text(value.map(str::to_owned));
+    Option<String> => |value| Self::Text(value);
+    &Slug => |value| Self::Text(Some(value.to_string()));
+    ProjectId => |value| Self::Text(Some(value.to_string()));
+    ApiKeyId => |value| Self::Text(Some(value.to_string()));
+    LinkedUserId => |value| Self::Text(Some(value.to_string()));
+    ConnectionId => |value| Self::Text(Some(value.to_string()));
+    EventId => |value| Self::Text(Some(value.to_string()));
+    RecordId => |value| Self::Bytes(Some(value.as_bytes().to_vec()));
+    &Digest => |value| Self::Bytes(Some(value.as_bytes().to_vec()));
+    Vec<u8> => |value| Self::Bytes(Some(value));
+}
+
+/// A count as databases keep it. More than `i64::MAX` of anything does not happen.
+pub(super) fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// An open database.
+#[derive(Debug)]
+pub(super) enum Database {
+    /// One connection writes, several read.
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
+    Postgres(PgPool),
+}
+
+impl Database {
+    /// A transaction that may write. On SQLite it waits for its turn here, never at commit.
+    pub(super) async fn begin(&self) -> Result<Tx, Error> {
+        Ok(match self {
+            Self::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// Reads rows.
+    pub(super) async fn read(
+        &self,
+        sql: impl Into<Sql>,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, Error> {
+        let sql = sql.into();
+        match self {
+            Self::Sqlite { readers, .. } => {
+                sqlite_rows(sqlite_query(sql, values)?.fetch_all(readers).await)
+            }
+            Self::Postgres(pool) => {
+                postgres_rows(postgres_query(sql, values)?.fetch_all(pool).await)
+            }
+        }
+    }
+
+    /// Reads at most one row.
+    pub(super) async fn read_one(
+        &self,
+        sql: impl Into<Sql>,
+        values: Vec<Value>,
+    ) -> Result<Option<Row>, Error> {
+        Ok(self.read(sql, values).await?.into_iter().next())
+    }
+
+    /// Runs one statement as its own transaction; the number of rows it changed.
+    pub(super) async fn write(&self, sql: &'static str, values: Vec<Value>) -> Result<u64, Error> {
+        match self {
+            Self::Sqlite { writer, .. } => Ok(sqlite_query(sql.into(), values)?
+                .execute(writer)
+                .await?
+                .rows_affected()),
+            Self::Postgres(pool) => Ok(postgres_query(sql.into(), values)?
+                .execute(pool)
+                .await?
+                .rows_affected()),
+        }
+    }
+
+    /// Lets go of every connection.
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// A transaction. Dropped without [`Tx::commit`], it leaves nothing behind.
+#[derive(Debug)]
+pub(super) enum Tx {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Tx {
+    /// Runs a statement; the number of rows it changed.
+    pub(super) async fn execute(
+        &mut self,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> Result<u64, Error> {
+        match self {
+            Self::Sqlite(tx) => Ok(sqlite_query(sql.into(), values)?
+                .execute(&mut **tx)
+                .await?
+                .rows_affected()),
+            Self::Postgres(tx) => Ok(postgres_query(sql.into(), values)?
+                .execute(&mut **tx)
+                .await?
+                .rows_affected()),
+        }
+    }
+
+    /// Runs a statement that answers with rows.
+    pub(super) async fn rows(
+        &mut self,
+        sql: impl Into<Sql>,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, Error> {
+        let sql = sql.into();
+        match self {
+            Self::Sqlite(tx) => sqlite_rows(sqlite_query(sql, values)?.fetch_all(&mut **tx).await),
+            Self::Postgres(tx) => {
+                postgres_rows(postgres_query(sql, values)?.fetch_all(&mut **tx).await)
+            }
+        }
+    }
+
+    /// Runs a statement that answers with at most one row. It runs to its end: a statement that
+    /// writes must not be left half-way.
+    pub(super) async fn row(
+        &mut self,
+        sql: impl Into<Sql>,
+        values: Vec<Value>,
+    ) -> Result<Option<Row>, Error> {
+        Ok(self.rows(sql, values).await?.into_iter().next())
+    }
+
+    /// Runs a statement made by [`bulk`] for all `rows`. Every row has the same kinds of values.
+    pub(super) async fn bulk(&mut self, sql: Sql, rows: Vec<Vec<Value>>) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(tx) => {
+                for row in rows {
+                    sqlite_query(sql, row)?.execute(&mut **tx).await?;
+                }
+            }
+            Self::Postgres(tx) => {
+                if rows.is_empty() {
+                    return Ok(());
+                }
+                let mut query = sqlx::query(sql.postgres);
+                for column in columns(rows)? {
+                    query = match column {
+                        Column::Ints(values) => query.bind(values),
+                        Column::Texts(values) => query.bind(values),
+                        Column::Bytes(values) => query.bind(values),
+                        Column::Bools(values) => query.bind(values),
+                    };
+                }
+                query.execute(&mut **tx).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes others who ask for the same wait until this transaction ends. SQLite's writers wait
+    /// for each other anyway.
+    pub(super) async fn lock_object_kinds(&mut self) -> Result<(), Error> {
+        if let Self::Postgres(tx) = self {
+            sqlx::query("LOCK TABLE object_kind IN SHARE ROW EXCLUSIVE MODE")
+                .execute(&mut **tx)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Makes it all last.
+    pub(super) async fn commit(self) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await?,
+            Self::Postgres(tx) => tx.commit().await?,
+        }
+        Ok(())
+    }
+}
+
+/// One row of an answer. Columns go by number, from 0.
+#[derive(Debug)]
+pub(super) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+impl Row {
+    /// Unchecked, for the databases name their types differently; a value that does not fit is
+    /// an error all the same.
+    fn get<T>(&self, column: usize) -> Result<T, Error>
+    where
+        T: for<'row> Decode<'row, Sqlite> + for<'row> Decode<'row, Postgres>,
+    {
+        use sqlx::Row as _;
+        Ok(match self {
+            Self::Sqlite(row) => row.try_get_unchecked(column)?,
+            Self::Postgres(row) => row.try_get_unchecked(column)?,
+        })
+    }
+
+    pub(super) fn int(&self, column: usize) -> Result<i64, Error> {
+        self.get(column)
+    }
+
+    pub(super) fn optional_int(&self, column: usize) -> Result<Option<i64>, Error> {
+        self.get(column)
+    }
+
+    /// An integer that has to fit a smaller or unsigned type.
+    pub(super) fn number<T: TryFrom<i64>>(&self, column: usize) -> Result<T, Error> {
+        let number = self.int(column)?;
+        T::try_from(number)
+            .map_err(|_| Error::Corrupt(format!("the number {number} in column {column}")))
+    }
+
+    pub(super) fn text(&self, column: usize) -> Result<String, Error> {
+        self.get(column)
+    }
+
+    pub(super) fn optional_text(&self, column: usize) -> Result<Option<String>, Error> {
+        self.get(column)
+    }
+
+    pub(super) fn bytes(&self, column: usize) -> Result<Vec<u8>, Error> {
+        self.get(column)
+    }
+
+    pub(super) fn bool(&self, column: usize) -> Result<bool, Error> {
+        self.get(column)
+    }
+
+    pub(super) fn time(&self, column: usize) -> Result<Timestamp, Error> {
+        self.int(column).map(Timestamp::from_millis)
+    }
+
+    pub(super) fn optional_time(&self, column: usize) -> Result<Option<Timestamp>, Error> {
+        Ok(self.optional_int(column)?.map(Timestamp::from_millis))
+    }
+
+    pub(super) fn record_id(&self, column: usize) -> Result<RecordId, Error> {
+        RecordId::from_bytes(&self.bytes(column)?)
+            .ok_or_else(|| Error::Corrupt("a record's id is not 16 bytes long".into()))
+    }
+
+    /// A text that one of our types is parsed from.
+    pub(super) fn parsed<T: FromStr>(&self, column: usize) -> Result<T, Error> {
+        self.parsed_by(column, |text| text.parse().ok())
+    }
+
+    /// A text that `parse` understands.
+    pub(super) fn parsed_by<T>(
+        &self,
+        column: usize,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, Error> {
+        let text = self.text(column)?;
+        parse(&text).ok_or_else(|| Error::Corrupt(format!("{text:?} in column {column}")))
+    }
+}
+
+fn sqlite_rows(rows: Result<Vec<SqliteRow>, sqlx::Error>) -> Result<Vec<Row>, Error> {
+    Ok(rows?.into_iter().map(Row::Sqlite).collect())
+}
+
+fn postgres_rows(rows: Result<Vec<PgRow>, sqlx::Error>) -> Result<Vec<Row>, Error> {
+    Ok(rows?.into_iter().map(Row::Postgres).collect())
+}
+
+fn sqlite_query(
+    sql: Sql,
+    values: Vec<Value>,
+) -> Result<Query<'static, Sqlite, SqliteArguments>, Error> {
+    let mut query = sqlx::query(sql.sqlite);
+    for value in values {
+        query = match checked(value)? {
+            Value::Int(value) => query.bind(value),
+            Value::Text(value) => query.bind(value),
+            Value::Bytes(value) => query.bind(value),
+            Value::Bool(value) => query.bind(value),
+            Value::Keys(keys) => query.bind(hexadecimal_array(&keys)),
+        };
+    }
+    Ok(query)
+}
+
+fn postgres_query(
+    sql: Sql,
+    values: Vec<Value>,
+) -> Result<Query<'static, Postgres, PgArguments>, Error> {
+    let mut query = sqlx::query(sql.postgres);
+    for value in values {
+        query = match checked(value)? {
+            Value::Int(value) => query.bind(value),
+            Value::Text(value) => query.bind(value),
+            Value::Bytes(value) => query.bind(value),
+            Value::Bool(value) => query.bind(value),
+            Value::Keys(keys) => query.bind(keys),
+        };
+    }
+    Ok(query)
+}
+
+/// PostgreSQL refuses U+0000 and SQLite's own functions stop at it: we refuse it for both.
+fn checked(value: Value) -> Result<Value, Error> {
+    match &value {
+        Value::Text(Some(text)) if text.as_bytes().contains(&0) => Err(Error::NullCharacter),
+        _ => Ok(value),
+    }
+}
+
+/// `["00ff","…"]`, for `json_each`.
+fn hexadecimal_array(keys: &[Vec<u8>]) -> String {
+    let mut text =
+        String::with_capacity(2 + keys.iter().map(|key| 2 * key.len() + 3).sum::<usize>());
+    text.push('[');
+    for (index, key) in keys.iter().enumerate() {
+        text.push_str(if index == 0 { "\"" } else { ",\"" });
+        for byte in key {
+            for nibble in [byte >> 4, byte & 15] {
+                text.push(char::from_digit(nibble.into(), 16).unwrap_or('0'));
+            }
+        }
+        text.push('"');
+    }
+    text.push(']');
+    text
+}
+
+enum Column {
+    Ints(Vec<Option<i64>>),
+    Texts(Vec<Option<String>>),
+    Bytes(Vec<Option<Vec<u8>>>),
+    Bools(Vec<bool>),
+}
+
+/// Rows turned into columns.
+fn columns(rows: Vec<Vec<Value>>) -> Result<Vec<Column>, Error> {
+    let height = rows.len();
+    let mut columns: Vec<Column> = Vec::new();
+    for row in rows {
+        for (index, value) in row.into_iter().enumerate() {
+            if index == columns.len() {
+                columns.push(match value {
+                    Value::Int(_) => Column::Ints(Vec::with_capacity(height)),
+                    Value::Text(_) => Column::Texts(Vec::with_capacity(height)),
+                    Value::Bytes(_) | Value::Keys(_) => Column::Bytes(Vec::with_capacity(height)),
+                    Value::Bool(_) => Column::Bools(Vec::with_capacity(height)),
+                });
+            }
+            match (columns.get_mut(index), checked(value)?) {
+                (Some(Column::Ints(values)), Value::Int(value)) => values.push(value),
+                (Some(Column::Texts(values)), Value::Text(value)) => values.push(value),
+                (Some(Column::Bytes(values)), Value::Bytes(value)) => values.push(value),
+                (Some(Column::Bools(values)), Value::Bool(value)) => values.push(value),
+                _ => {
+                    return Err(Error::Corrupt(
+                        "rows of one statement differ in kind".into(),
+                    ));
+                }
+            }
+        }
+    }
+    Ok(columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bulk_statement_has_a_form_for_each_database() {
+        let sql =
+            bulk!("INSERT INTO t (a, b)", ["$1" "bigint", "$2" "text"], "ON CONFLICT DO NOTHING");
+        assert_eq!(
+            sql.sqlite,
+            "INSERT INTO t (a, b) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+        );
+        assert_eq!(
+            sql.postgres,
+            "INSERT INTO t (a, b) SELECT * FROM unnest($1::bigint[], $2::text[]) ON CONFLICT DO NOTHING"
+        );
+    }
+
+    #[test]
+    fn keys_become_an_array_of_hexadecimal_texts() {
+        assert_eq!(hexadecimal_array(&[]), "[]");
+        assert_eq!(
+            hexadecimal_array(&[vec![0, 255], vec![16]]),
+            r#"["00ff","10"]"#
+        );
+    }
+}

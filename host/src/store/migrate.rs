@@ -1,0 +1,279 @@
+//! Opening a database and bringing its schema up to date.
+
+use std::{borrow::Cow, path::Path, time::Duration};
+
+use sqlx::{
+    Connection as _, PgConnection, SqlSafeStr as _, SqliteConnection,
+    migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator},
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{Backend, Error, Options, dialect::Database};
+
+/// Older libraries may, rarely, corrupt a file that several connections write to in WAL mode.
+const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
+/// Longer than any transaction of ours should take.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
+
+/// Every migration: number, name, text for SQLite, text for PostgreSQL. Applied ones never change.
+const MIGRATIONS: &[(i64, &str, &str, &str)] = &[(
+    1,
+    "init",
+    include_str!("../../../migrations/sqlite/0001_init.sql"),
+    include_str!("../../../migrations/postgres/0001_init.sql"),
+)];
+
+/// Connects. The schema has to be up to date already.
+pub(super) async fn connect(options: &Options) -> Result<Database, Error> {
+    let connections = options.max_connections.max(1);
+    match address(&options.url)? {
+        Address::Sqlite(path) => {
+            let pool = || SqlitePoolOptions::new().acquire_timeout(BUSY_TIMEOUT);
+            let settings = sqlite_options(path);
+            Ok(Database::Sqlite {
+                writer: pool()
+                    .max_connections(1)
+                    .connect_with(settings.clone())
+                    .await?,
+                readers: pool()
+                    .max_connections(connections)
+                    .connect_with(settings.pragma("query_only", "on"))
+                    .await?,
+            })
+        }
+        Address::Postgres(settings) => Ok(Database::Postgres(
+            PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(BUSY_TIMEOUT)
+                .connect_with(*settings)
+                .await?,
+        )),
+    }
+}
+
+/// Applies what is missing; the names of what was applied. Safe when several processes start at
+/// once: the first does it, the others wait and find it done.
+pub(super) async fn migrate(url: &str) -> Result<Vec<String>, Error> {
+    match address(url)? {
+        Address::Sqlite(path) => migrate_sqlite(path).await,
+        Address::Postgres(settings) => {
+            let mut connection = PgConnection::connect_with(&settings).await?;
+            // Session locks nest: the migrator takes and gives back the same one within.
+            connection.lock().await.map_err(explain)?;
+            let names = run(&migrator(Backend::Postgres), &mut connection).await;
+            connection.close().await?;
+            names
+        }
+    }
+}
+
+pub(super) fn backend(url: &str) -> Result<Backend, Error> {
+    Ok(match address(url)? {
+        Address::Sqlite(_) => Backend::Sqlite,
+        Address::Postgres(_) => Backend::Postgres,
+    })
+}
+
+enum Address<'url> {
+    Sqlite(&'url Path),
+    Postgres(Box<PgConnectOptions>),
+}
+
+/// Never quotes the address in an error: it may hold a password.
+fn address(url: &str) -> Result<Address<'_>, Error> {
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if path.is_empty() || path == ":memory:" {
+            return Err(Error::Unsuitable(
+                "the database address names no file; write sqlite:PATH".into(),
+            ));
+        }
+        return Ok(Address::Sqlite(Path::new(path)));
+    }
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        let settings: PgConnectOptions = url.parse().map_err(|_| {
+            Error::Unsuitable(
+                "the database address is not one that PostgreSQL knows; write \
+                 postgres://USER:PASSWORD@HOST:PORT/DATABASE"
+                    .into(),
+            )
+        })?;
+        return Ok(Address::Postgres(Box::new(
+            settings.application_name("jackfield").options([
+                ("statement_timeout", "30s"),
+                ("idle_in_transaction_session_timeout", "60s"),
+            ]),
+        )));
+    }
+    Err(Error::Unsuitable(
+        "the database address starts with neither sqlite: nor postgres://".into(),
+    ))
+}
+
+fn sqlite_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+}
+
+async fn migrate_sqlite(path: &Path) -> Result<Vec<String>, Error> {
+    create_private(path).await?;
+    let mut connection = SqliteConnection::connect_with(&sqlite_options(path)).await?;
+    let version: String = sqlx::query_scalar("SELECT sqlite_version()")
+        .fetch_one(&mut connection)
+        .await?;
+    refuse_old_sqlite(&version)?;
+    // The driver's migrator takes no lock on SQLite, so it runs inside a transaction that has
+    // the write lock from its start.
+    let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let names = run(&migrator(Backend::Sqlite), &mut *tx).await?;
+    tx.commit().await?;
+    connection.close().await?;
+    Ok(names)
+}
+
+/// Makes the file, if it is missing, readable for its owner only; SQLite gives its side files
+/// the same rights.
+async fn create_private(path: &Path) -> Result<(), Error> {
+    let mut open = tokio::fs::OpenOptions::new();
+    open.append(true).create(true);
+    #[cfg(unix)]
+    open.mode(0o600);
+    open.open(path).await.map(drop).map_err(|error| {
+        Error::Unsuitable(format!(
+            "the database file {} cannot be opened for writing: {error}",
+            path.display()
+        ))
+    })
+}
+
+fn refuse_old_sqlite(version: &str) -> Result<(), Error> {
+    let numbers: Vec<u32> = version
+        .split('.')
+        .filter_map(|part| part.parse().ok())
+        .collect();
+    if numbers.as_slice() >= OLDEST_SQLITE.as_slice() {
+        return Ok(());
+    }
+    Err(Error::Unsuitable(format!(
+        "SQLite {version} is linked, which has a bug that can corrupt the database; build with the \
+         bundled library, 3.51.3 or newer"
+    )))
+}
+
+fn migrator(backend: Backend) -> Migrator {
+    let migrations = MIGRATIONS.iter().map(|&(number, name, sqlite, postgres)| {
+        let text = match backend {
+            Backend::Sqlite => sqlite,
+            Backend::Postgres => postgres,
+        };
+        Migration::new(
+            number,
+            Cow::Borrowed(name),
+            MigrationType::Simple,
+            text.into_sql_str(),
+            false,
+        )
+    });
+    Migrator::with_migrations(migrations.collect())
+}
+
+async fn run<C>(migrator: &Migrator, connection: &mut C) -> Result<Vec<String>, Error>
+where
+    C: Migrate,
+    for<'c> &'c mut C: sqlx::Acquire<'c, Connection = &'c mut C>,
+{
+    connection
+        .ensure_migrations_table(MIGRATIONS_TABLE)
+        .await
+        .map_err(explain)?;
+    let before = connection
+        .list_applied_migrations(MIGRATIONS_TABLE)
+        .await
+        .map_err(explain)?;
+    migrator.run(&mut *connection).await.map_err(explain)?;
+    Ok(migrator
+        .iter()
+        .filter(|migration| {
+            before
+                .iter()
+                .all(|applied| applied.version != migration.version)
+        })
+        .map(|migration| format!("{:04}_{}", migration.version, migration.description))
+        .collect())
+}
+
+/// A sentence for the operator.
+fn explain(error: MigrateError) -> Error {
+    match error {
+        MigrateError::Execute(error) => error.into(),
+        MigrateError::ExecuteMigration(error, number) => Error::Migration(format!(
+            "migration {number} failed and was undone; the database is as it was before: {error}"
+        )),
+        MigrateError::VersionMissing(number) => Error::Migration(format!(
+            "the database has migration {number}, which this version does not know: it was used \
+             by a newer version. Start that version, or restore a backup from before it"
+        )),
+        MigrateError::VersionMismatch(number) => Error::Migration(format!(
+            "migration {number} was applied with another text than this version has: the database \
+             was made by a changed build. Start that build, or restore a backup"
+        )),
+        other => Error::Migration(format!(
+            "the schema could not be brought up to date: {other}"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_folders_hold_the_files_that_are_embedded() {
+        let embedded: Vec<String> = MIGRATIONS
+            .iter()
+            .map(|(number, name, ..)| format!("{number:04}_{name}.sql"))
+            .collect();
+        for folder in ["sqlite", "postgres"] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("../migrations")
+                .join(folder);
+            let mut files: Vec<String> = std::fs::read_dir(folder)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            files.sort();
+            assert_eq!(files, embedded);
+        }
+    }
+
+    #[test]
+    fn old_libraries_are_refused() {
+        for good in ["3.51.3", "3.52.0", "4.0.0", "3.51.10"] {
+            assert!(refuse_old_sqlite(good).is_ok(), "{good}");
+        }
+        for bad in ["3.40.1", "3.51.2", "3.51", ""] {
+            assert!(refuse_old_sqlite(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_bad_address_is_refused_without_quoting_it() {
+        for bad in [
+            "",
+            "mysql://u:hunter2@h/d",
+            "postgres://u:hunter2@h:port/d",
+            "sqlite:",
+            "sqlite::memory:",
+        ] {
+            let error = address(bad).err().unwrap().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+}
