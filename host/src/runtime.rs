@@ -53,6 +53,8 @@ pub struct Options {
     pub cpu_timeout: Duration,
     /// The most bytes that a call may answer.
     pub max_output: usize,
+    /// Time that one exchange with a provider may take.
+    pub exchange_timeout: Duration,
     /// The most bytes of a provider's answer.
     pub max_response: usize,
     /// Calls that may run at the same time; more wait.

@@ -12,7 +12,10 @@ use super::{
     ConnectorState, ConnectorStatus, ConnectorVersion, LoadError, Runtime, VersionStatus,
     status::{Described, VersionState, spelled},
 };
-use crate::model::{Digest, Slug, Timestamp};
+use crate::{
+    model::{Digest, Slug, Timestamp},
+    telemetry::METRICS,
+};
 
 /// How many versions of a connector are remembered.
 const REMEMBERED: usize = 5;
@@ -243,6 +246,9 @@ impl Runtime {
         };
         registry.files.insert(path.to_owned(), file);
         drop(registry);
+        METRICS
+            .connector_swaps
+            .add([version.manifest().slug.as_str(), "active"], 1);
         self.0.swaps.send_modify(|swaps| *swaps += 1);
     }
 
@@ -262,6 +268,8 @@ impl Runtime {
             older_version_serves = serving,
             "connector refused"
         );
+        let name = slug.as_ref().map_or("", Slug::as_str);
+        METRICS.connector_swaps.add([name, "rejected"], 1);
         let file = File {
             stamp,
             judged: true,

@@ -19,7 +19,10 @@ use super::{
     call::{self, Answer, Outside, State},
     limits::{Limits, MAX_CURSOR},
 };
-use crate::model::{Digest, Manifest, ObjectKind};
+use crate::{
+    model::{Digest, Manifest, ObjectKind},
+    telemetry::METRICS,
+};
 
 /// How long a connector may compute before its first call.
 const START: Duration = Duration::from_secs(2);
@@ -125,7 +128,7 @@ impl ConnectorVersion {
     /// # Errors
     /// The provider refuses them, or the connector fails.
     pub async fn authenticate(&self, context: CallContext) -> Result<Vec<Account>, CallError> {
-        self.call(Some(context), |guest, store, connection| {
+        self.call("authenticate", Some(context), |guest, store, connection| {
             Box::pin(async move { guest.call_authenticate(store, &connection).await })
         })
         .await
@@ -141,11 +144,15 @@ impl ConnectorVersion {
         request: FetchRequest,
     ) -> Result<RecordPage, CallError> {
         let page = self
-            .call(Some(context), |guest, store, connection| {
-                Box::pin(
-                    async move { guest.call_fetch_records(store, &connection, &request).await },
-                )
-            })
+            .call(
+                "fetch-records",
+                Some(context),
+                |guest, store, connection| {
+                    Box::pin(
+                        async move { guest.call_fetch_records(store, &connection, &request).await },
+                    )
+                },
+            )
             .await?;
         self.check_output(&page.records)?;
         match &page.next_cursor {
@@ -166,7 +173,7 @@ impl ConnectorVersion {
         request: PushRequest,
     ) -> Result<String, CallError> {
         let answer = self
-            .call(Some(context), |guest, store, connection| {
+            .call("push-record", Some(context), |guest, store, connection| {
                 Box::pin(async move { guest.call_push_record(store, &connection, &request).await })
             })
             .await?;
@@ -180,7 +187,7 @@ impl ConnectorVersion {
     /// The connector fails.
     pub async fn unify(&self, kind: ObjectKind, records: String) -> Result<String, CallError> {
         let answer = self
-            .call(None, move |guest, store, _| {
+            .call("unify", None, move |guest, store, _| {
                 Box::pin(async move {
                     let object = kind.name().to_owned();
                     guest.call_unify(store, &object, &records, &[]).await
@@ -197,7 +204,7 @@ impl ConnectorVersion {
     /// The connector fails.
     pub async fn desunify(&self, kind: ObjectKind, unified: String) -> Result<String, CallError> {
         let answer = self
-            .call(None, move |guest, store, _| {
+            .call("desunify", None, move |guest, store, _| {
                 Box::pin(async move {
                     let object = kind.name().to_owned();
                     guest.call_desunify(store, &object, &unified, &[]).await
@@ -229,7 +236,12 @@ impl ConnectorVersion {
         }
     }
 
-    async fn call<T, F>(&self, context: Option<CallContext>, body: F) -> Result<T, CallError>
+    async fn call<T, F>(
+        &self,
+        operation: &str,
+        context: Option<CallContext>,
+        body: F,
+    ) -> Result<T, CallError>
     where
         T: Send + 'static,
         F: for<'call> FnOnce(
@@ -269,6 +281,7 @@ impl ConnectorVersion {
         let counters = &self.counters;
         counters.calls.fetch_add(1, Ordering::Relaxed);
         counters.running.fetch_add(1, Ordering::Relaxed);
+        let started = std::time::Instant::now();
         let answer = call::run(
             &self.shared,
             &self.instance,
@@ -279,6 +292,15 @@ impl ConnectorVersion {
         )
         .await;
         counters.running.fetch_sub(1, Ordering::Relaxed);
+        let slug = self.manifest.slug.as_str();
+        let outcome = match &answer {
+            Ok(_) => "ok",
+            Err(error) => error.code(),
+        };
+        METRICS.guest_calls.add([slug, operation, outcome], 1);
+        METRICS
+            .guest_seconds
+            .observe([slug, operation], started.elapsed());
         if let Err(error) = &answer
             && !matches!(error, CallError::Failure(_) | CallError::Busy(_))
         {

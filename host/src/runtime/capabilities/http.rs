@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 use crate::{
     egress::{self, Authorization, AuthorizeError, HeaderMap, HeaderName, HeaderValue, Method},
     runtime::{bindings::http, call::State, limits::MAX_REQUESTS},
+    telemetry::METRICS,
 };
 
 /// Headers that say what a message is or who it passed through: the host's business.
@@ -112,23 +113,25 @@ impl State {
     async fn send_once(&self, request: egress::Request) -> Result<http::Response, http::HttpError> {
         let options = &self.shared.options;
         let limits = egress::Limits {
-            total: options.call_timeout,
+            total: options.exchange_timeout,
             max_request_bytes: options.max_response,
             max_response_bytes: options.max_response,
         };
-        let response =
-            self.shared
-                .egress
-                .send(request, &limits)
-                .await
-                .map_err(|error| match error {
-                    egress::Error::Denied(text) | egress::Error::Invalid(text) => {
-                        http::HttpError::Denied(text)
-                    }
-                    egress::Error::Timeout => http::HttpError::Timeout,
-                    egress::Error::TooLarge(bytes) => http::HttpError::TooLarge(bytes),
-                    egress::Error::Unreachable(text) => http::HttpError::Unreachable(text),
-                })?;
+        let answer = self.shared.egress.send(request, &limits).await;
+        let slug = self.manifest.slug.as_str();
+        let status = answer.as_ref().map_or_else(
+            |error| outcome(error).to_owned(),
+            |response| response.status.to_string(),
+        );
+        METRICS.egress_requests.add([slug, &status], 1);
+        let response = answer.map_err(|error| match error {
+            egress::Error::Denied(text) | egress::Error::Invalid(text) => {
+                http::HttpError::Denied(text)
+            }
+            egress::Error::Timeout => http::HttpError::Timeout,
+            egress::Error::TooLarge(bytes) => http::HttpError::TooLarge(bytes),
+            egress::Error::Unreachable(text) => http::HttpError::Unreachable(text),
+        })?;
         let headers = response
             .headers
             .iter()
@@ -202,5 +205,14 @@ fn unauthorized() -> http::Response {
         status: 401,
         headers: Vec::new(),
         body: Vec::new(),
+    }
+}
+
+const fn outcome(error: &egress::Error) -> &'static str {
+    match error {
+        egress::Error::Denied(_) | egress::Error::Invalid(_) => "denied",
+        egress::Error::Timeout => "timeout",
+        egress::Error::TooLarge(_) => "too_large",
+        egress::Error::Unreachable(_) => "unreachable",
     }
 }
