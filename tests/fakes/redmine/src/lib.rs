@@ -48,7 +48,10 @@ impl RealRedmine {
     /// Where Redmine is not installed or does not start; the message holds its log.
     pub fn start() -> Self {
         let template = template::prepare();
-        let site = tempfile::Builder::new().prefix("redmine-").tempdir().expect("the temporary folder is writable");
+        let site = tempfile::Builder::new()
+            .prefix("redmine-")
+            .tempdir()
+            .expect("the temporary folder is writable");
         template::copy(&template, site.path());
         template::configure(site.path());
 
@@ -94,7 +97,8 @@ impl RealRedmine {
 
     /// What Redmine has logged so far, for the message of a failed test.
     pub fn log(&self) -> String {
-        let log = fs::read_to_string(self.site.path().join("log/production.log")).unwrap_or_default();
+        let log =
+            fs::read_to_string(self.site.path().join("log/production.log")).unwrap_or_default();
         let errors = fs::read_to_string(error_file(self.site.path())).unwrap_or_default();
         format!("{log}\n{errors}")
     }
@@ -108,7 +112,11 @@ impl RealRedmine {
             }
             let ended = self.process.try_wait().expect("it is our process");
             let waiting = start.elapsed() < PATIENCE;
-            assert!(ended.is_none() && waiting, "Redmine does not start ({ended:?}):\n{}", self.log());
+            assert!(
+                ended.is_none() && waiting,
+                "Redmine does not start ({ended:?}):\n{}",
+                self.log()
+            );
             thread::sleep(Duration::from_millis(50));
         }
     }
@@ -144,13 +152,34 @@ mod tests {
         assert!(created.contains(" 201 "), "{created}");
 
         for (redmine, issues) in [(&one, seed::ISSUES + 1), (&other, seed::ISSUES)] {
-            let list = ask(redmine, "GET", "/issues.json?status_id=*&limit=1", redmine.admin_key(), "");
-            assert!(list.contains(&format!("\"total_count\":{issues},")), "{list}");
+            let list = ask(
+                redmine,
+                "GET",
+                "/issues.json?status_id=*&limit=1",
+                redmine.admin_key(),
+                "",
+            );
+            assert!(
+                list.contains(&format!("\"total_count\":{issues},")),
+                "{list}"
+            );
         }
-        let closed = ask(&other, "GET", "/issues.json?status_id=closed&limit=1", other.admin_key(), "");
-        assert!(closed.contains(&format!("\"total_count\":{},", seed::CLOSED_ISSUES)), "{closed}");
+        let closed = ask(
+            &other,
+            "GET",
+            "/issues.json?status_id=closed&limit=1",
+            other.admin_key(),
+            "",
+        );
+        assert!(
+            closed.contains(&format!("\"total_count\":{},", seed::CLOSED_ISSUES)),
+            "{closed}"
+        );
         let users = ask(&other, "GET", "/users.json?status=", other.admin_key(), "");
-        assert!(users.contains(&format!("\"total_count\":{},", seed::USERS)), "{users}");
+        assert!(
+            users.contains(&format!("\"total_count\":{},", seed::USERS)),
+            "{users}"
+        );
         let refused = ask(&other, "GET", "/users.json", other.member_key(), "");
         assert!(refused.contains(" 403 "), "{refused}");
     }

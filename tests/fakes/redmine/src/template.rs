@@ -23,7 +23,8 @@ pub(crate) fn prepare() -> PathBuf {
     let template = folder.join(format!("jackfield-redmine-{:016x}", hasher.finish()));
 
     // Tests run in parallel, in one process and in several.
-    let lock = File::create(template.with_extension("lock")).expect("the temporary folder is writable");
+    let lock =
+        File::create(template.with_extension("lock")).expect("the temporary folder is writable");
     lock.lock().expect("a file can be locked");
     if !template.exists() {
         let site = tempfile::Builder::new()
@@ -42,12 +43,21 @@ fn make(site: &Path) {
     }
     fs::write(site.join("Gemfile"), GEMFILE).expect("the site is writable");
     // It signs the cookies of a server that only a test on this machine can reach.
-    fs::write(site.join("config/secret_key.txt"), "0123456789abcdef".repeat(8)).expect("the site is writable");
+    fs::write(
+        site.join("config/secret_key.txt"),
+        "0123456789abcdef".repeat(8),
+    )
+    .expect("the site is writable");
     fs::write(site.join("seed.rb"), SEED).expect("the site is writable");
     configure(site);
     // Without SCHEMA, migrations would end by writing the schema into the program's folder.
-    run(ruby(site).args(["bin/rake", "db:migrate"]).env("SCHEMA", "/dev/null"));
-    run(ruby(site).args(["bin/rails", "runner"]).arg(site.join("seed.rb")).arg(site.join("keys.json")));
+    run(ruby(site)
+        .args(["bin/rake", "db:migrate"])
+        .env("SCHEMA", "/dev/null"));
+    run(ruby(site)
+        .args(["bin/rails", "runner"])
+        .arg(site.join("seed.rb"))
+        .arg(site.join("keys.json")));
     // Caches and logs of the preparation are of no use to a server.
     for folder in ["log", "tmp"] {
         fs::remove_dir_all(site.join(folder)).expect("the site is writable");
@@ -58,8 +68,10 @@ fn make(site: &Path) {
 /// Points the site's configuration at its own database.
 pub(crate) fn configure(site: &Path) {
     let database = site.join("redmine.sqlite3");
-    let configuration =
-        format!("production:\n  adapter: sqlite3\n  database: {}\n  timeout: 10000\n", database.display());
+    let configuration = format!(
+        "production:\n  adapter: sqlite3\n  database: {}\n  timeout: 10000\n",
+        database.display()
+    );
     fs::write(site.join("config/database.yml"), configuration).expect("the site is writable");
 }
 
@@ -75,7 +87,10 @@ pub(crate) fn ruby(site: &Path) -> Command {
         .env("BUNDLE_USER_HOME", site.join("tmp"))
         .env("RAILS_ENV", "production")
         .env("TZ", "UTC")
-        .env("X_DEBIAN_SITEID", format!("../../../../..{}", site.display()))
+        .env(
+            "X_DEBIAN_SITEID",
+            format!("../../../../..{}", site.display()),
+        )
         .stdin(Stdio::null());
     command
 }
