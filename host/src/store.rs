@@ -13,6 +13,7 @@ mod migrate;
 mod pages;
 mod projects;
 mod records;
+mod remaps;
 mod syncs;
 
 use std::{collections::HashMap, fmt, sync::Arc};
@@ -25,6 +26,7 @@ pub use self::{
     error::{Cause, Error},
     events::EventRow,
     pages::PageOutcome,
+    remaps::Remap,
     syncs::{Checkpoint, ClaimedSync, SyncOutcome, SyncState},
 };
 

@@ -109,7 +109,7 @@ CREATE TABLE event (
 CREATE INDEX event_by_project ON event (project, seq);
 
 -- fence counts the claims: whoever holds an older one has lost the lease. again is set when a
--- run is asked for while one is at work. position is the object's place in the manifest.
+-- run is asked for while one is at work. unified_by is the connector's digest. position is the object's place in the manifest.
 CREATE TABLE sync_state (
     connection       INTEGER NOT NULL REFERENCES connection (number),
     object           SMALLINT NOT NULL REFERENCES object_kind (number),
@@ -129,6 +129,7 @@ CREATE TABLE sync_state (
     last_status      TEXT,
     last_error       TEXT,
     last_finished_at BIGINT,
+    unified_by       TEXT,
     PRIMARY KEY (connection, object)
 );
 CREATE INDEX sync_state_by_due ON sync_state (next_run_at);

@@ -127,7 +127,11 @@ impl PageOutcome {
 ///
 /// Every writer of a connection updates this row first and keeps it until commit, so they take
 /// turns and the times go forward in the order of the commits.
-async fn advance(tx: &mut Tx, scope: &Scope, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+pub(super) async fn advance(
+    tx: &mut Tx,
+    scope: &Scope,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Error> {
     let sql = "UPDATE connection
                SET written_at = CASE WHEN written_at >= $3 THEN written_at + 1 ELSE $3 END
                WHERE number = $1 AND project = $2 AND deleted_at IS NULL
@@ -291,7 +295,7 @@ fn deleted_record(row: &Row, now: Timestamp) -> Result<Record, Error> {
     })
 }
 
-fn event(kind: ObjectKind, suffix: &str, record: &Record) -> NewEvent {
+pub(super) fn event(kind: ObjectKind, suffix: &str, record: &Record) -> NewEvent {
     NewEvent {
         kind: format!("{kind}.{suffix}"),
         data: splice(record, true),
