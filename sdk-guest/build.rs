@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 fn main() {
-    let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit/models");
+    let schemas = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"))
+        .join("../wit/models");
     println!("cargo::rerun-if-changed={}", schemas.display());
     let mut out = String::from("// Generated from wit/models.\n");
     common(&read(&schemas.join("common.json")), &mut out);
