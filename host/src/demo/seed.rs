@@ -18,8 +18,7 @@ use words::{
 /// Monday, 6 January 2025, 08:00 UTC. Fixed, so that a restart changes nothing.
 const BEGIN: i64 = 1_736_150_400_000;
 const DAY: i64 = 86_400_000;
-/// The first records were made within so many days, and changed within so many more.
-const CREATED_WITHIN: i64 = 180;
+/// A record that was changed was so within this many days after it was made.
 const CHANGED_WITHIN: usize = 60;
 
 /// The provider's records at its start.
@@ -52,8 +51,12 @@ impl Seed {
         count: usize,
         make: impl Fn(&mut Self, usize) -> Value,
     ) {
-        let step = CREATED_WITHIN * DAY / i64::try_from(count.max(1)).unwrap_or(i64::MAX);
-        let mut created = BEGIN;
+        let (mut created, days) = match collection {
+            Collection::Users | Collection::Stages => (BEGIN - 200 * DAY, 1),
+            Collection::Companies => (BEGIN - 180 * DAY, 170),
+            _ => (BEGIN, 180),
+        };
+        let step = days * DAY / i64::try_from(count.max(1)).unwrap_or(i64::MAX);
         for (index, id) in (0..count).zip(collection.first_id()..) {
             let Value::Object(fields) = make(self, index) else {
                 unreachable!("a record is made as an object");
