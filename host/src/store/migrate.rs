@@ -184,11 +184,7 @@ fn migrator(backend: Backend) -> Migrator {
     Migrator::with_migrations(migrations.collect())
 }
 
-async fn run<C>(migrator: &Migrator, connection: &mut C) -> Result<Vec<String>, Error>
-where
-    C: Migrate,
-    for<'c> &'c mut C: sqlx::Acquire<'c, Connection = &'c mut C>,
-{
+async fn run<C: Migrate>(migrator: &Migrator, connection: &mut C) -> Result<Vec<String>, Error> {
     connection
         .ensure_migrations_table(MIGRATIONS_TABLE)
         .await
@@ -197,7 +193,11 @@ where
         .list_applied_migrations(MIGRATIONS_TABLE)
         .await
         .map_err(explain)?;
-    migrator.run(&mut *connection).await.map_err(explain)?;
+    // `run` is the documented way, but its future is not `Send`; this is what it calls.
+    migrator
+        .run_direct(None, connection, false)
+        .await
+        .map_err(explain)?;
     Ok(migrator
         .iter()
         .filter(|migration| {
