@@ -32,6 +32,16 @@ impl Store {
         Ok(project)
     }
 
+    /// All projects, oldest first: for the operator, never for a caller of the API.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn projects(&self) -> Result<Vec<Project>, Error> {
+        let sql = "SELECT id, name, environment, created_at FROM project ORDER BY created_at, id";
+        let rows = self.database().read(sql, values![]).await?;
+        rows.iter().map(|row| project(row, 0)).collect()
+    }
+
     /// The project of that id.
     ///
     /// # Errors
