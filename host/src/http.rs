@@ -1,0 +1,73 @@
+//! The HTTP API: routes, extractors, answers and errors. No rule of the domain is here: a
+//! handler takes its arguments apart, makes one call, and shapes the answer.
+
+mod body;
+mod caller;
+mod error;
+mod layers;
+mod query;
+mod routes;
+mod server;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use axum::Router;
+use url::Url;
+
+use crate::{
+    model::{Clock, Entropy},
+    runtime::Runtime,
+    store::Store,
+    unify::Unify,
+    vault::Vault,
+};
+
+pub use error::{Code, Error};
+pub use server::{Limits, serve};
+
+/// What the handlers use.
+#[derive(Clone)]
+pub struct Services {
+    /// What is stored.
+    pub store: Store,
+    /// The use cases.
+    pub unify: Unify,
+    /// Keys and tokens.
+    pub vault: Vault,
+    /// The connectors.
+    pub runtime: Runtime,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// For the ids of requests.
+    pub entropy: Arc<dyn Entropy>,
+    /// How browsers and providers reach this server.
+    pub public_url: Url,
+    /// The longest that a request may take, its body included.
+    pub request_timeout: Duration,
+}
+
+impl fmt::Debug for Services {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Services").finish_non_exhaustive()
+    }
+}
+
+impl Services {
+    /// Where providers send browsers back to; what operators register in their OAuth apps.
+    #[must_use]
+    pub fn oauth_redirect_uri(&self) -> Url {
+        let mut uri = self.public_url.clone();
+        if let Ok(mut path) = uri.path_segments_mut() {
+            path.pop_if_empty()
+                .extend(["connections", "oauth", "callback"]);
+        }
+        uri
+    }
+}
+
+/// The whole API.
+#[must_use]
+pub fn router(services: Services) -> Router {
+    let services = Arc::new(services);
+    layers::around(routes::all(), &services).with_state(services)
+}

@@ -1,0 +1,133 @@
+//! Who asks, as argument types: a handler without one of these cannot reach a project's data.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, header, request::Parts},
+};
+
+use super::{
+    Services,
+    error::{Code, Error},
+};
+use crate::{
+    model::{Digest, Project, Scope},
+    vault::Vault,
+};
+
+/// A caller with a good API key.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    /// The key's project: all that the caller can see.
+    pub(super) project: Project,
+}
+
+impl FromRequestParts<Arc<Services>> for Caller {
+    type Rejection = Error;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        services: &Arc<Services>,
+    ) -> Result<Self, Error> {
+        let digest = api_key(&parts.headers)?;
+        let found = services.store.project_by_api_key(&digest).await?;
+        let (_, project) = found.ok_or_else(unknown_key)?;
+        Ok(Self { project })
+    }
+}
+
+/// A caller with a good API key and the token of one of its connections.
+#[derive(Clone, Debug)]
+pub(super) struct Scoped(pub(super) Scope);
+
+impl FromRequestParts<Arc<Services>> for Scoped {
+    type Rejection = Error;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        services: &Arc<Services>,
+    ) -> Result<Self, Error> {
+        let OptionalScope(scope) = OptionalScope::from_request_parts(parts, services).await?;
+        scope.map(Self).ok_or_else(|| {
+            let detail =
+                "The request names no connection: the header `x-connection-token` is missing.";
+            Error::new(Code::ConnectionTokenMissing, detail)
+        })
+    }
+}
+
+/// A caller with a good API key, and one of its connections if it names one.
+#[derive(Clone, Debug)]
+pub(super) struct OptionalScope(pub(super) Option<Scope>);
+
+impl FromRequestParts<Arc<Services>> for OptionalScope {
+    type Rejection = Error;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        services: &Arc<Services>,
+    ) -> Result<Self, Error> {
+        let Caller { project } = Caller::from_request_parts(parts, services).await?;
+        let Some(token) = text(&parts.headers, "x-connection-token") else {
+            return Ok(Self(None));
+        };
+        let scope = match token_digest(token) {
+            Some(digest) => services.store.scope_by_token(project.id, &digest).await?,
+            None => None,
+        };
+        scope.map(|scope| Self(Some(scope))).ok_or_else(|| {
+            let detail =
+                "The header `x-connection-token` is not the token of a connection of this project.";
+            Error::new(Code::ConnectionTokenInvalid, detail)
+        })
+    }
+}
+
+/// What is known of the program that asks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Client {
+    /// One of the clients generated from the published contract, which parse strictly.
+    pub(super) is_generated: bool,
+    /// A browser that shows a page, rather than a program.
+    pub(super) wants_html: bool,
+}
+
+impl<S: Sync> FromRequestParts<S> for Client {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let header = |name| text(&parts.headers, name).unwrap_or_default();
+        Ok(Self {
+            is_generated: header("user-agent").starts_with("speakeasy-sdk/"),
+            wants_html: header("accept").contains("text/html"),
+        })
+    }
+}
+
+/// `x-api-key`, or `Authorization: Bearer`.
+fn api_key(headers: &HeaderMap) -> Result<Digest, Error> {
+    let bearer = || {
+        let (scheme, key) = text(headers, header::AUTHORIZATION.as_str())?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+    };
+    let key = text(headers, "x-api-key").or_else(bearer).ok_or_else(|| {
+        let detail = "The request has no API key: the header `x-api-key` is missing.";
+        Error::new(Code::ApiKeyMissing, detail)
+    })?;
+    Vault::parse_api_key(key).ok_or_else(unknown_key)
+}
+
+fn unknown_key() -> Error {
+    let detail = "The API key is not one of this server, or it was revoked.";
+    Error::new(Code::ApiKeyInvalid, detail)
+}
+
+fn token_digest(token: &str) -> Option<Digest> {
+    Vault::parse_connection_token(token)
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let value = headers.get(name)?.to_str().ok()?.trim();
+    (!value.is_empty()).then_some(value)
+}

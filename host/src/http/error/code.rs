@@ -1,0 +1,147 @@
+//! The table of error codes: stable names, statuses, and what to do.
+
+use axum::http::StatusCode;
+
+macro_rules! codes {
+    ($($variant:ident $status:ident $name:literal $title:literal $help:literal;)*) => {
+        /// A kind of error. Codes are stable: clients match on them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code {
+            $(#[doc = $title] $variant,)*
+        }
+
+        impl Code {
+            /// All there are, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The status of the answer.
+            #[must_use]
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$variant => StatusCode::$status,)* }
+            }
+
+            /// Its name on the wire.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What it means, in a few words.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+
+            /// What to do about it.
+            #[must_use]
+            pub const fn help(self) -> &'static str {
+                match self { $(Self::$variant => $help,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    ApiKeyMissing UNAUTHORIZED "api_key_missing" "No API key"
+        "Send the project's API key in the header `x-api-key` (or `Authorization: Bearer`). `jackfield api-key create` makes one.";
+    ApiKeyInvalid UNAUTHORIZED "api_key_invalid" "Unknown API key"
+        "Check that the key is whole and was not revoked; `jackfield api-key create` makes a new one.";
+    ConnectionTokenMissing UNAUTHORIZED "connection_token_missing" "No connection token"
+        "Send the connection's token in the header `x-connection-token`; `GET /connections` lists connections with their tokens.";
+    ConnectionTokenInvalid UNAUTHORIZED "connection_token_invalid" "Unknown connection token"
+        "Use a token that `GET /connections` lists for this API key; tokens of deleted connections and of other projects do not work.";
+    NotAllowed FORBIDDEN "not_allowed" "Not allowed with an API key"
+        "Ask the operator of this server to do it on the command line.";
+    RouteNotFound NOT_FOUND "route_not_found" "No such path"
+        "Unified objects are at `/{vertical}/{objects}`, for example `/crm/contacts`; `GET /connectors` shows which objects there are.";
+    RecordNotFound NOT_FOUND "record_not_found" "No such record"
+        "Use an id that a list of the same object and connection gave; ids of deleted records are gone.";
+    ConnectionNotFound NOT_FOUND "connection_not_found" "No such connection"
+        "`GET /connections` lists the connections of this project.";
+    LinkedUserNotFound NOT_FOUND "linked_user_not_found" "No such linked user"
+        "`GET /linked_users` lists the linked users of this project; `POST /linked_users` makes one.";
+    ProjectNotFound NOT_FOUND "project_not_found" "No such project"
+        "`GET /projects` shows the project of this API key.";
+    ConnectorNotFound NOT_FOUND "connector_not_found" "No such connector"
+        "`GET /connectors` lists the connectors of this server; an operator adds one by putting its .wasm file into the plugins folder.";
+    MethodNotAllowed METHOD_NOT_ALLOWED "method_not_allowed" "Not possible here"
+        "The header `Allow` says what is possible at this path.";
+    Conflict CONFLICT "conflict" "In conflict with what is there"
+        "Read what is there, and change that or choose another value.";
+    ProviderConflict CONFLICT "provider_conflict" "Changed at the provider"
+        "Read the record again, apply the change to what it is now, and send that.";
+    BodyTooLarge PAYLOAD_TOO_LARGE "body_too_large" "Body too large"
+        "A request's body may have 2 MiB.";
+    InvalidParameter BAD_REQUEST "invalid_parameter" "A parameter makes no sense"
+        "Correct the parameter that is named, or leave it away.";
+    InvalidBody BAD_REQUEST "invalid_body" "The body cannot be read"
+        "Send one JSON object in UTF-8.";
+    StateInvalid BAD_REQUEST "state_invalid" "The login cannot be finished"
+        "Start the login again: a login can be finished once, within ten minutes.";
+    LoginRefused BAD_REQUEST "login_refused" "The provider did not log the user in"
+        "Start the login again, and allow the access that the provider asks about.";
+    ValidationFailed UNPROCESSABLE_ENTITY "validation_failed" "The input is not valid"
+        "Correct what `violations` names; each path is a JSON Pointer into the body.";
+    InvalidSetting UNPROCESSABLE_ENTITY "invalid_setting" "A field of the connection is not valid"
+        "`GET /connectors/{slug}` lists the fields and settings of a connector with their types.";
+    UnknownReference UNPROCESSABLE_ENTITY "unknown_reference" "A reference leads nowhere"
+        "Use the id of a record of the same connection.";
+    ProviderRefused UNPROCESSABLE_ENTITY "provider_refused" "The provider refuses the input"
+        "Correct the field that is named; the provider's own rules apply besides the schema.";
+    CredentialsRefused UNPROCESSABLE_ENTITY "credentials_refused" "The provider refuses the credentials"
+        "Check what was typed, and that the account may use the provider's API.";
+    NeedsReconnect FAILED_DEPENDENCY "needs_reconnect" "The connection must be renewed"
+        "Let the linked user log in again for this connection; its token stays the same.";
+    ProviderForbidden FAILED_DEPENDENCY "provider_forbidden" "The provider forbids it"
+        "Give the connected account the right at the provider, or connect an account that has it.";
+    RateLimited TOO_MANY_REQUESTS "rate_limited" "The provider asks to wait"
+        "Try again after the seconds in `Retry-After`.";
+    Internal INTERNAL_SERVER_ERROR "internal" "This server failed"
+        "Try again; if it stays, give the operator the `request_id`.";
+    Unsupported NOT_IMPLEMENTED "unsupported" "The connector does not do this"
+        "`GET /connectors/{slug}` lists the objects and operations of a connector.";
+    OAuthAppMissing NOT_IMPLEMENTED "oauth_app_missing" "No OAuth app for this connector"
+        "An operator registers an app with the provider and sets `connectors.<slug>.oauth.client_id` and `client_secret`.";
+    ProviderFailed BAD_GATEWAY "provider_failed" "The provider's answer makes no sense"
+        "Try again; if it stays, the connector does not understand this provider's answer: tell its author.";
+    ConnectorFailed BAD_GATEWAY "connector_failed" "The connector failed"
+        "Try again; if it stays, tell the connector's author what `detail` says.";
+    ProviderUnavailable SERVICE_UNAVAILABLE "provider_unavailable" "The provider does not answer"
+        "Try again in a while.";
+    ConnectorUnavailable SERVICE_UNAVAILABLE "connector_unavailable" "The connector does not serve"
+        "`GET /connectors/{slug}` says why; an operator mends it by putting a good .wasm file into the plugins folder.";
+    Busy SERVICE_UNAVAILABLE "busy" "Too much at once"
+        "Try again after the seconds in `Retry-After`.";
+    StoreUnavailable SERVICE_UNAVAILABLE "store_unavailable" "The database does not answer"
+        "Try again in a while; the operator finds the reason in the log.";
+    ConnectorTimeout GATEWAY_TIMEOUT "connector_timeout" "The connector took too long"
+        "Try again; for a write, read the record first, since the provider may have done it.";
+    RequestTimeout GATEWAY_TIMEOUT "request_timeout" "The request took too long"
+        "Try again; for a write, read the record first, since the provider may have done it.";
+}
+
+impl Code {
+    /// By its name on the wire.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.name() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_distinct_and_every_row_helps() {
+        let names: HashSet<_> = Code::ALL.iter().map(|code| code.name()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+        for code in Code::ALL {
+            assert_eq!(Code::parse(code.name()), Some(*code));
+            assert!(code.help().ends_with('.'), "{}", code.name());
+            assert!(code.status().is_client_error() || code.status().is_server_error());
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What happens around every request.
+
+use std::{any::Any, sync::Arc, time::Instant};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
+    http::{HeaderValue, Method, StatusCode, header},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse as _, Response},
+};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    cors::{Any as AnyValue, CorsLayer},
+};
+use tracing::{Instrument as _, error, info, info_span, warn};
+
+use super::{
+    Services,
+    body::MAX_BODY,
+    error::{Code, Error},
+};
+use crate::telemetry::METRICS;
+
+const REQUEST_ID: &str = "x-request-id";
+
+/// Puts the layers around `routes`, the innermost first.
+pub(super) fn around(
+    routes: Router<Arc<Services>>,
+    services: &Arc<Services>,
+) -> Router<Arc<Services>> {
+    // Open to every origin, as the wire contract has it: nothing here acts on cookies, a caller
+    // has to know a key.
+    let cors = CorsLayer::new()
+        .allow_origin(AnyValue)
+        .allow_methods(AnyValue)
+        .allow_headers(AnyValue)
+        .expose_headers([
+            header::HeaderName::from_static(REQUEST_ID),
+            header::LOCATION,
+            header::RETRY_AFTER,
+        ]);
+    routes
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(CatchPanicLayer::custom(answer_panic))
+        .layer(from_fn_with_state(Arc::clone(services), observe))
+        .layer(cors)
+}
+
+/// Gives the request its id and its time limit, writes the body of an error, one line of log,
+/// and the numbers.
+async fn observe(State(services): State<Arc<Services>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let request_id = sane_id(&request).unwrap_or_else(|| new_id(&services));
+    let method = method_label(request.method());
+    let path = request.uri().path().to_owned();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("unmatched", MatchedPath::as_str)
+        .to_owned();
+    let span = info_span!("request", id = %request_id);
+    let limit = services.request_timeout;
+    let answer = tokio::time::timeout(limit, next.run(request).instrument(span)).await;
+    let mut response = answer.unwrap_or_else(|_| {
+        let detail = format!("The request took longer than {} s.", limit.as_secs());
+        Error::new(Code::RequestTimeout, detail).into_response()
+    });
+    let failure = response.extensions_mut().remove::<Error>();
+    if let Some(failure) = &failure {
+        let headers = std::mem::take(response.headers_mut());
+        response = failure.render(&path, &request_id, services.clock.now());
+        if let Some(allow) = headers.get(header::ALLOW) {
+            response.headers_mut().insert(header::ALLOW, allow.clone());
+        }
+    }
+    let headers = response.headers_mut();
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    // Everything is the caller's own; no proxy may keep it.
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    let status = response.status();
+    let time = started.elapsed();
+    METRICS
+        .http_requests
+        .add([method, &route, status.as_str()], 1);
+    METRICS.http_seconds.observe([&route], time);
+    log(
+        method,
+        &route,
+        status,
+        time.as_millis(),
+        &request_id,
+        failure.as_ref(),
+    );
+    response
+}
+
+fn log(
+    method: &str,
+    route: &str,
+    status: StatusCode,
+    ms: u128,
+    request_id: &str,
+    failure: Option<&Error>,
+) {
+    let status = status.as_u16();
+    match failure {
+        None => info!(method, route, status, ms, request_id, "answered"),
+        Some(failure) => {
+            let code = failure.code().name();
+            let reason = failure.for_log();
+            match failure.code() {
+                Code::Internal | Code::StoreUnavailable => {
+                    error!(
+                        method,
+                        route, status, ms, request_id, code, reason, "failed"
+                    );
+                }
+                _ if status >= 500 => {
+                    warn!(
+                        method,
+                        route, status, ms, request_id, code, reason, "failed"
+                    );
+                }
+                _ => info!(
+                    method,
+                    route, status, ms, request_id, code, reason, "refused"
+                ),
+            }
+        }
+    }
+}
+
+fn answer_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    let detail = "Something in this server failed; the request's id finds it in the log.";
+    Error::new(Code::Internal, detail)
+        .caused_by_text(format!("panic: {text}"))
+        .into_response()
+}
+
+/// The caller's own id, if it is one that can stand in a log.
+fn sane_id(request: &Request) -> Option<String> {
+    let id = request.headers().get(REQUEST_ID)?.to_str().ok()?;
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let sane = (1..=128).contains(&id.len()) && id.bytes().all(good);
+    sane.then(|| id.to_owned())
+}
+
+fn new_id(services: &Services) -> String {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    let mut bytes = [0; 15];
+    services.entropy.fill(&mut bytes);
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Of a closed set, since it labels numbers.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        _ => "OTHER",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    #[test]
+    fn only_ids_that_cannot_forge_a_log_are_taken_over() {
+        let with = |id: &str| {
+            let request = Request::builder().header(REQUEST_ID, id);
+            sane_id(&request.body(Body::empty()).unwrap())
+        };
+        assert_eq!(with("a-b_c.1"), Some("a-b_c.1".into()));
+        assert_eq!(with("a b"), None);
+        assert_eq!(with(""), None);
+        assert_eq!(with(&"a".repeat(129)), None);
+    }
+}

@@ -1,0 +1,143 @@
+//! Connections: what is connected, without a secret of it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+
+use super::json;
+use crate::{
+    http::{
+        Services,
+        caller::Caller,
+        error::{Code, Error},
+    },
+    model::{AuthScheme, Connection, ConnectionId, ProjectId, Scope},
+};
+
+/// A connection as the wire contract has it, and what it lacks.
+///
+/// The contract's clients insist on texts for the provider's tokens and on a date for their end:
+/// they get empty texts and a date far away, since no credential ever leaves the vault.
+#[derive(Serialize)]
+struct ConnectionBody<'a> {
+    id_connection: String,
+    status: &'static str,
+    provider_slug: &'a str,
+    vertical: &'a str,
+    account_url: &'static str,
+    token_type: &'static str,
+    access_token: &'static str,
+    refresh_token: &'static str,
+    expiration_timestamp: &'static str,
+    created_at: String,
+    connection_token: &'a str,
+    id_project: String,
+    id_linked_user: String,
+    scheme: &'a str,
+    environment: &'static str,
+    account: Option<&'a str>,
+    account_name: Option<&'a str>,
+    settings: &'a BTreeMap<String, String>,
+}
+
+fn body<'a>(
+    services: &Services,
+    connection: &'a Connection,
+    token: &'a SecretString,
+) -> ConnectionBody<'a> {
+    let version = services.runtime.active(&connection.connector);
+    let token_type = version
+        .as_ref()
+        .and_then(|version| version.manifest().scheme(&connection.scheme))
+        .map_or("apikey", AuthScheme::wire_token_type);
+    ConnectionBody {
+        id_connection: connection.id.to_string(),
+        status: connection.status.as_str(),
+        provider_slug: connection.connector.as_str(),
+        vertical: &connection.vertical,
+        account_url: "",
+        token_type,
+        access_token: "",
+        refresh_token: "",
+        expiration_timestamp: "9999-12-31T00:00:00Z",
+        created_at: connection.created_at.to_string(),
+        connection_token: token.expose_secret(),
+        id_project: connection.project.to_string(),
+        id_linked_user: connection.linked_user.to_string(),
+        scheme: &connection.scheme,
+        environment: connection.environment.as_str(),
+        account: connection.account.as_deref(),
+        account_name: connection.account_name.as_deref(),
+        settings: &connection.settings,
+    }
+}
+
+/// The answer that shows one connection.
+pub(super) fn shown(
+    services: &Services,
+    connection: &Connection,
+    token: &SecretString,
+) -> Result<Response, Error> {
+    json(&body(services, connection, token))
+}
+
+pub(super) async fn list(
+    State(services): State<Arc<Services>>,
+    caller: Caller,
+) -> Result<Response, Error> {
+    let stored = services.store.connections(caller.project.id).await?;
+    let mut opened = Vec::with_capacity(stored.len());
+    for (connection, sealed) in stored {
+        let token = services.vault.connection_token(&connection, &sealed)?;
+        opened.push((connection, token));
+    }
+    let bodies: Vec<_> = opened
+        .iter()
+        .map(|(connection, token)| body(&services, connection, token))
+        .collect();
+    json(&bodies)
+}
+
+pub(super) async fn get(
+    State(services): State<Arc<Services>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Error> {
+    let stored = services.store.connections(caller.project.id).await?;
+    let (connection, sealed) = stored
+        .into_iter()
+        .find(|(connection, _)| id.parse() == Ok(connection.id))
+        .ok_or_else(|| unknown(&id))?;
+    let token = services.vault.connection_token(&connection, &sealed)?;
+    shown(&services, &connection, &token)
+}
+
+pub(super) async fn delete(
+    State(services): State<Arc<Services>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Error> {
+    let scope = scope(&services, caller.project.id, &id).await?;
+    services.store.delete_connection(&scope).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn scope(services: &Services, project: ProjectId, id: &str) -> Result<Scope, Error> {
+    let found = match id.parse::<ConnectionId>() {
+        Ok(id) => services.store.scope_by_id(project, id).await?,
+        Err(_) => None,
+    };
+    found.ok_or_else(|| unknown(id))
+}
+
+fn unknown(id: &str) -> Error {
+    let id: String = id.chars().take(80).collect();
+    let detail = format!("This project has no connection {id:?}.");
+    Error::new(Code::ConnectionNotFound, detail)
+}

@@ -1,0 +1,143 @@
+//! What happened in a project, newest first.
+
+use std::sync::Arc;
+
+use axum::{extract::State, response::Response};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::json;
+use crate::{
+    http::{
+        Services,
+        caller::{Caller, Client},
+        error::Error,
+        query::Query,
+    },
+    model::{MAX_LIMIT, ObjectKind, ProjectId},
+    store::EventRow,
+};
+
+const DEFAULT_EVENTS: u32 = 10;
+
+/// Types that clients generated from the published contract can parse: of those that this server
+/// writes, and the verticals that it knows. They refuse a whole page for any other.
+const GENERATED_TYPES: [&str; 18] = [
+    "connection.created",
+    "crm.company.created",
+    "crm.contact.created",
+    "crm.deal.created",
+    "crm.engagement.created",
+    "crm.note.created",
+    "crm.task.created",
+    "ticketing.attachment.created",
+    "ticketing.comment.created",
+    "ticketing.ticket.created",
+    "ats.activity.created",
+    "ats.application.created",
+    "ats.attachment.created",
+    "ats.candidate.created",
+    "ats.interview.created",
+    "ats.offer.created",
+    "filestorage.file.created",
+    "filestorage.folder.created",
+];
+
+/// An event as the wire contract has it, where every value is a text, and its data.
+#[derive(Serialize)]
+struct EventBody<'a> {
+    id_event: String,
+    id_connection: String,
+    id_project: String,
+    r#type: &'a str,
+    status: &'static str,
+    direction: &'static str,
+    method: &'static str,
+    url: String,
+    provider: &'a str,
+    timestamp: String,
+    id_linked_user: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a RawValue>,
+}
+
+pub(super) async fn list(
+    State(services): State<Arc<Services>>,
+    caller: Caller,
+    client: Client,
+    query: Query,
+) -> Result<Response, Error> {
+    let page = query.count("page", 1)?;
+    let limit = query.count("limit", DEFAULT_EVENTS)?.min(MAX_LIMIT);
+    let project = caller.project.id;
+    let events = services.store.events(project, page, limit).await?;
+    let bodies: Vec<_> = events
+        .iter()
+        .filter(|row| !client.is_generated || GENERATED_TYPES.contains(&row.event.kind.0.as_str()))
+        .map(|row| body(project, row))
+        .collect();
+    json(&bodies)
+}
+
+fn body(project: ProjectId, row: &EventRow) -> EventBody<'_> {
+    let kind = row.event.kind.0.as_str();
+    let (about, what) = kind.rsplit_once('.').unwrap_or((kind, ""));
+    let text = |value: Option<String>| value.unwrap_or_default();
+    EventBody {
+        id_event: row.event.id.to_string(),
+        id_connection: text(row.event.connection.map(|id| id.to_string())),
+        id_project: project.to_string(),
+        r#type: kind,
+        status: match what {
+            "failed" | "needs_reconnect" => "fail",
+            _ => "success",
+        },
+        direction: "0",
+        method: match what {
+            "created" => "POST",
+            "updated" => "PUT",
+            "deleted" => "DELETE",
+            _ => "GET",
+        },
+        url: match ObjectKind::parse(about) {
+            Some(kind) => format!("/{}/{}", kind.spec().vertical, kind.spec().plural),
+            None => format!("/{about}s"),
+        },
+        provider: row.connector.as_ref().map_or("", |slug| slug.as_str()),
+        timestamp: row.event.created_at.to_string(),
+        id_linked_user: text(row.linked_user.map(|id| id.to_string())),
+        data: serde_json::from_str(&row.event.data).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Event, EventId, EventKind, SystemEntropy, Timestamp};
+
+    #[test]
+    fn every_value_that_the_contract_names_is_a_text() {
+        let project = ProjectId::generate(&SystemEntropy);
+        let row = |kind: &str| EventRow {
+            event: Event {
+                id: EventId::generate(&SystemEntropy),
+                project,
+                connection: None,
+                kind: EventKind(kind.to_owned()),
+                data: r#"{"id":"1"}"#.to_owned(),
+                created_at: Timestamp::from_millis(0),
+            },
+            connector: None,
+            linked_user: None,
+        };
+        let contact = row("crm.contact.created");
+        let value = serde_json::to_value(body(project, &contact)).unwrap();
+        assert_eq!(value["url"], "/crm/contacts");
+        assert_eq!(value["method"], "POST");
+        assert_eq!(value["id_connection"], "");
+        assert_eq!(value["data"]["id"], "1");
+        let failed = row("sync.failed");
+        let value = serde_json::to_value(body(project, &failed)).unwrap();
+        assert_eq!(value["status"], "fail");
+    }
+}

@@ -1,0 +1,164 @@
+//! Background reads: how they stand, and asking for one now.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
+use serde::{Deserialize, Serialize};
+
+use super::json;
+use crate::{
+    http::{
+        Services,
+        body::OptionalJson,
+        caller::{Caller, OptionalScope},
+        error::Error,
+    },
+    model::{Connection, Scope},
+    store::SyncState,
+};
+
+/// Which connections, where no connection token names one. Nothing means all of the project.
+#[derive(Default, Deserialize)]
+pub(super) struct Selection {
+    #[serde(default)]
+    vertical: Option<String>,
+    #[serde(default)]
+    provider: Option<String>,
+    #[serde(default, rename = "linkedUserId", alias = "linked_user_id")]
+    linked_user: Option<String>,
+}
+
+impl Selection {
+    fn takes(&self, connection: &Connection) -> bool {
+        let same = |wanted: &Option<String>, is: &str| {
+            wanted
+                .as_deref()
+                .is_none_or(|wanted| wanted.is_empty() || wanted == is)
+        };
+        same(&self.vertical, &connection.vertical)
+            && same(&self.provider, connection.connector.as_str())
+            && same(&self.linked_user, &connection.linked_user.to_string())
+    }
+}
+
+#[derive(Serialize)]
+struct Requested {
+    timestamp: String,
+    vertical: Option<String>,
+    provider: Option<String>,
+    status: &'static str,
+    /// Syncs that are due now: one for each object of each connection.
+    syncs: u32,
+}
+
+/// `POST /sync/resync`: the syncs of the connection that the token names, or of those that the
+/// body selects, are due now.
+pub(super) async fn resync(
+    State(services): State<Arc<Services>>,
+    caller: Caller,
+    OptionalScope(scope): OptionalScope,
+    OptionalJson(selection): OptionalJson<Selection>,
+) -> Result<Response, Error> {
+    let selection = selection.unwrap_or_default();
+    let scopes = chosen(&services, &caller, scope, |connection| {
+        selection.takes(connection)
+    })
+    .await?;
+    let mut syncs = 0;
+    for scope in &scopes {
+        syncs += services.store.request_sync(scope, None).await?;
+    }
+    services.unify.work().notify_one();
+    let only = match scopes.as_slice() {
+        [scope] => Some(scope.connection()),
+        _ => None,
+    };
+    let requested = Requested {
+        timestamp: services.clock.now().to_string(),
+        vertical: only
+            .map(|connection| connection.vertical.clone())
+            .or(selection.vertical),
+        provider: only
+            .map(|connection| connection.connector.to_string())
+            .or(selection.provider),
+        status: "success",
+        syncs,
+    };
+    Ok((StatusCode::CREATED, json(&requested)?).into_response())
+}
+
+/// How the sync of one object of one connection stands.
+#[derive(Serialize)]
+struct StatusBody {
+    id_connection: String,
+    provider: String,
+    id_linked_user: String,
+    object: &'static str,
+    /// `waiting` before the first run, `running`, `completed` or `failed`.
+    status: String,
+    /// Whether everything was read at least once.
+    complete: bool,
+    /// Of the run that runs, or of the last one.
+    records_read: u64,
+    pages: u64,
+    last_error: Option<String>,
+    last_finished_at: Option<String>,
+    next_run_at: String,
+}
+
+/// `GET /sync/status/{vertical}`: of the connection that the token names, or of all.
+pub(super) async fn status(
+    State(services): State<Arc<Services>>,
+    caller: Caller,
+    OptionalScope(scope): OptionalScope,
+    Path(vertical): Path<String>,
+) -> Result<Response, Error> {
+    let mut bodies = Vec::new();
+    for scope in chosen(&services, &caller, scope, |_| true).await? {
+        let states = services.store.sync_states(&scope).await?;
+        let states = states
+            .into_iter()
+            .filter(|state| state.kind.spec().vertical == vertical);
+        bodies.extend(states.map(|state| body(scope.connection(), state)));
+    }
+    json(&bodies)
+}
+
+fn body(connection: &Connection, state: SyncState) -> StatusBody {
+    StatusBody {
+        id_connection: connection.id.to_string(),
+        provider: connection.connector.to_string(),
+        id_linked_user: connection.linked_user.to_string(),
+        object: state.kind.name(),
+        status: state.last_status.unwrap_or_else(|| "waiting".to_owned()),
+        complete: state.full_done,
+        records_read: state.records_read,
+        pages: state.pages,
+        last_error: state.last_error,
+        last_finished_at: state.last_finished_at.map(|time| time.to_string()),
+        next_run_at: state.next_run_at.to_string(),
+    }
+}
+
+async fn chosen(
+    services: &Services,
+    caller: &Caller,
+    named: Option<Scope>,
+    takes: impl Fn(&Connection) -> bool,
+) -> Result<Vec<Scope>, Error> {
+    if let Some(scope) = named {
+        return Ok(vec![scope]);
+    }
+    let project = caller.project.id;
+    let mut scopes = Vec::new();
+    for (connection, _) in services.store.connections(project).await? {
+        if takes(&connection) {
+            scopes.extend(services.store.scope_by_id(project, connection.id).await?);
+        }
+    }
+    Ok(scopes)
+}

@@ -1,0 +1,184 @@
+//! The accept loop.
+//!
+//! `axum::serve` sets no timer, so a client that sends half a head stays connected for ever
+//! (measured); this loop has deadlines, a cap on connections, and an orderly end.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+/// Limits of the front door.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections served at the same time; more wait in the system's queue.
+    pub max_connections: usize,
+    /// Time for a request's head to arrive, the wait for its first byte included. An idle
+    /// connection is closed after it.
+    pub head_timeout: Duration,
+    /// Time that running requests have to finish at the end.
+    pub drain: Duration,
+}
+
+impl Limits {
+    /// As configured, with 30 s for a request's head.
+    #[must_use]
+    pub fn new(http: &crate::config::Http) -> Self {
+        Self {
+            max_connections: http.max_connections as usize,
+            head_timeout: Duration::from_secs(30),
+            drain: Duration::from_secs(http.drain_seconds),
+        }
+    }
+}
+
+/// Serves `router` until `stop` is cancelled, then lets running requests finish.
+///
+/// # Errors
+/// Never while it serves: a failed accept is logged and tried again.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let permits = Arc::new(Semaphore::new(limits.max_connections));
+    let graceful = GracefulShutdown::new();
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_timeout)
+        .max_buf_size(64 * 1024);
+    loop {
+        let permit = tokio::select! {
+            () = stop.cancelled() => break,
+            permit = Arc::clone(&permits).acquire_owned() => permit.map_err(io::Error::other)?,
+        };
+        let (stream, peer) = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = accept(&listener) => accepted,
+        };
+        let service = TowerToHyperService::new(router.clone());
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            let _held = permit;
+            if let Err(error) = connection.await {
+                debug!(%peer, %error, "connection ended early");
+            }
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(limits.drain, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        warn!(
+            seconds = limits.drain.as_secs(),
+            "requests still ran when the server stopped"
+        );
+    } else {
+        info!("all requests finished");
+    }
+    Ok(())
+}
+
+/// The next connection. Errors of single connections and a lack of file descriptors pass.
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                if let Err(error) = stream.set_nodelay(true) {
+                    debug!(%peer, %error, "no TCP_NODELAY");
+                }
+                return (stream, peer);
+            }
+            Err(error) => {
+                warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        sync::Notify,
+    };
+
+    use super::*;
+
+    fn limits(head_timeout: Duration) -> Limits {
+        Limits {
+            max_connections: 8,
+            head_timeout,
+            drain: Duration::from_secs(20),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_sends_nothing_or_half_a_head_is_sent_away() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let limits = limits(Duration::from_millis(50));
+        let server = tokio::spawn(serve(listener, Router::new(), limits, stop.clone()));
+        for head in ["", "GET / HTTP/1.1\r\nHos"] {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            let end = client.read_to_end(&mut answer);
+            tokio::time::timeout(Duration::from_secs(10), end)
+                .await
+                .expect("the server closes the connection")
+                .unwrap();
+        }
+        stop.cancel();
+        server.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_running_request_finishes_when_the_server_stops() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (entered, leave) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let handler = {
+            let (entered, leave) = (Arc::clone(&entered), Arc::clone(&leave));
+            move || async move {
+                entered.notify_one();
+                leave.notified().await;
+                "done"
+            }
+        };
+        let router = Router::new().route("/", get(handler));
+        let stop = CancellationToken::new();
+        let limits = limits(Duration::from_secs(20));
+        let server = tokio::spawn(serve(listener, router, limits, stop.clone()));
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client
+            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
+        entered.notified().await;
+        stop.cancel();
+        leave.notify_one();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("done"), "{answer}");
+        server.await.unwrap().unwrap();
+    }
+}
