@@ -48,8 +48,8 @@ impl FromRequestParts<Arc<Services>> for Scoped {
         parts: &mut Parts,
         services: &Arc<Services>,
     ) -> Result<Self, Error> {
-        let OptionalScope(scope) = OptionalScope::from_request_parts(parts, services).await?;
-        scope.map(Self).ok_or_else(|| {
+        let caller = MaybeScoped::from_request_parts(parts, services).await?;
+        caller.scope.map(Self).ok_or_else(|| {
             let detail =
                 "The request names no connection: the header `x-connection-token` is missing.";
             Error::new(Code::ConnectionTokenMissing, detail)
@@ -59,9 +59,14 @@ impl FromRequestParts<Arc<Services>> for Scoped {
 
 /// A caller with a good API key, and one of its connections if it names one.
 #[derive(Clone, Debug)]
-pub(super) struct OptionalScope(pub(super) Option<Scope>);
+pub(super) struct MaybeScoped {
+    /// The key's project.
+    pub(super) project: Project,
+    /// The connection.
+    pub(super) scope: Option<Scope>,
+}
 
-impl FromRequestParts<Arc<Services>> for OptionalScope {
+impl FromRequestParts<Arc<Services>> for MaybeScoped {
     type Rejection = Error;
 
     async fn from_request_parts(
@@ -70,17 +75,21 @@ impl FromRequestParts<Arc<Services>> for OptionalScope {
     ) -> Result<Self, Error> {
         let Caller { project } = Caller::from_request_parts(parts, services).await?;
         let Some(token) = text(&parts.headers, "x-connection-token") else {
-            return Ok(Self(None));
+            return Ok(Self {
+                project,
+                scope: None,
+            });
         };
-        let scope = match token_digest(token) {
+        let scope = match Vault::parse_connection_token(token) {
             Some(digest) => services.store.scope_by_token(project.id, &digest).await?,
             None => None,
         };
-        scope.map(|scope| Self(Some(scope))).ok_or_else(|| {
+        if scope.is_none() {
             let detail =
                 "The header `x-connection-token` is not the token of a connection of this project.";
-            Error::new(Code::ConnectionTokenInvalid, detail)
-        })
+            return Err(Error::new(Code::ConnectionTokenInvalid, detail));
+        }
+        Ok(Self { project, scope })
     }
 }
 
@@ -121,10 +130,6 @@ fn api_key(headers: &HeaderMap) -> Result<Digest, Error> {
 fn unknown_key() -> Error {
     let detail = "The API key is not one of this server, or it was revoked.";
     Error::new(Code::ApiKeyInvalid, detail)
-}
-
-fn token_digest(token: &str) -> Option<Digest> {
-    Vault::parse_connection_token(token)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -57,7 +57,7 @@ impl From<unify::Error> for Error {
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
-        let sentence = sentence(&failure);
+        let sentence = capitalised(&failure.to_string());
         match failure {
             Failure::Unauthorized(_) => Self::new(Code::NeedsReconnect, sentence),
             Failure::Forbidden(_) => Self::new(Code::ProviderForbidden, sentence),
@@ -134,9 +134,9 @@ impl From<vault::Error> for Error {
                 };
                 Self::new(Code::InvalidSetting, sentence).with_violations(vec![violation])
             }
-            vault::Error::Scheme(_) | vault::Error::Address(_) => {
-                Self::new(Code::InvalidSetting, sentence)
-            }
+            vault::Error::Scheme(_)
+            | vault::Error::Address(_)
+            | vault::Error::OpenTokenAddress(_) => Self::new(Code::InvalidSetting, sentence),
             vault::Error::NoOAuthApp { .. } => Self::new(Code::OAuthAppMissing, sentence),
             vault::Error::UnknownState => Self::new(Code::StateInvalid, sentence),
             vault::Error::UnknownConnector(_) => Self::new(Code::ConnectorNotFound, sentence),

@@ -11,12 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::json;
 use crate::{
-    http::{
-        Services,
-        body::OptionalJson,
-        caller::{Caller, OptionalScope},
-        error::Error,
-    },
+    http::{Services, body::OptionalJson, caller::MaybeScoped, error::Error},
     model::{Connection, Scope},
     store::SyncState,
 };
@@ -59,15 +54,11 @@ struct Requested {
 /// body selects, are due now.
 pub(super) async fn resync(
     State(services): State<Arc<Services>>,
-    caller: Caller,
-    OptionalScope(scope): OptionalScope,
+    caller: MaybeScoped,
     OptionalJson(selection): OptionalJson<Selection>,
 ) -> Result<Response, Error> {
     let selection = selection.unwrap_or_default();
-    let scopes = chosen(&services, &caller, scope, |connection| {
-        selection.takes(connection)
-    })
-    .await?;
+    let scopes = chosen(&services, caller, |connection| selection.takes(connection)).await?;
     let mut syncs = 0;
     for scope in &scopes {
         syncs += services.store.request_sync(scope, None).await?;
@@ -113,12 +104,11 @@ struct StatusBody {
 /// `GET /sync/status/{vertical}`: of the connection that the token names, or of all.
 pub(super) async fn status(
     State(services): State<Arc<Services>>,
-    caller: Caller,
-    OptionalScope(scope): OptionalScope,
+    caller: MaybeScoped,
     Path(vertical): Path<String>,
 ) -> Result<Response, Error> {
     let mut bodies = Vec::new();
-    for scope in chosen(&services, &caller, scope, |_| true).await? {
+    for scope in chosen(&services, caller, |_| true).await? {
         let states = services.store.sync_states(&scope).await?;
         let states = states
             .into_iter()
@@ -146,11 +136,10 @@ fn body(connection: &Connection, state: SyncState) -> StatusBody {
 
 async fn chosen(
     services: &Services,
-    caller: &Caller,
-    named: Option<Scope>,
+    caller: MaybeScoped,
     takes: impl Fn(&Connection) -> bool,
 ) -> Result<Vec<Scope>, Error> {
-    if let Some(scope) = named {
+    if let Some(scope) = caller.scope {
         return Ok(vec![scope]);
     }
     let project = caller.project.id;
