@@ -54,7 +54,7 @@ impl Store {
         let sql = "INSERT INTO connection (id, project, linked_user, connector, vertical, scheme,
                        environment, account, account_name, settings, token_hash, sealed_token,
                        status, status_reason, written_at, created_at)
-                   SELECT $1, project, id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, '', $14, $14
+                   SELECT $1, project, id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, '', 0, $14
                    FROM linked_user WHERE project = $2 AND id = $3
                    RETURNING number";
         let row = tx

@@ -123,7 +123,7 @@ fn sqlite_options(path: &Path) -> SqliteConnectOptions {
 }
 
 async fn migrate_sqlite(path: &Path) -> Result<Vec<String>, Error> {
-    create_private(path).await?;
+    create_sqlite(path).await?;
     let mut connection = SqliteConnection::connect_with(&sqlite_options(path)).await?;
     let version: String = sqlx::query_scalar("SELECT sqlite_version()")
         .fetch_one(&mut connection)
@@ -138,19 +138,42 @@ async fn migrate_sqlite(path: &Path) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-/// Makes the file, if it is missing, readable for its owner only; SQLite gives its side files
-/// the same rights.
-async fn create_private(path: &Path) -> Result<(), Error> {
-    let mut open = tokio::fs::OpenOptions::new();
-    open.append(true).create(true);
-    #[cfg(unix)]
-    open.mode(0o600);
-    open.open(path).await.map(drop).map_err(|error| {
+/// Makes the database file, if it is missing, readable for its owner only and in WAL mode. SQLite
+/// gives its side files the same rights.
+///
+/// It is made under another name and moved into place whole: switching a file that others open
+/// at the same moment to WAL can fail, and closing a file that SQLite has open elsewhere in this
+/// process would take away its locks.
+async fn create_sqlite(path: &Path) -> Result<(), Error> {
+    if path.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    let refuse = |error: std::io::Error| {
         Error::Unsuitable(format!(
-            "the database file {} cannot be opened for writing: {error}",
+            "the database file {} cannot be made: {error}",
             path.display()
         ))
-    })
+    };
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let new = tempfile::Builder::new()
+        .prefix(".jackfield-new-")
+        .tempfile_in(folder)
+        .map_err(refuse)?
+        .into_temp_path();
+    SqliteConnection::connect_with(&sqlite_options(&new))
+        .await?
+        .close()
+        .await?;
+    match new.persist_noclobber(path) {
+        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(refuse(error.error)),
+        Ok(()) => std::fs::File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(refuse),
+    }
 }
 
 fn refuse_old_sqlite(version: &str) -> Result<(), Error> {

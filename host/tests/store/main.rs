@@ -1,0 +1,95 @@
+//! The contract of the store: one list of tests, run on SQLite and on PostgreSQL.
+//!
+//! PostgreSQL's half needs `JACKFIELD_TEST_POSTGRES_URL`; `tests/run` sets it.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a test may panic on what it did not expect"
+)]
+
+mod connections;
+mod credentials;
+mod lists;
+mod opening;
+mod pages;
+mod projects;
+mod support;
+mod syncs;
+
+/// Runs every named test on both databases.
+macro_rules! contract {
+    ($($area:ident: $($test:ident),+;)+) => {
+        mod sqlite {$(
+            mod $area {$(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    crate::support::on_sqlite(crate::$area::$test).await;
+                }
+            )+}
+        )+}
+        mod postgres {$(
+            mod $area {$(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    crate::support::on_postgres(crate::$area::$test).await;
+                }
+            )+}
+        )+}
+    };
+}
+
+contract! {
+    opening:
+        a_reopened_database_has_everything,
+        several_processes_may_open_a_new_database_at_once,
+        migrating_twice_does_nothing_the_second_time,
+        a_newer_schema_is_refused_with_a_sentence,
+        a_changed_migration_is_refused_with_a_sentence,
+        ping_writes_until_the_store_is_closed;
+    projects:
+        api_keys_open_their_project_until_revoked,
+        linked_users_are_unique_in_their_project,
+        nothing_is_made_in_a_project_that_is_not_there,
+        the_null_character_is_refused;
+    connections:
+        a_connection_is_stored_whole,
+        the_same_account_is_connected_once,
+        a_login_again_makes_it_valid,
+        a_dead_connection_is_announced_once,
+        a_deleted_connection_is_gone,
+        another_project_reaches_nothing;
+    credentials:
+        of_fifty_one_may_refresh,
+        a_refresh_lease_runs_out,
+        a_lost_refresh_lease_stores_nothing,
+        an_oauth_state_is_taken_once,
+        an_oauth_state_runs_out;
+    pages:
+        each_change_is_told_from_the_others,
+        a_change_of_the_providers_document_alone_is_silent,
+        a_deleted_record_may_come_back,
+        the_last_of_two_with_one_id_wins,
+        events_carry_the_record,
+        times_go_forward_while_the_clock_stands,
+        a_large_page_is_written_at_once,
+        concurrent_writers_of_a_connection_take_turns,
+        a_bad_text_rolls_the_page_back;
+    lists:
+        pages_lead_to_the_end_and_back,
+        pages_hold_while_records_change,
+        deleted_records_are_hidden_unless_asked_for,
+        modified_after_bounds_both_directions,
+        an_empty_page_still_leads_back,
+        one_record_is_read_by_its_id,
+        remote_ids_are_looked_up_in_bulk;
+    syncs:
+        a_claim_takes_one_object_of_a_connection,
+        two_instances_share_the_work,
+        a_page_under_a_lost_lease_is_rolled_back,
+        a_lease_is_renewed_until_it_is_lost,
+        a_completed_run_clears_its_cursor,
+        a_failed_run_keeps_its_cursor,
+        a_request_during_a_run_repeats_it,
+        dead_and_deleted_connections_are_not_claimed,
+        next_due_waits_for_leases,
+        new_objects_are_added_to_the_syncs;
+}
