@@ -1,0 +1,41 @@
+# Short names for the commands of this repository; `just` lists them.
+default:
+    @just --list --unsorted
+
+# Start everything to try it or to work on it
+dev *arguments:
+    cargo run --release -- dev {{arguments}}
+
+# Format, lint and check the shape of the repository; seconds when little changed
+check:
+    cargo fmt --all
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+    cargo test --locked -p jackfield --test tidy
+
+# Everything that CI checks
+verify:
+    .ci/run
+
+# All tests, or those that the arguments of `cargo test` choose
+test *arguments:
+    tests/run {{arguments}}
+
+# The end-to-end tests whose names contain a text
+e2e name='':
+    tests/run -p jackfield-tests --test e2e -- {{name}}
+
+# Build every connector for WebAssembly into target/wasm32-unknown-unknown/connector
+plugins:
+    cargo build --locked --target wasm32-unknown-unknown --profile connector {{ `for folder in plugins/*/; do printf -- '-p %s ' "$(basename "$folder")"; done` }}
+
+# Test one connector natively, in a second
+plugin name:
+    cargo test --locked -p {{name}}
+
+# Start a connector of your own
+new-connector name:
+    cargo run --release -- connector new {{name}}
+
+# Open the documentation of the code
+docs:
+    cargo doc --workspace --no-deps --open

@@ -1,0 +1,21 @@
+//! What end-to-end tests share: the real server as a process, a client for it, its databases, the
+//! demo provider, and files that are no connectors.
+
+pub mod api;
+pub mod connectors;
+pub mod database;
+pub mod demo;
+pub mod server;
+pub mod wait;
+pub mod wasm;
+
+pub use api::{Answer, Api, Connection};
+pub use database::Backend;
+pub use demo::DemoProvider;
+pub use server::Server;
+pub use wait::{until, until_within};
+
+/// A variable of the tests' own environment.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).and_then(|value| value.into_string().ok()).filter(|value| !value.is_empty())
+}
