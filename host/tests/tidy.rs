@@ -20,6 +20,7 @@ const LEVELS: &[(u8, &str)] = &[
     (5, "jobs"),
     (6, "http"),
     (6, "demo"),
+    (6, "author"),
     (7, "app"),
     (8, "cli"),
     (9, "main"),

@@ -50,27 +50,42 @@ pub fn http() -> &'static reqwest::Client {
         #[expect(clippy::disallowed_methods, reason = "tests stand outside the server")]
         let builder = reqwest::Client::builder();
         // Each test has its own runtime, and a kept socket belongs to the runtime that opened it.
-        let builder = builder.redirect(redirect::Policy::none()).pool_max_idle_per_host(0);
-        builder.timeout(Duration::from_secs(60)).build().expect("the client has no odd options")
+        let builder = builder
+            .redirect(redirect::Policy::none())
+            .pool_max_idle_per_host(0);
+        builder
+            .timeout(Duration::from_secs(60))
+            .build()
+            .expect("the client has no odd options")
     })
 }
 
 impl Api {
     /// For a server at this address.
     pub fn new(base: &str) -> Self {
-        Self { base: base.to_owned(), key: None, token: None }
+        Self {
+            base: base.to_owned(),
+            key: None,
+            token: None,
+        }
     }
 
     /// The same with an API key.
     #[must_use]
     pub fn with_key(&self, key: &str) -> Self {
-        Self { key: Some(key.to_owned()), ..self.clone() }
+        Self {
+            key: Some(key.to_owned()),
+            ..self.clone()
+        }
     }
 
     /// The same with a connection token.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
-        Self { token: Some(token.to_owned()), ..self.clone() }
+        Self {
+            token: Some(token.to_owned()),
+            ..self.clone()
+        }
     }
 
     /// The API key.
@@ -84,14 +99,21 @@ impl Api {
     /// No answer comes.
     pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
         let request = format!("{method} {path}");
-        self.try_send(method, path, body).await.unwrap_or_else(|error| panic!("{request}: {error:?}"))
+        self.try_send(method, path, body)
+            .await
+            .unwrap_or_else(|error| panic!("{request}: {error:?}"))
     }
 
     /// The same where no answer is an answer too.
     ///
     /// # Errors
     /// No answer comes.
-    pub async fn try_send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, reqwest::Error> {
+    pub async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, reqwest::Error> {
         let text = format!("{method} {path}");
         let mut request = http().request(method, format!("{}{path}", self.base));
         if let Some(key) = &self.key {
@@ -101,7 +123,9 @@ impl Api {
             request = request.header("x-connection-token", token);
         }
         if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body.to_string());
+            request = request
+                .header("content-type", "application/json")
+                .body(body.to_string());
         }
         let response = request.header("accept", "application/json").send().await?;
         Ok(Answer {
@@ -142,9 +166,16 @@ impl Api {
         let mut cursor = String::new();
         let join = if path.contains('?') { '&' } else { '?' };
         loop {
-            let page = self.get(&format!("{path}{join}limit=200{cursor}")).await.json(200);
+            let page = self
+                .get(&format!("{path}{join}limit=200{cursor}"))
+                .await
+                .json(200);
             for record in page["data"].as_array().expect("a page has data") {
-                assert!(ids.insert(record["id"].to_string()), "{} comes twice in {path}", record["id"]);
+                assert!(
+                    ids.insert(record["id"].to_string()),
+                    "{} comes twice in {path}",
+                    record["id"]
+                );
                 records.push(record.clone());
             }
             match page["next_cursor"].as_str() {
@@ -158,7 +189,10 @@ impl Api {
     pub async fn events(&self, kind: &str) -> Vec<Value> {
         let mut events = Vec::new();
         for page in 1.. {
-            let rows = self.get(&format!("/events?page={page}&limit=200")).await.json(200);
+            let rows = self
+                .get(&format!("/events?page={page}&limit=200"))
+                .await
+                .json(200);
             let rows = rows.as_array().expect("events are an array").clone();
             let last = rows.len() < 200;
             events.extend(rows.into_iter().filter(|row| row["type"] == kind));
@@ -173,7 +207,9 @@ impl Api {
     pub async fn active(&self, slug: &str) -> Value {
         until(&format!("{slug} serves"), async || {
             let answer = self.get(&format!("/connectors/{slug}")).await;
-            (answer.status == 200).then(|| answer.json(200)).filter(|status| status["state"] == "active")
+            (answer.status == 200)
+                .then(|| answer.json(200))
+                .filter(|status| status["state"] == "active")
         })
         .await
     }
@@ -187,7 +223,9 @@ impl Api {
 
     /// Connects a new linked user with credentials, as `POST /connections` takes them.
     pub async fn connect(&self, connector: &str, scheme: &str, fields: Value) -> Connection {
-        let user = self.linked_user(&format!("customer of {connector} by {scheme}")).await;
+        let user = self
+            .linked_user(&format!("customer of {connector} by {scheme}"))
+            .await;
         let body = json!({
             "connector": connector, "scheme": scheme, "linked_user_id": user, "fields": fields,
         });
@@ -199,7 +237,10 @@ impl Api {
         let patience = Duration::from_secs(300);
         until_within(patience, "everything is read", async || {
             let states = self.sync_states(vertical).await;
-            let failed: Vec<_> = states.iter().filter(|state| state["status"] == "failed").collect();
+            let failed: Vec<_> = states
+                .iter()
+                .filter(|state| state["status"] == "failed")
+                .collect();
             assert!(failed.is_empty(), "a sync failed: {failed:?}");
             let done = |state: &Value| state["complete"] == true && state["status"] == "completed";
             (!states.is_empty() && states.iter().all(done)).then_some(())
@@ -210,11 +251,15 @@ impl Api {
     /// Reads what changed, now, and waits for the end.
     pub async fn resync(&self, vertical: &str) {
         let before = self.finished(vertical).await;
-        self.post("/sync/resync", &json!({ "vertical": vertical })).await.json(201);
+        self.post("/sync/resync", &json!({ "vertical": vertical }))
+            .await
+            .json(201);
         let patience = Duration::from_secs(300);
         until_within(patience, "everything is read again", async || {
             let after = self.finished(vertical).await;
-            let again = |(object, time): (&String, &String)| after.get(object).is_some_and(|new| new > time);
+            let again = |(object, time): (&String, &String)| {
+                after.get(object).is_some_and(|new| new > time)
+            };
             before.iter().all(again).then_some(())
         })
         .await;
@@ -223,13 +268,19 @@ impl Api {
 
     /// How the reads of a vertical stand, object by object.
     pub async fn sync_states(&self, vertical: &str) -> Vec<Value> {
-        let states = self.get(&format!("/sync/status/{vertical}")).await.json(200);
+        let states = self
+            .get(&format!("/sync/status/{vertical}"))
+            .await
+            .json(200);
         states.as_array().expect("the states are an array").clone()
     }
 
     async fn finished(&self, vertical: &str) -> BTreeMap<String, String> {
         let states = self.sync_states(vertical).await;
-        states.iter().map(|state| (text(&state["object"]), text(&state["last_finished_at"]))).collect()
+        states
+            .iter()
+            .map(|state| (text(&state["object"]), text(&state["last_finished_at"])))
+            .collect()
     }
 }
 
@@ -261,7 +312,10 @@ impl Answer {
     #[track_caller]
     pub fn connection(&self) -> Connection {
         let body = self.json(201);
-        Connection { id: text(&body["id_connection"]), token: text(&body["connection_token"]) }
+        Connection {
+            id: text(&body["id_connection"]),
+            token: text(&body["connection_token"]),
+        }
     }
 
     /// Where a redirect leads.
@@ -270,8 +324,13 @@ impl Answer {
     /// It is none.
     #[track_caller]
     pub fn location(&self) -> String {
-        let location = self.headers.get("location").and_then(|value| value.to_str().ok());
-        location.unwrap_or_else(|| panic!("{} is no redirect: {}", self.request, self.text)).to_owned()
+        let location = self
+            .headers
+            .get("location")
+            .and_then(|value| value.to_str().ok());
+        location
+            .unwrap_or_else(|| panic!("{} is no redirect: {}", self.request, self.text))
+            .to_owned()
     }
 }
 

@@ -16,8 +16,14 @@ use crate::variable;
 /// # Panics
 /// It is not there.
 pub fn built(slug: &str) -> PathBuf {
-    let file = target().join("wasm32-unknown-unknown/connector").join(file_name(slug));
-    assert!(file.is_file(), "{} is missing; tests/run builds it", file.display());
+    let file = target()
+        .join("wasm32-unknown-unknown/connector")
+        .join(file_name(slug));
+    assert!(
+        file.is_file(),
+        "{} is missing; tests/run builds it",
+        file.display()
+    );
     file
 }
 
@@ -32,17 +38,35 @@ pub fn second_demo() -> PathBuf {
     let lock = File::create(folder.join("lock")).expect("the target folder is writable");
     lock.lock().expect("files can be locked");
     let workspace = Workspace::with_connectors(&["demo-crm"]);
-    workspace.edit("demo-crm", "connector.toml", "version = \"0.1.0\"", "version = \"0.2.0\"");
+    workspace.edit(
+        "demo-crm",
+        "connector.toml",
+        "version = \"0.1.0\"",
+        "version = \"0.2.0\"",
+    );
     swap_names(&workspace);
     let built = Command::new(variable("CARGO").unwrap_or_else(|| "cargo".to_owned()))
-        .args(["build", "--offline", "--target", "wasm32-unknown-unknown", "--profile", "connector"])
+        .args([
+            "build",
+            "--offline",
+            "--target",
+            "wasm32-unknown-unknown",
+            "--profile",
+            "connector",
+        ])
         .args(["-p", "demo-crm"])
         .env("CARGO_TARGET_DIR", &folder)
         .current_dir(workspace.path())
         .output()
         .expect("cargo starts");
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    folder.join("wasm32-unknown-unknown/connector").join(file_name("demo-crm"))
+    assert!(
+        built.status.success(),
+        "{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+    folder
+        .join("wasm32-unknown-unknown/connector")
+        .join(file_name("demo-crm"))
 }
 
 /// Lets the demo connector give the family name as the first name.
@@ -51,8 +75,14 @@ pub fn second_demo() -> PathBuf {
 /// The connector's source is not as this expects it.
 pub fn swap_names(workspace: &Workspace) {
     let swap = |from: &str, to: &str| workspace.edit("demo-crm", "src/contact.rs", from, to);
-    swap("first_name: parts::or_null(person.given_name)", "first_name: parts::or_null(person.family_name)");
-    swap("last_name: parts::or_null(person.family_name),\n        email", "last_name: parts::or_null(person.given_name),\n        email");
+    swap(
+        "first_name: parts::or_null(person.given_name)",
+        "first_name: parts::or_null(person.family_name)",
+    );
+    swap(
+        "last_name: parts::or_null(person.family_name),\n        email",
+        "last_name: parts::or_null(person.given_name),\n        email",
+    );
 }
 
 /// A workspace for connectors beside this one: the same shared files, copies of some connectors.
@@ -65,9 +95,13 @@ impl Workspace {
     /// # Panics
     /// The temporary folder cannot be written.
     pub fn with_connectors(slugs: &[&str]) -> Self {
-        let folder = tempfile::Builder::new().prefix("connectors-").tempdir().expect("a folder can be made");
+        let folder = tempfile::Builder::new()
+            .prefix("connectors-")
+            .tempdir()
+            .expect("a folder can be made");
         let root = repository();
-        let manifest = fs::read_to_string(root.join("Cargo.toml")).expect("the workspace has a manifest");
+        let manifest =
+            fs::read_to_string(root.join("Cargo.toml")).expect("the workspace has a manifest");
         let kept = manifest.lines().map(|line| match line {
             line if line.starts_with("members = ") => "members = [\"sdk-guest\", \"plugins/*\"]",
             line if line.starts_with("default-members = ") => "default-members = []",
@@ -78,7 +112,8 @@ impl Workspace {
         let put = |name: &str| folder.path().join(name);
         fs::write(put("Cargo.toml"), manifest).expect("the folder is writable");
         fs::copy(root.join("Cargo.lock"), put("Cargo.lock")).expect("the folder is writable");
-        fs::copy(root.join("rust-toolchain.toml"), put("rust-toolchain.toml")).expect("the folder is writable");
+        fs::copy(root.join("rust-toolchain.toml"), put("rust-toolchain.toml"))
+            .expect("the folder is writable");
         copy_folder(&root.join("sdk-guest"), &put("sdk-guest"));
         symlink(root.join("wit"), put("wit")).expect("the folder is writable");
         for slug in slugs {
@@ -104,21 +139,30 @@ impl Workspace {
     pub fn edit(&self, slug: &str, file: &str, from: &str, to: &str) {
         let path = self.plugins().join(slug).join(file);
         let text = fs::read_to_string(&path).expect("the connector has the file");
-        assert_eq!(text.matches(from).count(), 1, "{from:?} in {file} of {slug}");
+        assert_eq!(
+            text.matches(from).count(),
+            1,
+            "{from:?} in {file} of {slug}"
+        );
         fs::write(path, text.replace(from, to)).expect("the folder is writable");
     }
 }
 
 /// The root of this repository.
 pub fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate lies in the repository")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("this crate lies in the repository")
 }
 
 /// Where cargo put the running test's own program.
 pub fn target() -> PathBuf {
     let own = std::env::current_exe().expect("a process knows its program");
     let mut folders = own.ancestors().skip(3);
-    folders.next().expect("tests lie in target/debug/deps").to_owned()
+    folders
+        .next()
+        .expect("tests lie in target/debug/deps")
+        .to_owned()
 }
 
 fn file_name(slug: &str) -> String {

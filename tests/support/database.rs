@@ -46,7 +46,13 @@ impl Database {
         execute(&administrator, format!("CREATE DATABASE {name}")).await;
         let mut url = Url::parse(&administrator).expect("JACKFIELD_TEST_POSTGRES_URL is a URL");
         url.set_path(&name);
-        Self { url: url.into(), created: Some(Created { administrator, name }) }
+        Self {
+            url: url.into(),
+            created: Some(Created {
+                administrator,
+                name,
+            }),
+        }
     }
 
     /// For the server's configuration.
@@ -57,23 +63,36 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let Some(Created { administrator, name }) = self.created.take() else {
+        let Some(Created {
+            administrator,
+            name,
+        }) = self.created.take()
+        else {
             return;
         };
         // A test's runtime cannot be waited for here, so a thread with its own does it.
         let dropping = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
             let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-            runtime.expect("a runtime can be made").block_on(execute(&administrator, statement));
+            runtime
+                .expect("a runtime can be made")
+                .block_on(execute(&administrator, statement));
         });
         drop(dropping.join());
     }
 }
 
 async fn execute(url: &str, statement: String) {
-    let mut connection = PgConnection::connect(url).await.expect("PostgreSQL answers");
+    let mut connection = PgConnection::connect(url)
+        .await
+        .expect("PostgreSQL answers");
     // The only variable part is a name that this file made.
     let statement = sqlx::AssertSqlSafe(statement);
-    sqlx::raw_sql(statement).execute(&mut connection).await.expect("the database can be made or dropped");
+    sqlx::raw_sql(statement)
+        .execute(&mut connection)
+        .await
+        .expect("the database can be made or dropped");
     connection.close().await.expect("the connection closes");
 }

@@ -50,18 +50,34 @@ impl DemoProvider {
     /// No port is free.
     pub async fn start(people: usize) -> Self {
         let clock = Arc::new(ShiftedClock::default());
-        let options = Options { clock: Arc::<ShiftedClock>::clone(&clock), people, ..Options::default() };
+        let options = Options {
+            clock: Arc::<ShiftedClock>::clone(&clock),
+            people,
+            ..Options::default()
+        };
         let demo = Demo::new(options);
         let refreshes = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&refreshes);
-        let counting = move |request: Request, next: Next| count_refreshes(Arc::clone(&counter), request, next);
+        let counting = move |request: Request, next: Next| {
+            count_refreshes(Arc::clone(&counter), request, next)
+        };
         let router: Router = demo.router().layer(middleware::from_fn(counting));
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
         let serving = tokio::spawn(async move {
-            axum::serve(listener, router).await.expect("the demo provider serves");
+            axum::serve(listener, router)
+                .await
+                .expect("the demo provider serves");
         });
-        Self { demo, base_url: format!("http://{address}"), clock, refreshes, serving }
+        Self {
+            demo,
+            base_url: format!("http://{address}"),
+            clock,
+            refreshes,
+            serving,
+        }
     }
 
     /// Tells a server where this is, and the OAuth app that it has.
@@ -114,7 +130,8 @@ pub async fn redirect_back(authorize_url: &str, decision: &str) -> String {
     assert!(page.text.contains("nothing here is real"), "{}", page.text);
     let url = Url::parse(authorize_url).expect("the server gives a URL");
     let mut form = url::form_urlencoded::Serializer::new(String::new());
-    form.extend_pairs(url.query_pairs()).append_pair("decision", decision);
+    form.extend_pairs(url.query_pairs())
+        .append_pair("decision", decision);
     let mut action = url.clone();
     action.set_query(None);
     let response = api::http()
@@ -124,8 +141,13 @@ pub async fn redirect_back(authorize_url: &str, decision: &str) -> String {
         .send()
         .await
         .expect("the provider answers");
-    let location = response.headers().get("location").and_then(|value| value.to_str().ok());
-    location.expect("the provider sends the person back").to_owned()
+    let location = response
+        .headers()
+        .get("location")
+        .and_then(|value| value.to_str().ok());
+    location
+        .expect("the provider sends the person back")
+        .to_owned()
 }
 
 async fn count_refreshes(counter: Arc<AtomicUsize>, request: Request, next: Next) -> Response {
@@ -133,7 +155,9 @@ async fn count_refreshes(counter: Arc<AtomicUsize>, request: Request, next: Next
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
-    let body = to_bytes(body, 100_000).await.expect("a token request is short");
+    let body = to_bytes(body, 100_000)
+        .await
+        .expect("a token request is short");
     if String::from_utf8_lossy(&body).contains("grant_type=refresh_token") {
         counter.fetch_add(1, Ordering::SeqCst);
     }

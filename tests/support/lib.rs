@@ -17,5 +17,7 @@ pub use wait::{until, until_within};
 
 /// A variable of the tests' own environment.
 pub fn variable(name: &str) -> Option<String> {
-    std::env::var_os(name).and_then(|value| value.into_string().ok()).filter(|value| !value.is_empty())
+    std::env::var_os(name)
+        .and_then(|value| value.into_string().ok())
+        .filter(|value| !value.is_empty())
 }

@@ -36,10 +36,17 @@ pub struct Builder {
 impl Server {
     /// Begins one; [`Builder::start`] ends it.
     pub async fn on(backend: Backend) -> Builder {
-        let folder = tempfile::Builder::new().prefix("jackfield-").tempdir().expect("a folder can be made");
+        let folder = tempfile::Builder::new()
+            .prefix("jackfield-")
+            .tempdir()
+            .expect("a folder can be made");
         let database = Database::create(backend, folder.path()).await;
         fs::create_dir(folder.path().join("plugins")).expect("the folder is writable");
-        let builder = Builder { environment: BTreeMap::new(), folder, database };
+        let builder = Builder {
+            environment: BTreeMap::new(),
+            folder,
+            database,
+        };
         let path = |name: &str| builder.folder.path().join(name).display().to_string();
         let variables = [
             ("JACKFIELD_LISTEN", "127.0.0.1:0".to_owned()),
@@ -49,7 +56,9 @@ impl Server {
             ("JACKFIELD_ENCRYPTION_KEY", ENCRYPTION_KEY.to_owned()),
             ("JACKFIELD_EGRESS__ALLOW_PRIVATE", "127.0.0.0/8".to_owned()),
         ];
-        variables.into_iter().fold(builder, |builder, (name, value)| builder.set(name, &value))
+        variables
+            .into_iter()
+            .fold(builder, |builder, (name, value)| builder.set(name, &value))
     }
 
     /// Its address, without a slash at the end.
@@ -72,7 +81,8 @@ impl Server {
     pub fn new_project(&self, name: &str) -> String {
         let output = self.command_line(&["project", "create", name]);
         let id = words(&output).find(|word| word.len() == 36 && word.matches('-').count() == 4);
-        id.unwrap_or_else(|| panic!("no project's id: {output}")).to_owned()
+        id.unwrap_or_else(|| panic!("no project's id: {output}"))
+            .to_owned()
     }
 
     /// Makes an API key on the command line.
@@ -87,10 +97,16 @@ impl Server {
     /// # Panics
     /// It fails.
     pub fn command_line(&self, arguments: &[&str]) -> String {
-        let output = command(&self.environment).args(arguments).output().expect("the program starts");
+        let output = command(&self.environment)
+            .args(arguments)
+            .output()
+            .expect("the program starts");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "jackfield {arguments:?}: {text}{errors}");
+        assert!(
+            output.status.success(),
+            "jackfield {arguments:?}: {text}{errors}"
+        );
         text
     }
 
@@ -108,7 +124,11 @@ impl Server {
 
     /// Copies a connector into the folder.
     pub fn plug_in(&self, slug: &str) {
-        fs::copy(connectors::built(slug), self.plugins().join(format!("{slug}.wasm"))).expect("the folder is writable");
+        fs::copy(
+            connectors::built(slug),
+            self.plugins().join(format!("{slug}.wasm")),
+        )
+        .expect("the folder is writable");
     }
 
     /// Ends the process at once, as `kill -9` does.
@@ -137,7 +157,11 @@ impl Server {
 
     async fn run(&mut self) {
         let seen = self.log().len();
-        let log = File::options().create(true).append(true).open(self.log_file()).expect("the folder is writable");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_file())
+            .expect("the folder is writable");
         let output = log.try_clone().expect("a file can be cloned");
         let process = command(&self.environment)
             .arg("serve")
@@ -180,21 +204,33 @@ impl Builder {
     /// Says where an endpoint of a connector really is.
     #[must_use]
     pub fn endpoint(self, slug: &str, endpoint: &str, url: &str) -> Self {
-        let name = format!("JACKFIELD_CONNECTORS__{}__ENDPOINTS__{}", in_capitals(slug), in_capitals(endpoint));
+        let name = format!(
+            "JACKFIELD_CONNECTORS__{}__ENDPOINTS__{}",
+            in_capitals(slug),
+            in_capitals(endpoint)
+        );
         self.set(&name, url)
     }
 
     /// Sets a key of a connector's OAuth app.
     #[must_use]
     pub fn oauth(self, slug: &str, key: &str, value: &str) -> Self {
-        let name = format!("JACKFIELD_CONNECTORS__{}__OAUTH__{}", in_capitals(slug), in_capitals(key));
+        let name = format!(
+            "JACKFIELD_CONNECTORS__{}__OAUTH__{}",
+            in_capitals(slug),
+            in_capitals(key)
+        );
         self.set(&name, value)
     }
 
     /// Copies a connector into its folder.
     #[must_use]
     pub fn with(self, slug: &str) -> Self {
-        let file = self.folder.path().join("plugins").join(format!("{slug}.wasm"));
+        let file = self
+            .folder
+            .path()
+            .join("plugins")
+            .join(format!("{slug}.wasm"));
         fs::copy(connectors::built(slug), file).expect("the folder is writable");
         self
     }
@@ -204,9 +240,18 @@ impl Builder {
     /// # Panics
     /// It does not; its log is printed.
     pub async fn start(self) -> Server {
-        let Self { environment, folder, database } = self;
-        let mut server =
-            Server { process: None, base_url: String::new(), environment, folder, _database: database };
+        let Self {
+            environment,
+            folder,
+            database,
+        } = self;
+        let mut server = Server {
+            process: None,
+            base_url: String::new(),
+            environment,
+            folder,
+            _database: database,
+        };
         server.run().await;
         server
     }
@@ -216,7 +261,14 @@ impl Builder {
 pub fn command(environment: &BTreeMap<String, String>) -> Command {
     let mut command = Command::new(program());
     command.env_clear().envs(environment);
-    for name in ["PATH", "HOME", "TMPDIR", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
+    for name in [
+        "PATH",
+        "HOME",
+        "TMPDIR",
+        "CARGO_HOME",
+        "RUSTUP_HOME",
+        "RUSTUP_TOOLCHAIN",
+    ] {
         command.envs(variable(name).map(|value| (name, value)));
     }
     command
@@ -225,7 +277,11 @@ pub fn command(environment: &BTreeMap<String, String>) -> Command {
 /// The program, which cargo builds beside the tests.
 fn program() -> PathBuf {
     let program = connectors::target().join("debug/jackfield");
-    assert!(Path::new(&program).is_file(), "{} is missing; tests/run builds it", program.display());
+    assert!(
+        Path::new(&program).is_file(),
+        "{} is missing; tests/run builds it",
+        program.display()
+    );
     program
 }
 
@@ -238,8 +294,11 @@ pub fn listening(log: &str) -> Option<String> {
     let line = log.lines().find(|line| line.contains("listening"))?;
     let start = line.find("127.0.0.1:")?;
     let address = line.get(start..)?;
-    let end = address.find(|letter: char| !(letter.is_ascii_digit() || letter == '.' || letter == ':'));
-    address.get(..end.unwrap_or(address.len())).map(|address| address.trim_end_matches('.').to_owned())
+    let end =
+        address.find(|letter: char| !(letter.is_ascii_digit() || letter == '.' || letter == ':'));
+    address
+        .get(..end.unwrap_or(address.len()))
+        .map(|address| address.trim_end_matches('.').to_owned())
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {

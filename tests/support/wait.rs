@@ -18,13 +18,20 @@ pub async fn until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
 ///
 /// # Panics
 /// There is no answer in time.
-pub async fn until_within<T>(patience: Duration, what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+pub async fn until_within<T>(
+    patience: Duration,
+    what: &str,
+    ask: impl AsyncFn() -> Option<T>,
+) -> T {
     let start = Instant::now();
     loop {
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(start.elapsed() < patience, "waited {patience:?} in vain: {what}");
+        assert!(
+            start.elapsed() < patience,
+            "waited {patience:?} in vain: {what}"
+        );
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -48,7 +48,10 @@ pub fn with_endless_start(connector: &[u8]) -> Vec<u8> {
     let start = number(imported + functions);
     sections.retain(|(id, _)| *id != START);
     // After the exports (7), before the elements (9) and whatever follows them.
-    let at = sections.iter().position(|(id, _)| *id > START).expect("there is code");
+    let at = sections
+        .iter()
+        .position(|(id, _)| *id > START)
+        .expect("there is code");
     sections.insert(at, (START, start));
     module(&sections)
 }
@@ -79,8 +82,11 @@ fn sections(module: &[u8]) -> Vec<(u8, Vec<u8>)> {
     let mut at = EMPTY_MODULE.len();
     while let Some(id) = module.get(at) {
         at += 1;
-        let length = usize::try_from(read_number(module, &mut at)).expect("a section fits into memory");
-        let body = module.get(at..at + length).expect("a section ends within the module");
+        let length =
+            usize::try_from(read_number(module, &mut at)).expect("a section fits into memory");
+        let body = module
+            .get(at..at + length)
+            .expect("a section ends within the module");
         sections.push((*id, body.to_vec()));
         at += length;
     }

@@ -1,0 +1,32 @@
+//! End-to-end stories against the real program, each on SQLite and on PostgreSQL.
+//!
+//! `tests/run` builds and installs what they need.
+
+/// Makes a test of each story on each database.
+macro_rules! on_both_databases {
+    ($($story:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $story() {
+                Box::pin(super::$story(jackfield_tests::Backend::Sqlite)).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $story() {
+                Box::pin(super::$story(jackfield_tests::Backend::Postgres)).await;
+            })*
+        }
+    };
+}
+
+mod connect;
+mod crash;
+mod dev;
+mod hot_reload;
+mod hubspot;
+mod oauth;
+mod plugins;
+mod redmine;
+mod sdk;
+mod tenancy;
