@@ -119,7 +119,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match arguments.command.run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "jackfield: {}", sentence(&*error));
+            let _ = writeln!(io::stderr(), "jackfield: {}", telemetry::chain(&*error));
             ExitCode::FAILURE
         }
     }
@@ -152,22 +152,6 @@ impl Command {
 fn print(text: &str) -> Outcome {
     io::stdout().write_all(text.as_bytes())?;
     Ok(())
-}
-
-/// An error and its causes as one sentence; a cause that is in the text already is not said
-/// twice.
-fn sentence(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 mod metrics;
 
-use std::io::{self, Write};
+use std::{
+    error::Error,
+    io::{self, Write},
+};
 
 use tracing_subscriber::{EnvFilter, fmt, fmt::MakeWriter};
 
@@ -12,7 +15,7 @@ use crate::config::{Log, LogFormat};
 
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum LogError {
     /// The filter is none.
     #[error("log.filter: {0}")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
@@ -25,7 +28,7 @@ pub enum Error {
 ///
 /// # Errors
 /// The filter cannot be read, or there is a log already.
-pub fn init(log: &Log) -> Result<(), Error> {
+pub fn init(log: &Log) -> Result<(), LogError> {
     let subscriber = fmt()
         .with_env_filter(EnvFilter::try_new(&log.filter)?)
         .with_ansi(false)
@@ -34,7 +37,24 @@ pub fn init(log: &Log) -> Result<(), Error> {
         LogFormat::Text => subscriber.try_init(),
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
     }
-    .map_err(|_| Error::Twice)
+    .map_err(|_| LogError::Twice)
+}
+
+/// An error and its causes as one sentence; a cause that is in the text already is not said
+/// twice.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// Standard error, one line for each event: control characters inside it are escaped, so that
@@ -80,6 +100,18 @@ fn one_line(event: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_chain_says_everything_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer: inner")]
+        struct Outer(#[source] Inner);
+        #[derive(Debug, thiserror::Error)]
+        #[error("inner")]
+        struct Inner(#[source] std::fmt::Error);
+        let text = chain(&Outer(Inner(std::fmt::Error)));
+        assert!(text.starts_with("outer: inner: an error"), "{text}");
+    }
 
     #[test]
     fn an_event_is_one_line_whatever_is_in_it() {

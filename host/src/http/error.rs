@@ -11,7 +11,10 @@ use axum::{
 };
 use serde::Serialize;
 
-use crate::model::{Timestamp, Violation};
+use crate::{
+    model::{Timestamp, Violation},
+    telemetry::chain,
+};
 
 pub use code::Code;
 
@@ -174,21 +177,6 @@ impl<'a> From<&'a Violation> for BodyViolation<'a> {
             message: &violation.message,
         }
     }
-}
-
-/// An error and its sources in one line; a source that its error repeats is not said twice.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! Every error of the layers below, turned into an answer: here and nowhere else.
 
-use super::{Code, Error, chain};
+use super::{Code, Error};
 use crate::{
     model::Violation,
     runtime::{CallError, Failure},
-    store, unify, vault,
+    store,
+    telemetry::chain,
+    unify, vault,
 };
 
 impl From<unify::Error> for Error {
@@ -134,10 +136,12 @@ impl From<vault::Error> for Error {
                 };
                 Self::new(Code::InvalidSetting, sentence).with_violations(vec![violation])
             }
-            vault::Error::Scheme(_)
-            | vault::Error::Address(_)
-            | vault::Error::OpenTokenAddress(_) => Self::new(Code::InvalidSetting, sentence),
-            vault::Error::NoOAuthApp { .. } => Self::new(Code::OAuthAppMissing, sentence),
+            vault::Error::Scheme(_) | vault::Error::Address(_) => {
+                Self::new(Code::InvalidSetting, sentence)
+            }
+            vault::Error::NoOAuthApp { .. } | vault::Error::OpenTokenAddress(_) => {
+                Self::new(Code::OAuthAppMissing, sentence)
+            }
             vault::Error::UnknownState => Self::new(Code::StateInvalid, sentence),
             vault::Error::UnknownConnector(_) => Self::new(Code::ConnectorNotFound, sentence),
             vault::Error::Refused(_) => Self::new(Code::LoginRefused, sentence),
