@@ -12,6 +12,7 @@
     )
 )]
 
+pub mod author;
 pub mod config;
 pub mod demo;
 pub mod egress;

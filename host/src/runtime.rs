@@ -9,6 +9,7 @@ mod bindings;
 mod cache;
 mod call;
 mod capabilities;
+mod changes;
 mod engine;
 mod error;
 mod limits;
@@ -31,6 +32,7 @@ use crate::{
 pub use artifact::{Artifact, Import};
 pub use bindings::types::{Account, FetchRequest, Invalid, PushAction, PushRequest, RecordPage};
 pub use call::CallContext;
+pub use changes::Changes;
 pub use error::{CallError, Failure, LoadError};
 pub use routes::{Routes, RoutesError};
 pub use status::{ConnectorState, ConnectorStatus, Described, VersionState, VersionStatus};
@@ -107,6 +109,14 @@ impl Runtime {
             registry: std::sync::Mutex::default(),
             swaps: watch_channel::Sender::new(0),
         })))
+    }
+
+    /// Does everything with the bytes of a file that loading it does, without letting it serve.
+    ///
+    /// # Errors
+    /// Why it would be refused.
+    pub async fn check(&self, bytes: Vec<u8>) -> Result<ConnectorVersion, LoadError> {
+        ConnectorVersion::load(&self.0, bytes).await
     }
 
     /// The version that serves new calls of a connector.

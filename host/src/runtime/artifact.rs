@@ -23,6 +23,8 @@ pub struct Artifact {
     pub manifest: Manifest,
     /// What it can reach.
     pub imports: Vec<Import>,
+    /// What it offers: names of interfaces.
+    pub exports: Vec<String>,
     /// The bytes of the component.
     pub component: Vec<u8>,
 }
@@ -94,6 +96,7 @@ impl Artifact {
             digest,
             manifest,
             imports: outline.imports.into_iter().map(Import).collect(),
+            exports: outline.exports,
             component,
         })
     }

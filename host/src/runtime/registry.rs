@@ -9,7 +9,9 @@ use std::{
 };
 
 use super::{
-    ConnectorState, ConnectorStatus, ConnectorVersion, LoadError, Runtime, VersionStatus,
+    CallError, ConnectorState, ConnectorStatus, ConnectorVersion, LoadError, Runtime,
+    VersionStatus,
+    artifact::MAX_FILE,
     status::{Described, VersionState, spelled},
 };
 use crate::{
@@ -32,6 +34,8 @@ struct File {
     stamp: Stamp,
     /// Whether these bytes were read and judged; before that they wait until they stop changing.
     judged: bool,
+    /// The slug that another file has: these bytes get their chance when that file is gone.
+    waits_for: Option<Slug>,
     digest: Option<Digest>,
     slug: Option<Slug>,
     error: Option<(String, Timestamp)>,
@@ -42,6 +46,9 @@ struct File {
 pub(super) struct Stamp {
     bytes: u64,
     modified: Option<SystemTime>,
+    /// Which file has the name: tells two files of one size that were put there within one tick of
+    /// the file system's clock.
+    identity: u64,
 }
 
 struct Connector {
@@ -62,7 +69,7 @@ struct Remembered {
 
 /// How much a look at the folders trusts what it sees.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
+enum Look {
     /// At the start: files that lie there are taken as complete.
     First,
     /// Later: a file counts when it looks the same twice.
@@ -70,9 +77,19 @@ pub(super) enum Look {
 }
 
 impl Runtime {
-    /// Looks at the folders once and loads, swaps or retires what changed. Answers whether files
-    /// are still being written, so that another look is due soon.
-    pub(super) async fn look(&self, look: Look) -> bool {
+    /// Loads what lies in the folders. To be called once before serving.
+    pub async fn scan(&self) {
+        while self.pass(Look::First).await {}
+    }
+
+    /// Looks at the folders once and loads, swaps or retires what changed. A new or changed file
+    /// is only remembered, and loaded when the next look finds it the same. Answers whether
+    /// another look is due soon.
+    pub async fn look(&self) -> bool {
+        self.pass(Look::Again).await
+    }
+
+    async fn pass(&self, look: Look) -> bool {
         let found = self.found_files();
         let mut unsettled = false;
         for (path, stamp) in &found {
@@ -82,13 +99,12 @@ impl Runtime {
                 Verdict::Load => self.load_file(path, *stamp, &found).await,
             }
         }
-        self.retire_missing(&found);
-        unsettled
-    }
-
-    /// Loads what lies in the folders. To be called once before serving.
-    pub async fn scan(&self) {
-        self.look(Look::First).await;
+        // A file that was renamed is not there any more under its old name, and serves until it
+        // is loaded under the new one.
+        if !unsettled {
+            self.retire_missing(&found);
+        }
+        self.release_waiting() || unsettled
     }
 
     fn found_files(&self) -> BTreeMap<PathBuf, Stamp> {
@@ -125,6 +141,7 @@ impl Runtime {
                 let file = File {
                     stamp,
                     judged: false,
+                    waits_for: None,
                     digest: previous.and_then(|file| file.digest),
                     slug: previous.and_then(|file| file.slug.clone()),
                     error: previous.and_then(|file| file.error.clone()),
@@ -137,6 +154,11 @@ impl Runtime {
 
     async fn load_file(&self, path: &Path, stamp: Stamp, found: &BTreeMap<PathBuf, Stamp>) {
         let started = Instant::now();
+        if stamp.bytes > MAX_FILE {
+            // Not read: it may be larger than memory.
+            let error = LoadError::TooLarge(stamp.bytes, MAX_FILE);
+            return self.reject(path, stamp, None, &error);
+        }
         let bytes = match tokio::fs::read(path).await {
             Ok(bytes) => bytes,
             Err(error) => return self.reject(path, stamp, None, &LoadError::Io(error)),
@@ -216,11 +238,11 @@ impl Runtime {
             .entry(slug.clone())
             .or_insert_with(|| Connector {
                 file: path.to_owned(),
-                described: Described::of(&version),
+                described: Described::new(version.manifest(), version.imports()),
                 versions: Vec::new(),
             });
         path.clone_into(&mut connector.file);
-        connector.described = Described::of(&version);
+        connector.described = Described::new(version.manifest(), version.imports());
         for remembered in &mut connector.versions {
             remembered.keep_counts();
         }
@@ -240,6 +262,7 @@ impl Runtime {
         let file = File {
             stamp,
             judged: true,
+            waits_for: None,
             digest: Some(version.digest()),
             slug: Some(slug),
             error: None,
@@ -253,6 +276,16 @@ impl Runtime {
     }
 
     fn reject(&self, path: &Path, stamp: Stamp, digest: Option<Digest>, error: &LoadError) {
+        // Nothing is wrong with the file then: it is tried again with the next look.
+        let passing = match error {
+            LoadError::Io(_) => true,
+            LoadError::Probe(error) => matches!(**error, CallError::Busy(_)),
+            _ => false,
+        };
+        let waits_for = match error {
+            LoadError::Duplicate { slug, .. } => Some(slug.clone()),
+            _ => None,
+        };
         let mut text = error.to_string();
         if let LoadError::Io(source) = error {
             text = format!("{text}: {source}");
@@ -272,7 +305,8 @@ impl Runtime {
         METRICS.connector_swaps.add([name, "rejected"], 1);
         let file = File {
             stamp,
-            judged: true,
+            judged: !passing,
+            waits_for,
             digest,
             slug,
             error: Some((text, self.0.clock.now())),
@@ -299,6 +333,25 @@ impl Runtime {
             self.0.active.store(Arc::new(active));
         }
         drop(registry);
+    }
+
+    /// Files that were refused because another one had their slug are judged again when that one
+    /// is gone. Answers whether there are such files.
+    fn release_waiting(&self) -> bool {
+        let mut registry = self.registry();
+        let mut released = false;
+        for file in registry.files.values_mut() {
+            if file
+                .waits_for
+                .as_ref()
+                .is_some_and(|slug| self.active(slug).is_none())
+            {
+                file.waits_for = None;
+                file.judged = false;
+                released = true;
+            }
+        }
+        released
     }
 
     /// All connectors and refused files, by name.
@@ -375,9 +428,14 @@ enum Verdict {
 impl Stamp {
     fn of(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok()?;
+        #[cfg(unix)]
+        let identity = std::os::unix::fs::MetadataExt::ino(&metadata);
+        #[cfg(not(unix))]
+        let identity = 0;
         metadata.is_file().then(|| Self {
             bytes: metadata.len(),
             modified: metadata.modified().ok(),
+            identity,
         })
     }
 }

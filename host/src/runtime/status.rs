@@ -1,10 +1,8 @@
 //! What `GET /connectors` tells.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 
-use super::ConnectorVersion;
+use super::Import;
 use crate::model::{AuthKind, Manifest, SettingType, Timestamp};
 
 /// How a connector stands.
@@ -131,8 +129,9 @@ struct DescribedPermissions {
 }
 
 impl Described {
-    pub(super) fn of(version: &Arc<ConnectorVersion>) -> Self {
-        let manifest: &Manifest = version.manifest();
+    /// Of a manifest and what its component imports.
+    #[must_use]
+    pub fn new(manifest: &Manifest, imports: &[Import]) -> Self {
         Self {
             name: manifest.name.clone(),
             version: manifest.version.to_string(),
@@ -183,7 +182,7 @@ impl Described {
                     .collect(),
                 secrets: manifest.permissions.secrets.clone(),
                 memory_mib: manifest.permissions.memory_mib,
-                imports: version.imports().iter().map(ToString::to_string).collect(),
+                imports: imports.iter().map(ToString::to_string).collect(),
             },
         }
     }

@@ -1,0 +1,239 @@
+//! Checks a connector's file as the host would, and says what is wrong and what to do.
+
+use std::{collections::BTreeMap, fmt, fs, path::Path, sync::Arc, time::Duration};
+
+use serde::Serialize;
+
+use super::{Error, Inspection, lint};
+use crate::{
+    egress::{Egress, Policy},
+    model::{Manifest, ManifestError, PushOperation, SystemClock},
+    runtime::{Artifact, CallError, ConnectorVersion, Failure, LoadError, Options, Runtime},
+};
+
+/// What was found in a file. Its `Display` is for people, its JSON for programs.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Whether a host would load it and get what the manifest promises.
+    pub ok: bool,
+    /// What is wrong, errors first.
+    pub problems: Vec<Problem>,
+    /// What is in the file, where it could be read that far.
+    pub inspection: Option<Inspection>,
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// How much it matters.
+    pub level: Level,
+    /// Where: a key of `connector.toml`, or `file`.
+    pub key: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub fix: String,
+}
+
+/// How much a problem matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// The host refuses it, or a promise of the manifest is not kept.
+    Error,
+    /// It works, and could be better.
+    Warning,
+}
+
+impl Problem {
+    pub(super) fn error(key: impl Into<String>, message: impl Into<String>, fix: &str) -> Self {
+        Self::new(Level::Error, key.into(), message.into(), fix)
+    }
+
+    pub(super) fn warning(key: impl Into<String>, message: impl Into<String>, fix: &str) -> Self {
+        Self::new(Level::Warning, key.into(), message.into(), fix)
+    }
+
+    fn new(level: Level, key: String, message: String, fix: &str) -> Self {
+        Self {
+            level,
+            key,
+            message,
+            fix: fix.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for problem in &self.problems {
+            let level = match problem.level {
+                Level::Error => "error",
+                Level::Warning => "warning",
+            };
+            writeln!(formatter, "{level}: {}: {}", problem.key, problem.message)?;
+            writeln!(formatter, "  {}", problem.fix)?;
+        }
+        let warnings = self
+            .problems
+            .iter()
+            .filter(|problem| problem.level == Level::Warning)
+            .count();
+        let name = self.inspection.as_ref().map_or_else(
+            || "the file".to_owned(),
+            |inspection| format!("{} {}", inspection.slug, inspection.manifest().version),
+        );
+        match (self.ok, warnings) {
+            (true, 0) => writeln!(formatter, "{name} is good"),
+            (true, 1) => writeln!(formatter, "{name} is good, with 1 warning"),
+            (true, warnings) => writeln!(formatter, "{name} is good, with {warnings} warnings"),
+            (false, _) => writeln!(formatter, "{name} is not good"),
+        }
+    }
+}
+
+/// Reads, compiles and starts the connector in a file, and calls its two pure functions.
+///
+/// # Errors
+/// The file cannot be read, or the sandbox not be started. What is wrong with the connector is in
+/// the report.
+pub async fn validate(file: &Path) -> Result<Report, Error> {
+    let bytes = fs::read(file).map_err(|error| Error::Read(file.to_owned(), error))?;
+    let artifact = match Artifact::read(&bytes) {
+        Ok(artifact) => artifact,
+        Err(error) => return Ok(report(vec![refusal(&error)], None)),
+    };
+    let mut problems = lint::all(&artifact);
+    let cache = tempfile::tempdir().map_err(|error| Error::Sandbox(error.into()))?;
+    let sandbox = sandbox(cache.path())?;
+    match sandbox.check(bytes.clone()).await {
+        Ok(version) => problems.extend(promises(&version, &artifact.manifest).await),
+        Err(error) => problems.push(refusal(&error)),
+    }
+    let inspection = Inspection::of(file, bytes.len(), &artifact);
+    Ok(report(problems, Some(inspection)))
+}
+
+fn report(mut problems: Vec<Problem>, inspection: Option<Inspection>) -> Report {
+    problems.sort_by_key(|problem| problem.level);
+    Report {
+        ok: problems
+            .iter()
+            .all(|problem| problem.level == Level::Warning),
+        problems,
+        inspection,
+    }
+}
+
+/// A runtime with the limits that a host has by default.
+fn sandbox(cache_dir: &Path) -> Result<Runtime, Error> {
+    let options = Options {
+        folders: Vec::new(),
+        cache_dir: cache_dir.to_owned(),
+        poll: Duration::from_secs(2),
+        max_memory_mib: 256,
+        call_timeout: Duration::from_secs(20),
+        exchange_timeout: Duration::from_secs(20),
+        cpu_timeout: Duration::from_secs(5),
+        max_output: 16 * 1024 * 1024,
+        max_response: 16 * 1024 * 1024,
+        max_instances: 2,
+        endpoints: BTreeMap::new(),
+    };
+    let egress = Egress::new(Policy::default()).map_err(|error| Error::Sandbox(error.into()))?;
+    Runtime::new(options, egress, Arc::new(SystemClock))
+        .map_err(|error| Error::Sandbox(error.into()))
+}
+
+/// Whether the pure functions know every object that the manifest names. What they answer to an
+/// empty document is their own business, as long as it is an answer.
+async fn promises(version: &ConnectorVersion, manifest: &Manifest) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for object in &manifest.objects {
+        let key = format!("objects.{:?}", object.kind.name());
+        let unify = version.unify(object.kind, "[{}]".to_owned()).await;
+        problems.extend(broken(&key, "unify", unify));
+        let writes = object
+            .push
+            .iter()
+            .any(|operation| *operation != PushOperation::Delete);
+        if writes {
+            let desunify = version.desunify(object.kind, "{}".to_owned()).await;
+            problems.extend(broken(&key, "desunify", desunify));
+        }
+    }
+    problems
+}
+
+fn broken(key: &str, function: &str, answer: Result<String, CallError>) -> Option<Problem> {
+    match answer {
+        Ok(text) if serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok() => None,
+        Ok(_) => Some(Problem::error(
+            key,
+            format!("{function} answers text that is not JSON"),
+            "Answer what serde_json wrote.",
+        )),
+        Err(CallError::Failure(Failure::Unsupported(text))) => Some(Problem::error(
+            key,
+            format!("is promised, and {function} says: {text}"),
+            "Implement it, or take the object or the operation out of connector.toml.",
+        )),
+        Err(CallError::Failure(_)) => None,
+        Err(error) => Some(Problem::error(
+            key,
+            format!("{function} of an empty document: {error}"),
+            "Documents come from outside: answer a failure, do not panic, and use no import but the log.",
+        )),
+    }
+}
+
+/// A refusal of the host, as a problem with something to do.
+fn refusal(error: &LoadError) -> Problem {
+    let message = error.to_string();
+    let (key, fix) = match error {
+        LoadError::Manifest(ManifestError::Value { key, message }) => {
+            return Problem::error(
+                key.clone(),
+                message.clone(),
+                "Change this key of connector.toml and build again.",
+            );
+        }
+        LoadError::Manifest(_) => (
+            "connector.toml",
+            "Correct connector.toml; the keys that exist are in docs/connectors.md.",
+        ),
+        LoadError::NoManifest | LoadError::ManyManifests(_) => (
+            "connector.toml",
+            "Embed it once: export_connector!(Type, manifest = \"connector.toml\").",
+        ),
+        LoadError::Memory { .. } => (
+            "permissions.memory_mib",
+            "Ask for less, and read in smaller pages.",
+        ),
+        LoadError::NotWasm | LoadError::NoContract | LoadError::MissingExport(_) => (
+            "file",
+            "Give the .wasm file that `jackfield connector build` writes.",
+        ),
+        LoadError::ForbiddenImport(..) => (
+            "file",
+            "Build for wasm32-unknown-unknown, and leave out crates that want files, sockets or the clock of the system.",
+        ),
+        LoadError::Contract(_) => (
+            "file",
+            "Build it with the SDK of this version of Jackfield.",
+        ),
+        LoadError::Probe(_) => (
+            "file",
+            "Nothing may be computed before the first call: look for a start function or a constructor.",
+        ),
+        LoadError::TooLarge(..) => (
+            "file",
+            "Build with the profile `connector`, which strips and optimises.",
+        ),
+        LoadError::Io(_)
+        | LoadError::Malformed(_)
+        | LoadError::Engine(_)
+        | LoadError::Duplicate { .. } => ("file", "Build it again."),
+    };
+    Problem::error(key, message, fix)
+}
