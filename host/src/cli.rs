@@ -4,25 +4,24 @@ mod connector;
 mod keys;
 
 use std::{
-    error::Error,
     ffi::OsString,
+    fs,
     io::{self, Write as _},
     net::SocketAddr,
     path::PathBuf,
     process::ExitCode,
 };
 
+use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use secrecy::ExposeSecret as _;
 
 use crate::{
-    app,
+    app::{self, DevArgs},
     config::{self, Config},
     store::Store,
     telemetry,
 };
-
-type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 
 /// One API for many systems; every connector is a sandboxed WebAssembly file.
 #[derive(Debug, Parser)]
@@ -47,7 +46,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a server for trying things out, with a demo provider, a project and an API key.
-    Dev(DevArgs),
+    Dev(DevCommand),
     /// Run the server.
     Serve {
         #[command(flatten)]
@@ -72,28 +71,28 @@ enum Command {
 }
 
 /// Arguments of `jackfield dev`. What is not given comes from the configuration.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Debug, Args)]
 #[command(after_help = "Examples:
   jackfield dev
   jackfield dev --listen 127.0.0.1:0 --data-dir /tmp/jackfield --plugins my-connectors
 
 Writes DATA_DIR/dev.json (address, API key, connection tokens) when it is ready.
 A connector is built again and swapped when its source changes.")]
-pub struct DevArgs {
+struct DevCommand {
     /// Address and port of the API; port 0 lets the system choose [default: 127.0.0.1:3000]
     #[arg(long, value_name = "ADDR")]
-    pub listen: Option<SocketAddr>,
+    listen: Option<SocketAddr>,
     /// Folder for the database, the key and compiled connectors [default: .jackfield]
     #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    data_dir: Option<PathBuf>,
     /// Folder of connectors: `.wasm` files and crates [default: plugins]
     #[arg(long, value_name = "DIR")]
-    pub plugins: Option<PathBuf>,
+    plugins: Option<PathBuf>,
 }
 
 /// Where the configuration is.
-#[derive(Clone, Debug, Default, Args)]
-pub struct ConfigArgs {
+#[derive(Debug, Args)]
+struct ConfigArgs {
     /// A file over the defaults; the environment lies over both.
     #[arg(long = "config", value_name = "FILE", env = "JACKFIELD_CONFIG")]
     file: Option<PathBuf>,
@@ -119,23 +118,32 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match arguments.command.run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "jackfield: {}", telemetry::chain(&*error));
+            note(&format!("jackfield: {}", telemetry::chain(error.as_ref())));
             ExitCode::FAILURE
         }
     }
 }
 
 impl Command {
-    async fn run(self) -> Outcome {
+    async fn run(self) -> Result<()> {
         match self {
-            Self::Dev(arguments) => Ok(Box::pin(app::dev(arguments)).await?),
+            Self::Dev(command) => {
+                let arguments = DevArgs {
+                    listen: command.listen,
+                    data_dir: command.data_dir,
+                    plugins: command.plugins,
+                };
+                Box::pin(app::dev(arguments)).await
+            }
             Self::Serve { config } => {
                 let config = config.load()?;
                 telemetry::init(&config.log)?;
-                Ok(Box::pin(app::serve(config)).await?)
+                Box::pin(app::serve(config)).await
             }
             Self::Migrate { config } => {
-                let url = config.load()?.database_url();
+                let config = config.load()?;
+                fs::create_dir_all(&config.data_dir)?;
+                let url = config.database_url();
                 match Store::migrate(url.expose_secret()).await?.as_slice() {
                     [] => print("The database is up to date.\n"),
                     names => print(&format!("Applied: {}.\n", names.join(", "))),
@@ -149,9 +157,16 @@ impl Command {
     }
 }
 
-fn print(text: &str) -> Outcome {
+/// For the caller's eyes or pipe.
+fn print(text: &str) -> Result<()> {
     io::stdout().write_all(text.as_bytes())?;
     Ok(())
+}
+
+/// Beside the answer: progress, and what other programs say.
+fn note(line: &str) {
+    // Nobody may be there to read.
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 #[cfg(test)]

@@ -1,15 +1,13 @@
 //! Projects and API keys: what an operator makes before an application can ask anything.
 
-use std::sync::Arc;
-
+use anyhow::{Result, bail};
 use clap::{Subcommand, ValueEnum};
 use secrecy::ExposeSecret as _;
 
-use super::{ConfigArgs, Outcome, print};
+use super::{ConfigArgs, print};
 use crate::{
-    config,
-    model::{ApiKeyId, Environment, Project, ProjectId, SystemClock, SystemEntropy},
-    store::{self, Store},
+    app,
+    model::{ApiKeyId, Environment, Project, ProjectId, SystemEntropy},
     vault::Vault,
 };
 
@@ -76,34 +74,21 @@ impl From<EnvironmentName> for Environment {
     }
 }
 
-/// Why there is no such project or key.
-#[derive(Debug, thiserror::Error)]
-enum Error {
-    #[error("there is no project {0}; `jackfield project list` shows those that are there")]
-    NoProject(ProjectId),
-    #[error("project {0} has no such API key that still works")]
-    NoKey(ProjectId),
-    #[error(transparent)]
-    Config(#[from] config::Error),
-    #[error(transparent)]
-    Store(#[from] store::Error),
-}
-
 impl ProjectCommand {
-    pub(super) async fn run(self) -> Outcome {
+    pub(super) async fn run(self) -> Result<()> {
         match self {
             Self::Create {
                 name,
                 environment,
                 config,
             } => {
-                let store = open(&config).await?;
+                let store = app::open_store(&config.load()?).await?;
                 let project = store.create_project(&name, environment.into()).await?;
                 store.close().await;
                 print(&format!("{}\n", project.id))
             }
             Self::List { config } => {
-                let store = open(&config).await?;
+                let store = app::open_store(&config.load()?).await?;
                 let projects = store.projects().await?;
                 store.close().await;
                 let line = |project: &Project| {
@@ -117,16 +102,18 @@ impl ProjectCommand {
 }
 
 impl ApiKeyCommand {
-    pub(super) async fn run(self) -> Outcome {
+    pub(super) async fn run(self) -> Result<()> {
         match self {
             Self::Create {
                 project,
                 name,
                 config,
             } => {
-                let store = open(&config).await?;
+                let store = app::open_store(&config.load()?).await?;
                 if store.project(project).await?.is_none() {
-                    return Err(Error::NoProject(project).into());
+                    bail!(
+                        "there is no project {project}; `jackfield project list` shows those that are there"
+                    );
                 }
                 let (key, hash, hint) = Vault::generate_api_key(&SystemEntropy);
                 let id = store.create_api_key(project, &name, hash, &hint).await?;
@@ -138,25 +125,14 @@ impl ApiKeyCommand {
                 id,
                 config,
             } => {
-                let store = open(&config).await?;
+                let store = app::open_store(&config.load()?).await?;
                 let revoked = store.revoke_api_key(project, id).await?;
                 store.close().await;
-                if revoked {
-                    print("Revoked.\n")
-                } else {
-                    Err(Error::NoKey(project).into())
+                if !revoked {
+                    bail!("project {project} has no such API key that still works");
                 }
+                print("Revoked.\n")
             }
         }
     }
-}
-
-async fn open(config: &ConfigArgs) -> Result<Store, Error> {
-    let url = config.load()?.database_url();
-    let store = Store::open(
-        url.expose_secret(),
-        Arc::new(SystemClock),
-        Arc::new(SystemEntropy),
-    );
-    Ok(store.await?)
 }
