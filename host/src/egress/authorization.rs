@@ -103,6 +103,13 @@ impl Authorization {
         self
     }
 
+    /// A secret that nobody may use, but that must not be seen either.
+    #[must_use]
+    pub fn with_masked(mut self, value: &SecretString) -> Self {
+        self.mask(value.expose_secret());
+        self
+    }
+
     /// The names that [`Self::secret`] knows, sorted.
     #[must_use]
     pub fn secret_names(&self) -> Vec<&str> {

@@ -1,0 +1,248 @@
+//! Logging in through a provider's own pages: OAuth 2.0 authorisation code with PKCE.
+//!
+//! Everything that has to survive the trip waits on the server, sealed, under the hash of a random
+//! state that works once and for ten minutes. The browser carries the state and nothing else.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use secrecy::{ExposeSecret as _, SecretString, zeroize::Zeroizing};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{
+    Credentials, Error, Vault,
+    credentials::{ACCESS_TOKEN, REFRESH_TOKEN},
+    grant::{Failure, Grant, Tokens},
+};
+use crate::model::{
+    AuthKind, AuthScheme, Digest, LinkedUserId, Manifest, ProjectId, SettingType, Slug,
+    VariableType,
+};
+
+const STATE_LIFE: Duration = Duration::from_secs(600);
+
+/// A login that a provider confirmed; not yet a connection.
+#[derive(Clone, Debug)]
+pub struct FinishedOAuth {
+    /// The project it was started for.
+    pub project: ProjectId,
+    /// Whose account it is.
+    pub linked_user: LinkedUserId,
+    /// The connector.
+    pub connector: Slug,
+    /// The vertical it was started for.
+    pub vertical: String,
+    /// The name of the scheme in the manifest.
+    pub scheme: String,
+    /// Variables and settings, those of type password taken out.
+    pub settings: BTreeMap<String, String>,
+    /// Where the browser goes next.
+    pub return_url: Option<Url>,
+    /// What was obtained.
+    pub credentials: Credentials,
+}
+
+/// What waits on the server while the browser is away.
+#[derive(Serialize, Deserialize)]
+struct Pending {
+    linked_user: LinkedUserId,
+    connector: Slug,
+    vertical: String,
+    scheme: String,
+    settings: BTreeMap<String, String>,
+    return_url: Option<Url>,
+    verifier: Option<String>,
+}
+
+impl Vault {
+    /// Begins a login: the address of the provider's page. `redirect_uri` is where the provider
+    /// sends the browser back, and must be the same in [`Self::finish_oauth`]. `settings` hold
+    /// canonical values of the manifest's variables, and settings of any type.
+    ///
+    /// # Errors
+    /// [`Error::NoOAuthApp`] where the operator registered none, [`Error::Field`] where a variable
+    /// has no value, [`Error::Scheme`] where the scheme is no browser login.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "everything that waits until the browser returns"
+    )]
+    pub async fn start_oauth(
+        &self,
+        project: ProjectId,
+        linked_user: LinkedUserId,
+        manifest: &Manifest,
+        scheme: &AuthScheme,
+        settings: BTreeMap<String, String>,
+        vertical: &str,
+        return_url: Option<Url>,
+        redirect_uri: &Url,
+    ) -> Result<Url, Error> {
+        let AuthKind::OAuth2Code {
+            authorize_url,
+            pkce,
+            authorize_parameters,
+            client,
+        } = &scheme.kind
+        else {
+            return Err(Error::Scheme(scheme.name.clone()));
+        };
+        let app = self.app(&manifest.slug, vertical)?;
+        let overrides = self.inner.oauth_apps.overrides(&manifest.slug);
+        // The app's secret goes to the token address. Where the customer chooses the host, the
+        // operator has to say that it is theirs, or anyone could collect the secret.
+        let chosen_by_customer = client.token_url.variables().any(|name| {
+            let variable = manifest.variables.get(name);
+            variable.is_some_and(|variable| variable.kind != VariableType::Label)
+        });
+        let fixed = overrides.is_some_and(|oauth| oauth.token_url.is_some());
+        if chosen_by_customer && app.client_secret.is_some() && !fixed {
+            return Err(Error::OpenTokenAddress(manifest.slug.clone()));
+        }
+        let overridden = overrides.and_then(|oauth| oauth.authorize_url.as_ref());
+        let mut address = super::address(overridden, authorize_url, &settings)?;
+
+        let state = self.random_text();
+        let verifier = pkce.then(|| self.random_text());
+        {
+            let mut query = address.query_pairs_mut();
+            query
+                .append_pair("response_type", "code")
+                .append_pair("client_id", &app.client_id)
+                .append_pair("redirect_uri", redirect_uri.as_str());
+            if !client.scopes.is_empty() {
+                query.append_pair("scope", &client.scopes.join(&client.scope_separator));
+            }
+            query.append_pair("state", state.expose_secret());
+            if let Some(verifier) = &verifier {
+                let challenge = Digest::of(verifier.expose_secret());
+                query
+                    .append_pair("code_challenge", &URL_SAFE_NO_PAD.encode(challenge.as_bytes()))
+                    .append_pair("code_challenge_method", "S256");
+            }
+            query.extend_pairs(authorize_parameters);
+        }
+
+        let pending = Pending {
+            linked_user,
+            connector: manifest.slug.clone(),
+            vertical: vertical.to_owned(),
+            scheme: scheme.name.clone(),
+            settings,
+            return_url,
+            verifier: verifier.map(|verifier| verifier.expose_secret().to_owned()),
+        };
+        let json = Zeroizing::new(serde_json::to_vec(&pending).expect("texts are always JSON"));
+        let hash = Digest::of(state.expose_secret());
+        let sealed = self.seal(&["oauth_state", &project.to_string(), &hash.to_string()], &json);
+        let expires_at = self.inner.clock.now().plus(STATE_LIFE);
+        self.inner
+            .store
+            .put_oauth_state(hash, project, sealed, expires_at)
+            .await?;
+        Ok(address)
+    }
+
+    /// Ends a login with what the provider's redirect carried. The state works once, whatever the
+    /// outcome. `manifest_of` finds a connector's manifest.
+    ///
+    /// # Errors
+    /// [`Error::UnknownState`], [`Error::UnknownConnector`], [`Error::Refused`] by the provider,
+    /// [`Error::Unavailable`] provider.
+    pub async fn finish_oauth(
+        &self,
+        state: &str,
+        code: &str,
+        manifest_of: impl Fn(&Slug) -> Option<Arc<Manifest>>,
+        redirect_uri: &Url,
+    ) -> Result<FinishedOAuth, Error> {
+        let (project, mut pending) = self.take(state).await?;
+        let manifest = manifest_of(&pending.connector)
+            .ok_or_else(|| Error::UnknownConnector(pending.connector.clone()))?;
+        let scheme = manifest
+            .scheme(&pending.scheme)
+            .ok_or_else(|| Error::Scheme(pending.scheme.clone()))?;
+        let client = self.client(
+            &manifest.slug,
+            &pending.vertical,
+            scheme,
+            &pending.settings,
+            None,
+        )?;
+        let code = SecretString::from(code);
+        let verifier = pending.verifier.take().map(SecretString::from);
+        let grant = Grant::Code {
+            code: &code,
+            redirect_uri,
+            verifier: verifier.as_ref(),
+        };
+        let now = self.inner.clock.now();
+        let tokens = client
+            .tokens(&self.inner.egress, &grant, now)
+            .await
+            .map_err(|failure| match failure {
+                Failure::Rejected(text) | Failure::Client(text) => Error::Refused(text),
+                Failure::Unavailable(text) => Error::Unavailable(text),
+            })?;
+
+        let mut credentials = Credentials::default();
+        credentials.renew(tokens);
+        credentials.add_password_settings(&manifest, &pending.settings)?;
+        let is_password = |id: &str| {
+            manifest
+                .settings
+                .iter()
+                .any(|setting| setting.id == id && setting.kind == SettingType::Password)
+        };
+        pending.settings.retain(|id, _| !is_password(id));
+        Ok(FinishedOAuth {
+            project,
+            linked_user: pending.linked_user,
+            connector: pending.connector,
+            vertical: pending.vertical,
+            scheme: pending.scheme,
+            settings: pending.settings,
+            return_url: pending.return_url,
+            credentials,
+        })
+    }
+
+    /// Ends a login that the provider or the person refused: where the browser goes next. The
+    /// state cannot be used any more.
+    ///
+    /// # Errors
+    /// [`Error::UnknownState`].
+    pub async fn abandon_oauth(&self, state: &str) -> Result<Option<Url>, Error> {
+        let (_, pending) = self.take(state).await?;
+        Ok(pending.return_url)
+    }
+
+    async fn take(&self, state: &str) -> Result<(ProjectId, Pending), Error> {
+        let hash = Digest::of(state);
+        let found = self.inner.store.take_oauth_state(&hash).await?;
+        let (project, sealed) = found.ok_or(Error::UnknownState)?;
+        let context = ["oauth_state", &project.to_string(), &hash.to_string()];
+        let json = self.open(&context, &sealed)?;
+        let pending = serde_json::from_slice(&json)
+            .map_err(|_| Error::Sealed("its content is not what was put in"))?;
+        Ok((project, pending))
+    }
+
+    /// 256 random bits, base64url: 43 characters, as PKCE asks of a verifier.
+    fn random_text(&self) -> SecretString {
+        let mut bytes = Zeroizing::new([0; 32]);
+        self.inner.entropy.fill(bytes.as_mut_slice());
+        URL_SAFE_NO_PAD.encode(bytes.as_slice()).into()
+    }
+}
+
+impl Credentials {
+    /// Takes over new tokens; the old refresh token stays where no new one came.
+    pub(super) fn renew(&mut self, tokens: Tokens) {
+        self.set(ACCESS_TOKEN, tokens.access_token);
+        if let Some(token) = tokens.refresh_token {
+            self.set(REFRESH_TOKEN, token);
+        }
+        self.set_expiry(tokens.expires_at);
+    }
+}
