@@ -20,3 +20,4 @@ pub mod model;
 pub mod runtime;
 pub mod store;
 pub mod telemetry;
+pub mod vault;

@@ -194,6 +194,10 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::Field`] for the first that is missing or cannot be sent.
+    #[expect(
+        clippy::unused_self,
+        reason = "the vault is what makes credentials, whatever it needs for it"
+    )]
     pub fn credentials_from_fields(
         &self,
         manifest: &Manifest,
@@ -221,7 +225,11 @@ impl Vault {
         }
         let (token, hash) = self.new_connection_token();
         let sealed_token = self.seal(
-            &["connection_token", &project.to_string(), &new.id.to_string()],
+            &[
+                "connection_token",
+                &project.to_string(),
+                &new.id.to_string(),
+            ],
             token.expose_secret().as_bytes(),
         );
         let sealed = self.seal_credentials(project, new.id, credentials);

@@ -67,7 +67,9 @@ impl Credentials {
     ) -> Result<Self, Error> {
         let mut credentials = Self::default();
         for field in scheme.fields() {
-            let value = spellings(field.id).iter().find_map(|name| fields.get(*name));
+            let value = spellings(field.id)
+                .iter()
+                .find_map(|name| fields.get(*name));
             let value = value.map(|value| value.trim()).unwrap_or_default();
             // Providers that take a key as the user name expect an empty password.
             if value.is_empty() && field.id != "password" {
@@ -326,7 +328,11 @@ mod tests {
             sent("token", &credentials).headers["authorization"],
             "Bearer t"
         );
-        let login = [("username", "Aladdin"), ("password", "open sesame"), ("pin", "1")];
+        let login = [
+            ("username", "Aladdin"),
+            ("password", "open sesame"),
+            ("pin", "1"),
+        ];
         let credentials = make("login", &login).unwrap();
         assert_eq!(
             sent("login", &credentials).headers["authorization"],
@@ -340,7 +346,11 @@ mod tests {
             ("key", &[("pin", "1")] as &[_], "api_key"),
             ("key", &[("api_key", "  "), ("pin", "1")], "api_key"),
             ("key", &[("api_key", "a")], "pin"),
-            ("token", &[("access_token", "a\nb"), ("pin", "1")], "access_token"),
+            (
+                "token",
+                &[("access_token", "a\nb"), ("pin", "1")],
+                "access_token",
+            ),
             ("login", &[("username", "a:b"), ("pin", "1")], "username"),
         ] {
             match make(scheme, pairs).unwrap_err() {
@@ -352,8 +362,7 @@ mod tests {
 
     #[test]
     fn survives_json_and_prints_no_value() {
-        let mut credentials =
-            make("key", &[("api_key", "canary\"ü"), ("pin", "canary")]).unwrap();
+        let mut credentials = make("key", &[("api_key", "canary\"ü"), ("pin", "canary")]).unwrap();
         credentials.set_expiry(Some(Timestamp::from_millis(5)));
         let read = Credentials::from_json(&credentials.to_json()).unwrap();
         assert_eq!(read.get("api_key").unwrap().expose_secret(), "canary\"ü");

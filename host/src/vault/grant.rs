@@ -79,7 +79,7 @@ impl Client {
         grant: &Grant<'_>,
         now: Timestamp,
     ) -> Result<Tokens, Failure> {
-        let mut form = form_urlencoded::Serializer::new(String::new());
+        let mut form: Vec<(&str, &str)> = Vec::new();
         // Everything secret in the request, so that an answer that quotes it can be shown.
         let mut quoted = Authorization::new(0);
         match grant {
@@ -88,33 +88,37 @@ impl Client {
                 redirect_uri,
                 verifier,
             } => {
-                form.append_pair("grant_type", "authorization_code")
-                    .append_pair("code", code.expose_secret())
-                    .append_pair("redirect_uri", redirect_uri.as_str());
+                form.push(("grant_type", "authorization_code"));
+                form.push(("code", code.expose_secret()));
+                form.push(("redirect_uri", redirect_uri.as_str()));
                 quoted = quoted.with_masked(code);
                 if let Some(verifier) = verifier {
-                    form.append_pair("code_verifier", verifier.expose_secret());
+                    form.push(("code_verifier", verifier.expose_secret()));
                     quoted = quoted.with_masked(verifier);
                 }
             }
             Grant::Refresh(token) => {
-                form.append_pair("grant_type", "refresh_token")
-                    .append_pair("refresh_token", token.expose_secret());
+                form.push(("grant_type", "refresh_token"));
+                form.push(("refresh_token", token.expose_secret()));
                 quoted = quoted.with_masked(token);
             }
             Grant::ClientCredentials { scope } => {
-                form.append_pair("grant_type", "client_credentials");
+                form.push(("grant_type", "client_credentials"));
                 if !scope.is_empty() {
-                    form.append_pair("scope", scope);
+                    form.push(("scope", scope));
                 }
             }
         }
-        form.extend_pairs(&self.parameters);
+        let parameters = self.parameters.iter();
+        form.extend(parameters.map(|(name, value)| (name.as_str(), value.as_str())));
         if let Some(secret) = &self.secret {
             quoted = quoted.with_masked(secret);
         }
         let request = self.request(self.token_url.clone(), form)?;
-        let answer = egress.send(request, &LIMITS).await.map_err(unanswered)?;
+        let answer = egress
+            .send(request, &LIMITS)
+            .await
+            .map_err(|error| unanswered(&error))?;
         read(answer.status, &answer.body, now).map_err(|failure| match failure {
             Failure::Rejected(text) => Failure::Rejected(quoted.redact(&text)),
             Failure::Client(text) => Failure::Client(quoted.redact(&text)),
@@ -130,11 +134,12 @@ impl Client {
         token: &SecretString,
         hint: &str,
     ) -> Result<(), Failure> {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("token", token.expose_secret())
-            .append_pair("token_type_hint", hint);
+        let form = vec![("token", token.expose_secret()), ("token_type_hint", hint)];
         let request = self.request(url, form)?;
-        let answer = egress.send(request, &LIMITS).await.map_err(unanswered)?;
+        let answer = egress
+            .send(request, &LIMITS)
+            .await
+            .map_err(|error| unanswered(&error))?;
         match answer.status {
             200..300 => Ok(()),
             status => Err(Failure::Unavailable(format!(
@@ -143,10 +148,10 @@ impl Client {
         }
     }
 
-    fn request(
-        &self,
+    fn request<'a>(
+        &'a self,
         url: Url,
-        mut form: form_urlencoded::Serializer<'_, String>,
+        mut form: Vec<(&'a str, &'a str)>,
     ) -> Result<Request, Failure> {
         let mut headers = HeaderMap::new();
         headers.insert(
@@ -157,8 +162,9 @@ impl Client {
         match (&self.secret, self.authentication) {
             (Some(secret), ClientAuthentication::Basic) => {
                 // Both halves are form-encoded first (RFC 6749 §2.3.1).
-                let encode =
-                    |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+                let encode = |text: &str| {
+                    form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>()
+                };
                 let pair = format!("{}:{}", encode(&self.id), encode(secret.expose_secret()));
                 let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair)))
                     .expect("base64 can stand in a header");
@@ -166,9 +172,9 @@ impl Client {
                 headers.insert(header::AUTHORIZATION, value);
             }
             (secret, _) => {
-                form.append_pair("client_id", &self.id);
+                form.push(("client_id", &self.id));
                 if let Some(secret) = secret {
-                    form.append_pair("client_secret", secret.expose_secret());
+                    form.push(("client_secret", secret.expose_secret()));
                 }
             }
         }
@@ -177,16 +183,18 @@ impl Client {
                 "the provider's token address {url} does not start with https://"
             )));
         }
+        let mut body = form_urlencoded::Serializer::new(String::new());
+        body.extend_pairs(form);
         Ok(Request {
             method: Method::POST,
             url,
             headers,
-            body: Some(form.finish().into()),
+            body: Some(body.finish().into()),
         })
     }
 }
 
-fn unanswered(error: egress::Error) -> Failure {
+fn unanswered(error: &egress::Error) -> Failure {
     Failure::Unavailable(format!("the provider could not be asked: {error}"))
 }
 
@@ -201,9 +209,10 @@ fn read(status: u16, body: &[u8], now: Timestamp) -> Result<Tokens, Failure> {
         && let Some(access_token) = text("access_token")
     {
         let life = fields.get("expires_in").and_then(|value| match value {
-            Value::Number(number) => number
-                .as_u64()
-                .or_else(|| Some(Duration::try_from_secs_f64(number.as_f64()?).ok()?.as_secs())),
+            Value::Number(number) => {
+                let seconds = number.as_f64()?.min(LONGEST_LIFE.as_secs_f64());
+                Some(Duration::try_from_secs_f64(seconds).ok()?.as_secs())
+            }
             Value::String(digits) => digits.trim().parse().ok(),
             _ => None,
         });
@@ -223,7 +232,13 @@ fn read(status: u16, body: &[u8], now: Timestamp) -> Result<Tokens, Failure> {
     };
     let said: String = said
         .chars()
-        .map(|character| if character.is_control() { ' ' } else { character })
+        .map(|character| {
+            if character.is_control() {
+                ' '
+            } else {
+                character
+            }
+        })
         .take(300)
         .collect();
     Err(match (status, code) {
@@ -263,9 +278,8 @@ mod tests {
             ("99999999999999999999", Some(315_360_000_000)),
         ] {
             let body = format!(r#"{{"access_token":"a","expires_in":{expires_in}}}"#);
-            let tokens = read(200, body.as_bytes(), Timestamp::from_millis(0)).unwrap_or_else(
-                |failure| panic!("{expires_in}: {failure:?}"),
-            );
+            let tokens = read(200, body.as_bytes(), Timestamp::from_millis(0))
+                .unwrap_or_else(|failure| panic!("{expires_in}: {failure:?}"));
             assert_eq!(
                 tokens.expires_at.map(Timestamp::as_millis),
                 expected,
@@ -278,8 +292,14 @@ mod tests {
     fn failures_are_told_apart() {
         for (status, body) in [
             (400, r#"{"error":"invalid_grant"}"#),
-            (401, r#"{"error":"invalid_grant","error_description":"revoked"}"#),
-            (400, r#"{"status":"BAD_REFRESH_TOKEN","message":"unknown refresh token"}"#),
+            (
+                401,
+                r#"{"error":"invalid_grant","error_description":"revoked"}"#,
+            ),
+            (
+                400,
+                r#"{"status":"BAD_REFRESH_TOKEN","message":"unknown refresh token"}"#,
+            ),
             (401, "<html>no</html>"),
             (403, r#"{"error":"access_denied"}"#),
             (200, r#"{"error":"bad_verification_code"}"#),
@@ -308,7 +328,10 @@ mod tests {
             Failure::Client(_)
         ));
         assert_eq!(
-            failure(400, "{\"error\":\"invalid_grant\",\"error_description\":\"a\\u001bb\"}"),
+            failure(
+                400,
+                "{\"error\":\"invalid_grant\",\"error_description\":\"a\\u001bb\"}"
+            ),
             Failure::Rejected("the provider refused: invalid_grant: a b (status 400)".to_owned())
         );
     }

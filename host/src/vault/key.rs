@@ -132,7 +132,8 @@ fn from_hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 fn from_base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let lenient = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let lenient =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     [STANDARD, URL_SAFE]
         .iter()
         .find_map(|alphabet| GeneralPurpose::new(alphabet, lenient).decode(text).ok())

@@ -117,7 +117,10 @@ impl Vault {
             if let Some(verifier) = &verifier {
                 let challenge = Digest::of(verifier.expose_secret());
                 query
-                    .append_pair("code_challenge", &URL_SAFE_NO_PAD.encode(challenge.as_bytes()))
+                    .append_pair(
+                        "code_challenge",
+                        &URL_SAFE_NO_PAD.encode(challenge.as_bytes()),
+                    )
                     .append_pair("code_challenge_method", "S256");
             }
             query.extend_pairs(authorize_parameters);
@@ -134,7 +137,10 @@ impl Vault {
         };
         let json = Zeroizing::new(serde_json::to_vec(&pending).expect("texts are always JSON"));
         let hash = Digest::of(state.expose_secret());
-        let sealed = self.seal(&["oauth_state", &project.to_string(), &hash.to_string()], &json);
+        let sealed = self.seal(
+            &["oauth_state", &project.to_string(), &hash.to_string()],
+            &json,
+        );
         let expires_at = self.inner.clock.now().plus(STATE_LIFE);
         self.inner
             .store

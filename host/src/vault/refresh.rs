@@ -167,7 +167,9 @@ impl Subject {
         let stored = inner.store.credentials(&self.scope).await;
         let stored = stored.map_err(|error| unavailable(&error))?;
         let Some(stored) = stored else {
-            return Err(AuthorizeError::Dead("the connection was deleted".to_owned()));
+            return Err(AuthorizeError::Dead(
+                "the connection was deleted".to_owned(),
+            ));
         };
         let connection = self.scope.connection();
         let credentials = self
@@ -275,7 +277,9 @@ impl Subject {
             Some(ConnectionStatus::NeedsReconnect) => Err(AuthorizeError::Dead(
                 "the connection's login has ended; log in again".to_owned(),
             )),
-            None => Err(AuthorizeError::Dead("the connection was deleted".to_owned())),
+            None => Err(AuthorizeError::Dead(
+                "the connection was deleted".to_owned(),
+            )),
         }
     }
 
@@ -297,9 +301,9 @@ impl Subject {
         let mut credentials = held.credentials.clone();
         credentials.renew(tokens);
         let expires_at = credentials.expires_at();
-        let sealed =
-            self.vault
-                .seal_credentials(self.scope.project(), connection.id, &credentials);
+        let sealed = self
+            .vault
+            .seal_credentials(self.scope.project(), connection.id, &credentials);
         let store = &self.vault.inner.store;
         let mut attempt = 1;
         loop {
@@ -348,7 +352,10 @@ impl Subject {
                 return Ok(newest);
             }
             let status = ConnectionStatus::NeedsReconnect;
-            if let Err(error) = store.set_connection_status(&self.scope, status, reason).await {
+            if let Err(error) = store
+                .set_connection_status(&self.scope, status, reason)
+                .await
+            {
                 tracing::warn!(connection = %connection.id, %error, "cannot mark the connection");
             }
         }

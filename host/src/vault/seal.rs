@@ -90,10 +90,7 @@ mod tests {
     fn opens_only_where_it_belongs() {
         let key = Key::generate(&SystemEntropy);
         let sealed = seal(&key, &SystemEntropy, CONTEXT, b"canary");
-        assert_eq!(
-            open(&key, CONTEXT, &sealed).unwrap().as_slice(),
-            b"canary"
-        );
+        assert_eq!(open(&key, CONTEXT, &sealed).unwrap().as_slice(), b"canary");
         for context in [
             &["credential", "project", "other"] as &[&str],
             &["credential", "other", "connection"],

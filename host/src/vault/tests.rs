@@ -122,9 +122,12 @@ async fn read_request(stream: &mut TcpStream) -> String {
         let read = stream.read(&mut buffer).await.unwrap_or(0);
         text.push_str(&String::from_utf8_lossy(&buffer[..read]));
         let complete = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
-            let length = head
-                .lines()
-                .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            let length = head.lines().find_map(|line| {
+                line.to_lowercase()
+                    .strip_prefix("content-length: ")?
+                    .parse()
+                    .ok()
+            });
             body.len() >= length.unwrap_or(0)
         });
         if read == 0 || complete {
@@ -302,7 +305,11 @@ async fn fifty_callers_on_an_expired_token_ask_once() {
     let other = vault(&world.store, &world.clock, &world.provider, &world.key);
     let callers: Vec<_> = (0..50)
         .map(|number| {
-            let vault = if number % 2 == 0 { &world.vault } else { &other };
+            let vault = if number % 2 == 0 {
+                &world.vault
+            } else {
+                &other
+            };
             let authorizer = vault.authorizer(&scope, world.scheme("oauth"));
             tokio::spawn(async move { sent(&authorizer).await })
         })
@@ -325,6 +332,97 @@ async fn fifty_callers_on_an_expired_token_ask_once() {
         stored.expires_at,
         Some(world.clock.now().plus(Duration::from_secs(3600)))
     );
+}
+
+#[tokio::test]
+async fn another_process_is_waited_for_and_replaced_when_it_died() {
+    let world = World::new().await;
+    let scope = world.connect_oauth().await;
+    world.clock.advance(Duration::from_secs(3600));
+    let lease = || {
+        let until = world.clock.now().plus(Duration::from_secs(30));
+        world.store.lease_refresh(&scope, 1, "other", until)
+    };
+    assert_eq!(lease().await.unwrap(), store::RefreshLease::Acquired);
+    let authorizer = world.vault.authorizer(&scope, world.scheme("oauth"));
+    let waiting = tokio::spawn(async move { sent(&authorizer).await });
+    let mut theirs = Credentials::default();
+    theirs.set("access_token", "theirs".into());
+    let id = scope.connection().id;
+    let sealed = world.vault.seal_credentials(world.project, id, &theirs);
+    let stored = world
+        .store
+        .store_refreshed(&scope, 1, "other", sealed, None);
+    assert!(stored.await.unwrap());
+    assert_eq!(waiting.await.unwrap().unwrap(), "Bearer theirs");
+    assert_eq!(world.provider.requests().len(), 0);
+
+    // One that took the lease and died is waited for no longer than the lease.
+    let scope = world.connect_oauth().await;
+    world.clock.advance(Duration::from_secs(3600));
+    let until = world.clock.now().plus(Duration::from_secs(30));
+    let lease = world.store.lease_refresh(&scope, 3, "dead", until).await;
+    assert_eq!(lease.unwrap(), store::RefreshLease::Acquired);
+    world.clock.advance(Duration::from_secs(30));
+    let authorizer = world.vault.authorizer(&scope, world.scheme("oauth"));
+    assert_eq!(sent(&authorizer).await.unwrap(), "Bearer access-1");
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_loses_no_rotated_token() {
+    let world = World::new().await;
+    let scope = world.connect_oauth().await;
+    world.clock.advance(Duration::from_secs(3600));
+    let authorizer = world.vault.authorizer(&scope, world.scheme("oauth"));
+    {
+        let mut asked = authorizer.current();
+        // Polled until the provider has been asked, then dropped.
+        while world.provider.requests().is_empty() {
+            tokio::select! {
+                _ = &mut asked => break,
+                () = tokio::task::yield_now() => {}
+            }
+        }
+    }
+    world.vault.close().await;
+    let stored = world.store.credentials(&scope).await.unwrap().unwrap();
+    assert_eq!(stored.generation, 2);
+}
+
+#[tokio::test]
+async fn an_apps_secret_goes_to_no_host_that_a_customer_chose() {
+    let world = World::new().await;
+    let text = MANIFEST.replace("\"label\"", "\"host\"");
+    let mut manifest = Manifest::parse(&text).unwrap();
+    manifest.slug = "other".parse().unwrap();
+    let file = "[connectors.other.oauth]\nclient_id = \"a\"\nclient_secret = \"b\"\n";
+    let redirect_uri = redirect_uri();
+    let mut outcomes = Vec::new();
+    for token_url in ["", "token_url = \"https://id.example.com/token\"\n"] {
+        let text = format!("{file}{token_url}");
+        let config = Config::from_layers(Some(("test.toml", &text)), []).unwrap();
+        let vault = Vault::new(
+            world.store.clone(),
+            Egress::new(Policy::default()).unwrap(),
+            Key::parse(&world.key).unwrap(),
+            Arc::new(world.clock.clone()),
+            Arc::new(SystemEntropy),
+            OAuthApps::from_config(&config),
+        );
+        let started = vault.start_oauth(
+            world.project,
+            world.linked_user,
+            &manifest,
+            manifest.scheme("oauth").unwrap(),
+            BTreeMap::from([("region".to_owned(), "evil.example.com".to_owned())]),
+            "crm",
+            None,
+            &redirect_uri,
+        );
+        outcomes.push(started.await);
+    }
+    assert!(matches!(outcomes[0], Err(Error::OpenTokenAddress(_))));
+    assert!(outcomes[1].is_ok());
 }
 
 #[tokio::test]
@@ -401,17 +499,24 @@ async fn a_refused_refresh_ends_the_login_and_is_not_tried_again() {
         assert!(!text.contains("refresh-0"), "{text}");
     }
     assert_eq!(world.provider.requests().len(), 1);
-    assert_eq!(
-        world.status(&scope).await,
-        ConnectionStatus::NeedsReconnect
-    );
+    assert_eq!(world.status(&scope).await, ConnectionStatus::NeedsReconnect);
 
     // Logging in again mends it, and the connection keeps its token.
-    let (_, before) = world.store.connections(world.project).await.unwrap().remove(0);
+    let (_, before) = world
+        .store
+        .connections(world.project)
+        .await
+        .unwrap()
+        .remove(0);
     let again = world.connect_oauth().await;
     assert_eq!(again.connection().id, scope.connection().id);
     assert_eq!(again.connection().status, ConnectionStatus::Valid);
-    let (_, after) = world.store.connections(world.project).await.unwrap().remove(0);
+    let (_, after) = world
+        .store
+        .connections(world.project)
+        .await
+        .unwrap()
+        .remove(0);
     assert_eq!(before, after);
     let authorizer = world.vault.authorizer(&again, world.scheme("oauth"));
     assert_eq!(sent(&authorizer).await.unwrap(), "Bearer access-0");
@@ -499,17 +604,17 @@ async fn client_credentials_are_asked_for_before_and_after_connecting() {
     world.clock.advance(Duration::from_secs(3600));
     let error = sent(&authorizer).await.unwrap_err();
     assert!(matches!(error, AuthorizeError::Dead(_)), "{error:?}");
-    assert_eq!(
-        world.status(&scope).await,
-        ConnectionStatus::NeedsReconnect
-    );
+    assert_eq!(world.status(&scope).await, ConnectionStatus::NeedsReconnect);
 }
 
 #[tokio::test]
 async fn a_browser_login_goes_there_and_back_once() {
     let world = World::new().await;
     let url = world.start().await;
-    assert!(url.as_str().starts_with("https://eu.example.com/authorize?"));
+    assert!(
+        url.as_str()
+            .starts_with("https://eu.example.com/authorize?")
+    );
     assert_eq!(parameter(&url, "response_type"), "code");
     assert_eq!(parameter(&url, "client_id"), "app");
     assert_eq!(parameter(&url, "scope"), "read,write");
@@ -593,10 +698,7 @@ async fn sealed_values_open_only_in_their_own_row() {
             .open_credentials(world.project, connection, &stored.sealed)
     };
     assert!(open(scope.connection().id).is_ok());
-    assert!(matches!(
-        open(other.connection().id),
-        Err(Error::Sealed(_))
-    ));
+    assert!(matches!(open(other.connection().id), Err(Error::Sealed(_))));
 
     let listed = world.store.connections(world.project).await.unwrap();
     let (connection, sealed) = &listed[1];
