@@ -82,3 +82,26 @@ fn only_looked_at(event: &Event) -> bool {
     matches!(event.kind, EventKind::Access(kind)
         if kind != AccessKind::Close(AccessMode::Write))
 }
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{CreateKind, ModifyKind};
+
+    use super::*;
+
+    #[test]
+    fn only_what_changes_something_counts() {
+        let looked_at = |kind| only_looked_at(&Event::new(kind));
+        assert!(looked_at(EventKind::Access(AccessKind::Open(
+            AccessMode::Any
+        ))));
+        assert!(looked_at(EventKind::Access(AccessKind::Close(
+            AccessMode::Read
+        ))));
+        assert!(!looked_at(EventKind::Access(AccessKind::Close(
+            AccessMode::Write
+        ))));
+        assert!(!looked_at(EventKind::Create(CreateKind::File)));
+        assert!(!looked_at(EventKind::Modify(ModifyKind::Any)));
+    }
+}

@@ -1,0 +1,14 @@
+//! The runtime at its boundary: real component files, good and hostile, in real folders.
+
+#[path = "runtime/calls.rs"]
+mod calls;
+#[path = "runtime/files.rs"]
+mod files;
+#[path = "runtime/guest.rs"]
+mod guest;
+#[path = "runtime/house.rs"]
+mod house;
+#[path = "runtime/log.rs"]
+mod log;
+#[path = "runtime/swaps.rs"]
+mod swaps;
