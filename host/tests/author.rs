@@ -1,5 +1,10 @@
 //! What an author does, from nothing to a served record.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may panic on what it did not expect"
+)]
+
 use std::{collections::BTreeMap, fs, path::Path, process::Command, sync::Arc, time::Duration};
 
 use axum::{Json, Router, routing::get};

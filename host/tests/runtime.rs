@@ -12,3 +12,5 @@ mod house;
 mod log;
 #[path = "runtime/swaps.rs"]
 mod swaps;
+#[path = "runtime/validate.rs"]
+mod validate;

@@ -112,7 +112,11 @@ pub fn new(name: &str, options: &NewOptions) -> Result<PathBuf, Error> {
         create: spec.offers(Operation::Create),
         own: !member,
     };
-    for (path, text) in FILES {
+    // In a workspace the target folder is elsewhere.
+    let files = FILES
+        .iter()
+        .filter(|(path, _)| !(member && *path == ".gitignore"));
+    for (path, text) in files {
         let file = dir.join(template.fill(path));
         let text = if text.is_empty() {
             fixture(spec, template.create)

@@ -177,7 +177,7 @@ impl Runtime {
             return;
         }
         match ConnectorVersion::load(&self.0, bytes).await {
-            Ok(version) => self.swap(path, stamp, Arc::new(version), started, found),
+            Ok(version) => self.swap(path, stamp, &Arc::new(version), started, found),
             Err(error) => self.reject(path, stamp, Some(digest), &error),
         }
     }
@@ -194,7 +194,7 @@ impl Runtime {
         &self,
         path: &Path,
         stamp: Stamp,
-        version: Arc<ConnectorVersion>,
+        version: &Arc<ConnectorVersion>,
         started: Instant,
         found: &BTreeMap<PathBuf, Stamp>,
     ) {
@@ -222,7 +222,7 @@ impl Runtime {
         if let Some(former) = former.filter(|former| *former != slug) {
             active.remove(&former);
         }
-        active.insert(slug.clone(), Arc::clone(&version));
+        active.insert(slug.clone(), Arc::clone(version));
         self.0.active.store(Arc::new(active));
         let loaded_at = self.0.clock.now();
         let swapped_in = started.elapsed();
@@ -255,7 +255,7 @@ impl Runtime {
                 swapped_in,
                 calls: 0,
                 traps: 0,
-                live: Arc::downgrade(&version),
+                live: Arc::downgrade(version),
             },
         );
         connector.versions.truncate(REMEMBERED);
@@ -453,7 +453,8 @@ impl Remembered {
         let running = self.live.upgrade().map_or(0, |version| {
             version.counters.running.load(Ordering::Relaxed)
         });
-        let serves = active.is_some_and(|active| active.digest() == self.digest);
+        // Not by digest: a version may come back after another one.
+        let serves = active.is_some_and(|active| self.live.ptr_eq(&Arc::downgrade(active)));
         VersionStatus {
             version: self.version.clone(),
             digest: self.digest.to_string(),

@@ -104,6 +104,20 @@ async fn a_call_that_runs_ends_with_the_version_it_began_with() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_may_come_back() {
+    let house = House::new();
+    for answer in ["[1]", "[2]", "[1]"] {
+        house.put("acme.wasm", &good("acme", answer).bytes());
+        house.settle().await;
+        assert_eq!(house.unify("acme").await.unwrap(), answer);
+    }
+    let versions = house.status("acme").versions;
+    let states: Vec<_> = versions.iter().map(|version| version.state).collect();
+    let retired = VersionState::Retired;
+    assert_eq!(states, [VersionState::Active, retired, retired]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_half_written_file_is_not_loaded() {
     let house = House::new();
     let bytes = good("acme", "[1]").bytes();
