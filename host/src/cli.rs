@@ -109,9 +109,9 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help and version are errors to the parser: it knows where each is printed. Nobody
-            // may be there to read.
-            let _ = error.print();
+            // Help and version are errors to the parser: it knows where each is printed. Where
+            // nobody is there to read, nothing is left to do.
+            error.print().ok();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
@@ -165,8 +165,8 @@ fn print(text: &str) -> Result<()> {
 
 /// Beside the answer: progress, and what other programs say.
 fn note(line: &str) {
-    // Nobody may be there to read.
-    let _ = writeln!(io::stderr(), "{line}");
+    // Where nobody is there to read, nothing is left to do.
+    writeln!(io::stderr(), "{line}").ok();
 }
 
 #[cfg(test)]

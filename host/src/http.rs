@@ -66,7 +66,6 @@ impl Services {
 }
 
 /// The whole API.
-#[must_use]
 pub fn router(services: Services) -> Router {
     let services = Arc::new(services);
     layers::around(routes::all(), &services).with_state(services)

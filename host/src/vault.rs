@@ -161,7 +161,13 @@ impl Vault {
     /// (`jk_…abcd`).
     #[must_use]
     pub fn new_api_key(&self) -> (SecretString, Digest, String) {
-        token::generate(token::API_KEY, &*self.inner.entropy)
+        Self::generate_api_key(&*self.inner.entropy)
+    }
+
+    /// The same for programs that have no vault: making a key needs no encryption key.
+    #[must_use]
+    pub fn generate_api_key(entropy: &dyn Entropy) -> (SecretString, Digest, String) {
+        token::generate(token::API_KEY, entropy)
     }
 
     /// The hash to look an API key up by; none where the text cannot be one.

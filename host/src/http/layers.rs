@@ -42,7 +42,9 @@ pub(super) fn around(
         ]);
     routes
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(CatchPanicLayer::custom(answer_panic))
+        .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| {
+            answer_panic(&*panic)
+        }))
         .layer(from_fn_with_state(Arc::clone(services), observe))
         .layer(cors)
 }
@@ -139,7 +141,7 @@ fn log(
     }
 }
 
-fn answer_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
+fn answer_panic(panic: &(dyn Any + Send)) -> Response {
     let text = panic
         .downcast_ref::<String>()
         .map(String::as_str)
