@@ -65,7 +65,9 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
             .and_then(|value| value.to_str().ok())
             .is_some_and(|value| value.starts_with("application/x-www-form-urlencoded"));
         let bytes = read(request, state).await?;
-        if is_form {
+        // Command-line tools call a JSON body a form where nobody tells them otherwise.
+        let is_json = bytes.trim_ascii_start().starts_with(b"{");
+        if is_form && !is_json {
             return Ok(Self(form_urlencoded::parse(&bytes).into_owned().collect()));
         }
         if bytes.iter().all(u8::is_ascii_whitespace) {
@@ -145,6 +147,9 @@ mod tests {
         );
         let Fields(body) = Fields::from_request(body, &()).await.unwrap();
         assert_eq!(form, body);
+        let mislabelled = post("application/x-www-form-urlencoded", r#"{"api_key":"k"}"#);
+        let Fields(mislabelled) = Fields::from_request(mislabelled, &()).await.unwrap();
+        assert_eq!(mislabelled["api_key"], "k");
     }
 
     #[tokio::test]

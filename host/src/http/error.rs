@@ -28,6 +28,7 @@ pub struct Error {
     detail: String,
     violations: Vec<Violation>,
     retry_after: Option<u64>,
+    allow: Option<String>,
     /// For the log only.
     cause: Option<String>,
 }
@@ -41,6 +42,7 @@ impl Error {
             detail: detail.into(),
             violations: Vec::new(),
             retry_after: None,
+            allow: None,
             cause: None,
         }
     }
@@ -63,6 +65,13 @@ impl Error {
     #[must_use]
     pub const fn with_retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
+        self
+    }
+
+    /// Adds the methods that are possible, with commas between them.
+    #[must_use]
+    pub fn with_allow(mut self, methods: String) -> Self {
+        self.allow = Some(methods);
         self
     }
 
@@ -127,6 +136,9 @@ impl Error {
         }
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some(Ok(methods)) = self.allow.as_deref().map(HeaderValue::from_str) {
+            headers.insert(header::ALLOW, methods);
         }
         response
     }

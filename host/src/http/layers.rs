@@ -11,7 +11,7 @@ use axum::{
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
-    cors::{Any as AnyValue, CorsLayer},
+    cors::{AllowHeaders, Any as AnyValue, CorsLayer},
 };
 use tracing::{Instrument as _, error, info, info_span, warn};
 
@@ -34,7 +34,8 @@ pub(super) fn around(
     let cors = CorsLayer::new()
         .allow_origin(AnyValue)
         .allow_methods(AnyValue)
-        .allow_headers(AnyValue)
+        // Named one by one: `*` would leave `Authorization` out.
+        .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([
             header::HeaderName::from_static(REQUEST_ID),
             header::LOCATION,

@@ -101,7 +101,8 @@ fn body(project: ProjectId, row: &EventRow) -> EventBody<'_> {
         },
         url: match ObjectKind::parse(about) {
             Some(kind) => format!("/{}/{}", kind.spec().vertical, kind.spec().plural),
-            None => format!("/{about}s"),
+            None if about == "connection" => "/connections".to_owned(),
+            None => "/sync".to_owned(),
         },
         provider: row.connector.as_ref().map_or("", |slug| slug.as_str()),
         timestamp: row.event.created_at.to_string(),

@@ -155,13 +155,27 @@ fn offered(kind: ObjectKind, operation: Operation) -> Result<(), Error> {
     if spec.offers(operation) {
         return Ok(());
     }
+    let on_collection = matches!(operation, Operation::List | Operation::Create);
+    let same_path =
+        |one: &Operation| matches!(one, Operation::List | Operation::Create) == on_collection;
+    let methods: Vec<_> = spec
+        .operations
+        .iter()
+        .filter(|one| same_path(one))
+        .map(|one| match one {
+            Operation::List | Operation::Get => "GET",
+            Operation::Create => "POST",
+            Operation::Update => "PATCH",
+            Operation::Delete => "DELETE",
+        })
+        .collect();
     let offered: Vec<_> = spec.operations.iter().map(|one| one.as_str()).collect();
     let detail = format!(
         "The unified API does not {} {kind}; it offers {}.",
         operation.as_str(),
         offered.join(", ")
     );
-    Err(Error::new(Code::MethodNotAllowed, detail))
+    Err(Error::new(Code::MethodNotAllowed, detail).with_allow(methods.join(", ")))
 }
 
 /// Whether the client can parse times of this object.
