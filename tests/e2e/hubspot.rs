@@ -2,7 +2,7 @@
 //! recorded).
 
 use fake_hubspot::{FakeHubSpot, Options};
-use jackfield_tests::{Api, Backend, Server, api, api::text, server::Builder};
+use jackfield_tests::{Api, Backend, Server, api, api::text, server::Builder, until};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -145,8 +145,16 @@ async fn a_private_app_reads_and_writes_everything(backend: Backend) {
     );
 
     // Limits are waited out.
-    fake.rate_limit_next(3, Some(1));
-    api.resync("crm").await;
+    fake.rate_limit_next(2, Some(1));
+    let updated = json!({ "last_name": "Patient" });
+    let patient = by_remote_id(&contacts, &inserted.to_string());
+    let path = format!("/crm/contacts/{}", text(&patient["id"]));
+    let answer = api.patch(&path, &updated).await;
+    assert!([200, 429].contains(&answer.status), "{}", answer.text);
+    until("the limit is over", async || {
+        (api.patch(&path, &updated).await.status == 200).then_some(())
+    })
+    .await;
 }
 
 async fn an_oauth_app_connects_and_refreshes(backend: Backend) {

@@ -74,15 +74,16 @@ pub fn second_demo() -> PathBuf {
 /// # Panics
 /// The connector's source is not as this expects it.
 pub fn swap_names(workspace: &Workspace) {
-    let swap = |from: &str, to: &str| workspace.edit("demo-crm", "src/contact.rs", from, to);
-    swap(
-        "first_name: parts::or_null(person.given_name)",
-        "first_name: parts::or_null(person.family_name)",
+    let names = |first: &str, last: &str| {
+        format!(
+            "first_name: parts::or_null(person.{first}),\n        last_name: parts::or_null(person.{last}),"
+        )
+    };
+    let (before, after) = (
+        names("given_name", "family_name"),
+        names("family_name", "given_name"),
     );
-    swap(
-        "last_name: parts::or_null(person.family_name),\n        email",
-        "last_name: parts::or_null(person.given_name),\n        email",
-    );
+    workspace.edit("demo-crm", "src/contact.rs", &before, &after);
 }
 
 /// A workspace for connectors beside this one: the same shared files, copies of some connectors.
