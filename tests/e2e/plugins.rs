@@ -45,7 +45,7 @@ async fn hostile_files_are_refused_with_a_sentence(backend: Backend) {
         ("truncated.wasm", half, "not valid"),
         ("twin.wasm", &good, "demo-crm"),
         ("endless.wasm", &wasm::with_endless_start(&redmine), ""),
-        ("huge.wasm", &wasm::with_four_gib(&redmine), ""),
+        ("huge.wasm", &wasm::with_four_gib(&redmine), "memory"),
     ];
     for (name, bytes, _) in &files {
         server.drop_in(name, bytes);
