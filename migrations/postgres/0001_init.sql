@@ -109,7 +109,8 @@ CREATE TABLE event (
 CREATE INDEX event_by_project ON event (project, seq);
 
 -- fence counts the claims: whoever holds an older one has lost the lease. again is set when a
--- run is asked for while one is at work. unified_by is the connector's digest. position is the object's place in the manifest.
+-- run is asked for while one is at work. position is the object's place in the manifest.
+-- unified_by is the digest of the connector version that unified the stored documents.
 CREATE TABLE sync_state (
     connection       INTEGER NOT NULL REFERENCES connection (number),
     object           SMALLINT NOT NULL REFERENCES object_kind (number),

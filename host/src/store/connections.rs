@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{
     Error, Store,
     dialect::{Row, Tx, values},
-    events::NewEvent,
+    events::{NewEvent, about},
     syncs,
 };
 use crate::model::{
@@ -25,7 +25,7 @@ macro_rules! connection_columns {
 pub(super) use connection_columns;
 
 /// How many columns those are.
-const CONNECTION_COLUMNS: usize = 13;
+pub(super) const CONNECTION_COLUMNS: usize = 13;
 
 impl Store {
     /// Stores a connection with its token (hashed for finding it, sealed for showing it) and its
@@ -306,19 +306,12 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), Error> {
         let connection = scope.connection();
-        let mut data = json!({
-            "id": connection.id,
-            "connector": connection.connector,
-            "vertical": connection.vertical,
-            "linked_user_id": connection.linked_user,
-        });
+        let mut data = about(scope);
+        data.insert("id".into(), json!(connection.id));
         if let Some(reason) = reason {
-            data["reason"] = json!(reason);
+            data.insert("reason".into(), json!(reason));
         }
-        let event = NewEvent {
-            kind: kind.to_owned(),
-            data: data.to_string(),
-        };
+        let event = NewEvent::new(kind.to_owned(), data);
         self.write_events(tx, scope, vec![event], now).await
     }
 }

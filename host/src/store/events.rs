@@ -1,5 +1,7 @@
 //! Events: written with what they tell of, read newest first.
 
+use serde_json::{Map, Value, json};
+
 use super::{
     Error, Store,
     dialect::{Sql, Tx, bulk, values},
@@ -23,6 +25,28 @@ pub(super) struct NewEvent {
     pub(super) kind: String,
     /// JSON text.
     pub(super) data: String,
+}
+
+impl NewEvent {
+    pub(super) fn new(kind: String, data: Map<String, Value>) -> Self {
+        Self {
+            kind,
+            data: Value::Object(data).to_string(),
+        }
+    }
+}
+
+/// What every event about a connection says of it.
+pub(super) fn about(scope: &Scope) -> Map<String, Value> {
+    let connection = scope.connection();
+    [
+        ("connector", json!(connection.connector)),
+        ("vertical", json!(connection.vertical)),
+        ("linked_user_id", json!(connection.linked_user)),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value))
+    .collect()
 }
 
 impl Store {

@@ -2,7 +2,7 @@
 
 use super::{
     Error, Store,
-    connections::{connection_columns, scope_from},
+    connections::{CONNECTION_COLUMNS, connection_columns, scope_from},
     dialect::values,
     pages::{advance, event},
 };
@@ -66,7 +66,7 @@ impl Store {
             .await?;
         let mut found = Vec::with_capacity(rows.len());
         for row in &rows {
-            if let Some(kind) = self.kind(row.number(13)?) {
+            if let Some(kind) = self.kind(row.number(CONNECTION_COLUMNS)?) {
                 found.push((scope_from(row)?, kind));
             }
         }
@@ -84,22 +84,20 @@ impl Store {
         after: Option<RecordId>,
         limit: u32,
     ) -> Result<Vec<(RecordId, String)>, Error> {
-        // Ids of one object at one connection lie side by side: the primary key is the index.
+        // Ids of one object at one connection lie side by side: the primary key is the index, and
+        // the upper bound keeps the last page from reading on into what others have.
         let sql = "SELECT id, remote FROM record
-                   WHERE id > $1 AND connection = $2 AND object = $3 AND deleted_at IS NULL
+                   WHERE id > $1 AND id < $5 AND connection = $2 AND object = $3
+                     AND deleted_at IS NULL
                    ORDER BY id LIMIT $4";
         let number = scope.connection().number;
         let object = self.object(kind);
-        let from = after.unwrap_or_else(|| RecordId::derive(number, object, "0"));
-        let from = match after {
-            Some(_) => from.as_bytes().to_vec(),
-            // One before the first: the ids of an object begin with its two numbers.
-            None => from.as_bytes().iter().take(6).copied().collect(),
-        };
-        let rows = self
-            .database()
-            .read(sql, values![from, number, object, limit])
-            .await?;
+        // The ids of an object begin with its two numbers.
+        let mut prefix = [number.to_be_bytes().as_slice(), &object.to_be_bytes()].concat();
+        let from = after.map_or_else(|| prefix.clone(), |id| id.as_bytes().to_vec());
+        prefix.resize(17, 0xff);
+        let values = values![from, number, object, limit, prefix];
+        let rows = self.database().read(sql, values).await?;
         rows.iter()
             .map(|row| Ok((row.record_id(0)?, row.text(1)?)))
             .collect()
@@ -118,7 +116,8 @@ impl Store {
         remaps: &[Remap],
     ) -> Result<u64, Error> {
         let sql = "UPDATE record SET unified = $2, custom = $3, hash = $4, modified_at = $5
-                   WHERE id = $1 AND remote = $6 AND hash <> $4 AND deleted_at IS NULL
+                   WHERE id = $1 AND connection = $7 AND object = $8 AND remote = $6
+                     AND hash <> $4 AND deleted_at IS NULL
                    RETURNING remote_id, created_at";
         let mut tx = self.begin().await?;
         let now = advance(&mut tx, scope, self.now())
@@ -134,6 +133,8 @@ impl Store {
                 &hash,
                 now,
                 remap.remote.as_str(),
+                scope.connection().number,
+                self.object(kind),
             ];
             if let Some(row) = tx.row(sql, values).await? {
                 let record = Record {

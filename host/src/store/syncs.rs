@@ -12,7 +12,7 @@ use super::{
     Error, Store,
     connections::{connection_columns, scope_from},
     dialect::{Row, Sql, Tx, count, taking, values},
-    events::NewEvent,
+    events::{NewEvent, about},
 };
 use crate::model::{ObjectKind, Scope, Timestamp};
 
@@ -228,12 +228,9 @@ impl Store {
             RETURNING records_read, pages";
         let now = self.now();
         let connection = claimed.scope.connection();
-        let mut data = json!({
-            "connection_id": connection.id,
-            "connector": connection.connector,
-            "linked_user_id": connection.linked_user,
-            "object": claimed.kind.name(),
-        });
+        let mut data = about(&claimed.scope);
+        data.insert("connection_id".into(), json!(connection.id));
+        data.insert("object".into(), json!(claimed.kind.name()));
         let mut values = values![
             connection.number,
             self.object(claimed.kind),
@@ -251,7 +248,7 @@ impl Store {
                     .chars()
                     .take(ERROR_LENGTH)
                     .collect();
-                data["error"] = json!(error);
+                data.insert("error".into(), json!(error));
                 values.push(error.into());
                 (FAILED, "sync.failed")
             }
@@ -260,12 +257,9 @@ impl Store {
         let Some(row) = tx.row(sql, values).await? else {
             return Ok(false);
         };
-        data["records_read"] = json!(row.int(0)?);
-        data["pages"] = json!(row.int(1)?);
-        let event = NewEvent {
-            kind: kind.to_owned(),
-            data: data.to_string(),
-        };
+        data.insert("records_read".into(), json!(row.int(0)?));
+        data.insert("pages".into(), json!(row.int(1)?));
+        let event = NewEvent::new(kind.to_owned(), data);
         self.write_events(&mut tx, &claimed.scope, vec![event], now)
             .await?;
         tx.commit().await?;

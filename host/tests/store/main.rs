@@ -2,7 +2,7 @@
 //!
 //! PostgreSQL's half needs `JACKFIELD_TEST_POSTGRES_URL`; `tests/run` sets it.
 #![expect(
-    clippy::indexing_slicing,
+    clippy::unwrap_used,
     reason = "a test may panic on what it did not expect"
 )]
 
@@ -12,6 +12,7 @@ mod lists;
 mod opening;
 mod pages;
 mod projects;
+mod remaps;
 mod support;
 mod syncs;
 
@@ -46,6 +47,7 @@ contract! {
         a_changed_migration_is_refused_with_a_sentence,
         ping_writes_until_the_store_is_closed;
     projects:
+        projects_are_listed_for_the_operator,
         api_keys_open_their_project_until_revoked,
         linked_users_are_unique_in_their_project,
         nothing_is_made_in_a_project_that_is_not_there,
@@ -81,6 +83,10 @@ contract! {
         an_empty_page_still_leads_back,
         one_record_is_read_by_its_id,
         remote_ids_are_looked_up_in_bulk;
+    remaps:
+        documents_are_read_in_pages_and_end_with_their_object,
+        a_remap_is_written_where_its_document_still_stands,
+        objects_unified_by_another_version_are_found;
     syncs:
         a_claim_takes_one_object_of_a_connection,
         two_instances_share_the_work,

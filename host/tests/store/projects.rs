@@ -3,7 +3,7 @@ use jackfield::{
     store::Error,
 };
 
-use crate::support::World;
+use crate::support::{MINUTE, World};
 
 pub(crate) async fn api_keys_open_their_project_until_revoked(world: World) {
     let store = &world.store;
@@ -37,6 +37,21 @@ pub(crate) async fn api_keys_open_their_project_until_revoked(world: World) {
     assert!(store.revoke_api_key(project.id, key).await.unwrap());
     assert!(!store.revoke_api_key(project.id, key).await.unwrap());
     assert!(store.project_by_api_key(&hash).await.unwrap().is_none());
+}
+
+pub(crate) async fn projects_are_listed_for_the_operator(world: World) {
+    let first = world.project().await.id;
+    world.clock.advance(MINUTE);
+    let second = world.project().await.id;
+    let listed: Vec<_> = world
+        .store
+        .projects()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|project| project.id)
+        .collect();
+    assert_eq!(listed, [first, second]);
 }
 
 pub(crate) async fn linked_users_are_unique_in_their_project(world: World) {
