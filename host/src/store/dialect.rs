@@ -1,10 +1,10 @@
 //! The two databases behind one set of verbs. Everything that must differ between them is here or
 //! in [`super::migrate`]; the other files never name one.
 
-use std::str::FromStr;
+use std::{str::FromStr, sync::Arc};
 
 use sqlx::{
-    Decode, PgPool, Postgres, Sqlite, SqlitePool, Transaction,
+    AssertSqlSafe, Decode, PgPool, Postgres, Sqlite, SqlitePool, Transaction,
     postgres::{PgArguments, PgRow},
     query::Query,
     sqlite::{SqliteArguments, SqliteRow},
@@ -31,12 +31,25 @@ impl From<&'static str> for Sql {
     }
 }
 
-/// A statement run once for each of many rows. SQLite is fastest with a prepared statement per
-/// row, PostgreSQL with one array per column.
+/// A statement that is run for many rows.
+#[derive(Clone, Copy)]
+pub(super) struct Bulk {
+    pub(super) head: &'static str,
+    pub(super) width: usize,
+    pub(super) tail: &'static str,
+    pub(super) postgres: &'static str,
+}
+
+/// A statement that is run for many rows: its head, the types of its columns, its tail.
+///
+/// PostgreSQL is fastest with one array per column, SQLite with prepared statements of
+/// [`SQLITE_ROWS`] rows.
 macro_rules! bulk {
     ($head:literal, [$first:literal $first_type:literal $(, $place:literal $type:literal)*], $tail:literal) => {
-        $crate::store::dialect::Sql {
-            sqlite: concat!($head, " VALUES (", $first, $(", ", $place,)* ") ", $tail),
+        $crate::store::dialect::Bulk {
+            head: $head,
+            width: [$first, $($place),*].len(),
+            tail: $tail,
             postgres: concat!(
                 $head, " SELECT * FROM unnest(", $first, "::", $first_type, "[]",
                 $(", ", $place, "::", $type, "[]",)* ") ", $tail
@@ -45,6 +58,10 @@ macro_rules! bulk {
     };
 }
 pub(super) use bulk;
+
+/// How many rows SQLite gets at once. A statement costs two hand-overs between threads, whatever
+/// it does.
+const SQLITE_ROWS: usize = 32;
 
 /// A statement with a test whether a column is among the values of one [`Value::Keys`].
 macro_rules! among {
@@ -253,18 +270,26 @@ impl Tx {
     }
 
     /// Runs a statement made by [`bulk`] for all `rows`. Every row has the same kinds of values.
-    pub(super) async fn bulk(&mut self, sql: Sql, rows: Vec<Vec<Value>>) -> Result<(), Error> {
+    pub(super) async fn bulk(&mut self, bulk: Bulk, rows: Vec<Vec<Value>>) -> Result<(), Error> {
+        if rows.is_empty() {
+            return Ok(());
+        }
         match self {
             Self::Sqlite(tx) => {
-                for row in rows {
-                    sqlite_query(sql, row)?.execute(&mut **tx).await?;
+                let (many, one) = (bulk.sqlite(SQLITE_ROWS), bulk.sqlite(1));
+                let mut rows = rows.into_iter();
+                while rows.len() > 0 {
+                    let (sql, height) = match rows.len() {
+                        SQLITE_ROWS.. => (&many, SQLITE_ROWS),
+                        _ => (&one, 1),
+                    };
+                    let query = sqlx::query(AssertSqlSafe(Arc::clone(sql)));
+                    let values = rows.by_ref().take(height).flatten();
+                    sqlite_bind(query, values)?.execute(&mut **tx).await?;
                 }
             }
             Self::Postgres(tx) => {
-                if rows.is_empty() {
-                    return Ok(());
-                }
-                let mut query = sqlx::query(sql.postgres);
+                let mut query = sqlx::query(bulk.postgres);
                 for column in columns(rows)? {
                     query = match column {
                         Column::Ints(values) => query.bind(values),
@@ -389,11 +414,31 @@ fn postgres_rows(rows: Result<Vec<PgRow>, sqlx::Error>) -> Result<Vec<Row>, Erro
     Ok(rows?.into_iter().map(Row::Postgres).collect())
 }
 
+impl Bulk {
+    /// Constant texts and placeholders, nothing else.
+    fn sqlite(self, height: usize) -> Arc<str> {
+        let row = format!("({})", vec!["?"; self.width].join(", "));
+        format!(
+            "{} VALUES {} {}",
+            self.head,
+            vec![row; height].join(", "),
+            self.tail
+        )
+        .into()
+    }
+}
+
 fn sqlite_query(
     sql: Sql,
     values: Vec<Value>,
 ) -> Result<Query<'static, Sqlite, SqliteArguments>, Error> {
-    let mut query = sqlx::query(sql.sqlite);
+    sqlite_bind(sqlx::query(sql.sqlite), values)
+}
+
+fn sqlite_bind(
+    mut query: Query<'static, Sqlite, SqliteArguments>,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<Query<'static, Sqlite, SqliteArguments>, Error> {
     for value in values {
         query = match checked(value)? {
             Value::Int(value) => query.bind(value),
@@ -495,8 +540,8 @@ mod tests {
         let sql =
             bulk!("INSERT INTO t (a, b)", ["$1" "bigint", "$2" "text"], "ON CONFLICT DO NOTHING");
         assert_eq!(
-            sql.sqlite,
-            "INSERT INTO t (a, b) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+            &*sql.sqlite(2),
+            "INSERT INTO t (a, b) VALUES (?, ?), (?, ?) ON CONFLICT DO NOTHING"
         );
         assert_eq!(
             sql.postgres,

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Error, Store,
-    dialect::{Sql, Tx, bulk, values},
+    dialect::{Bulk, Tx, bulk, values},
 };
 use crate::model::{Event, EventId, EventKind, LinkedUserId, ProjectId, Scope, Slug, Timestamp};
 
@@ -97,7 +97,7 @@ impl Store {
         events: Vec<NewEvent>,
         now: Timestamp,
     ) -> Result<(), Error> {
-        const SQL: Sql = bulk!(
+        const SQL: Bulk = bulk!(
             "INSERT INTO event (id, project, connection, type, data, created_at)",
             ["$1" "text", "$2" "text", "$3" "bigint", "$4" "text", "$5" "text", "$6" "bigint"],
             ""

@@ -15,6 +15,8 @@ use super::{Backend, Error, Options, dialect::Database};
 const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
 /// Longer than any transaction of ours should take.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection that was good this long ago is taken to be good.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
 const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
 
 /// Every migration: number, name, text for SQLite, text for PostgreSQL. Applied ones never change.
@@ -30,7 +32,12 @@ pub(super) async fn connect(options: &Options) -> Result<Database, Error> {
     let connections = options.max_connections.max(1);
     match address(&options.url)? {
         Address::Sqlite(path) => {
-            let pool = || SqlitePoolOptions::new().acquire_timeout(BUSY_TIMEOUT);
+            // A file does not go away while it is open: nothing to test before use.
+            let pool = || {
+                SqlitePoolOptions::new()
+                    .acquire_timeout(BUSY_TIMEOUT)
+                    .test_before_acquire(false)
+            };
             let settings = sqlite_options(path);
             Ok(Database::Sqlite {
                 writer: pool()
@@ -47,6 +54,16 @@ pub(super) async fn connect(options: &Options) -> Result<Database, Error> {
             PgPoolOptions::new()
                 .max_connections(connections)
                 .acquire_timeout(BUSY_TIMEOUT)
+                // A question to the server before each statement would double what reading costs.
+                .test_before_acquire(false)
+                .before_acquire(|connection, use_of_it| {
+                    Box::pin(async move {
+                        if use_of_it.idle_for > TRUSTED_FOR {
+                            connection.ping().await?;
+                        }
+                        Ok(true)
+                    })
+                })
                 .connect_with(*settings)
                 .await?,
         )),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     Checkpoint, Error, Store,
-    dialect::{Row, Sql, Tx, Value, among, bulk, count, values},
+    dialect::{Bulk, Row, Sql, Tx, Value, among, bulk, count, values},
     events::NewEvent,
 };
 use crate::model::{
@@ -168,7 +168,7 @@ fn keys(ids: &[RecordId]) -> Value {
 }
 
 /// Writes only rows that differ. What an application can see is compared by hash.
-const UPSERT: Sql = bulk!(
+const UPSERT: Bulk = bulk!(
     "INSERT INTO record (id, connection, object, remote_id, unified, remote, custom, hash,
          remote_version, remote_modified_at, created_at, modified_at)",
     ["$1" "bytea", "$2" "bigint", "$3" "bigint", "$4" "text", "$5" "text", "$6" "text",
