@@ -12,12 +12,17 @@
     )
 )]
 
+pub mod app;
 pub mod author;
+pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod egress;
+pub mod http;
+pub mod jobs;
 pub mod model;
 pub mod runtime;
 pub mod store;
 pub mod telemetry;
+pub mod unify;
 pub mod vault;

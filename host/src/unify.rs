@@ -77,8 +77,10 @@ impl Unify {
     }
 
     fn version(&self, slug: &Slug) -> Result<Arc<ConnectorVersion>, Error> {
-        self.0.runtime.active(slug).ok_or_else(|| {
-            match self.0.runtime.status(slug) {
+        self.0
+            .runtime
+            .active(slug)
+            .ok_or_else(|| match self.0.runtime.status(slug) {
                 Some(status) => Error::ConnectorUnavailable {
                     connector: slug.clone(),
                     reason: status
@@ -86,8 +88,7 @@ impl Unify {
                         .unwrap_or_else(|| "its file is no longer in the folder".to_owned()),
                 },
                 None => Error::UnknownConnector(slug.clone()),
-            }
-        })
+            })
     }
 
     /// The version that serves a connection, and what it does with an object.
@@ -120,7 +121,7 @@ impl Unify {
             environment: connection.environment,
             account: connection.account.clone(),
             settings: connection.settings.clone(),
-            authorizer: self.0.vault.authorizer(scope, version.manifest(), scheme),
+            authorizer: self.0.vault.authorizer(scope, scheme.clone()),
         })
     }
 

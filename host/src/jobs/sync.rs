@@ -178,7 +178,9 @@ impl SyncWorkers {
         let doubled = FIRST_RETRY
             .saturating_mul(2_u32.saturating_pow(claimed.state.attempt.saturating_sub(1).min(12)));
         let wait = match error {
-            Error::Provider(Failure::RateLimited(Some(wait))) => (*wait).max(Duration::from_secs(1)),
+            Error::Provider(Failure::RateLimited(Some(wait))) => {
+                (*wait).max(Duration::from_secs(1))
+            }
             Error::Provider(Failure::Unsupported(_) | Failure::Forbidden(_))
             | Error::ObjectUnsupported { .. }
             | Error::NeedsReconnect(_) => self.options.interval,

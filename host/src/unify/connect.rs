@@ -140,12 +140,14 @@ impl Unify {
             )
             .await?;
         let version = self.version(&finished.connector)?;
-        let scheme = version.manifest().scheme(&finished.scheme).ok_or_else(|| {
-            Error::InvalidSetting {
-                field: "scheme".to_owned(),
-                message: "the connector changed during the login; start again".to_owned(),
-            }
-        })?;
+        let scheme =
+            version
+                .manifest()
+                .scheme(&finished.scheme)
+                .ok_or_else(|| Error::InvalidSetting {
+                    field: "scheme".to_owned(),
+                    message: "the connector changed during the login; start again".to_owned(),
+                })?;
         let request = ConnectRequest {
             project: finished.project,
             linked_user: finished.linked_user,
@@ -178,10 +180,13 @@ impl Unify {
         let manifest = version.manifest();
         let vertical = choose_vertical(manifest, request.vertical.as_deref())?;
         let id = ConnectionId::generate(&*self.0.entropy);
-        let authorizer =
-            self.0
-                .vault
-                .provisional_authorizer(&credentials, manifest, scheme, &settings);
+        let authorizer = self.0.vault.provisional_authorizer(
+            manifest,
+            scheme,
+            &vertical,
+            &settings,
+            &credentials,
+        );
         let context = CallContext {
             id: id.to_string(),
             environment: request.environment,
@@ -220,7 +225,7 @@ impl Unify {
         let (scope, token) = self
             .0
             .vault
-            .connect(request.project, new, credentials, &objects)
+            .connect(request.project, new, &credentials, &objects)
             .await?;
         self.0.work.notify_one();
         Ok(Connected {
@@ -251,9 +256,16 @@ fn choose_scheme<'manifest>(
             &[]
         };
         request.fields.contains_key(id)
-            || aliases.iter().any(|alias| request.fields.contains_key(*alias))
+            || aliases
+                .iter()
+                .any(|alias| request.fields.contains_key(*alias))
     };
-    let by_form = || manifest.auth.iter().filter(|scheme| !scheme.fields().is_empty());
+    let by_form = || {
+        manifest
+            .auth
+            .iter()
+            .filter(|scheme| !scheme.fields().is_empty())
+    };
     // The published contract has no word for the scheme: what was typed tells it. A key is a key,
     // whichever name its form has.
     by_form()
@@ -299,7 +311,9 @@ fn check_settings(
             .get(id)
             .filter(|value| !value.trim().is_empty())
             .ok_or_else(|| wrong(id, format!("{} is needed", variable.title)))?;
-        let value = variable.canonical(value).map_err(|message| wrong(id, message))?;
+        let value = variable
+            .canonical(value)
+            .map_err(|message| wrong(id, message))?;
         settings.insert(id.clone(), value);
     }
     for setting in &manifest.settings {

@@ -21,7 +21,9 @@ pub enum Error {
         reason: String,
     },
     /// The connector does not know the object.
-    #[error("the connector {connector} does not serve {kind}; `GET /connectors/{connector}` lists what it serves")]
+    #[error(
+        "the connector {connector} does not serve {kind}; `GET /connectors/{connector}` lists what it serves"
+    )]
     ObjectUnsupported {
         /// Which connector.
         connector: Slug,

@@ -93,7 +93,8 @@ impl Unify {
         if documents.is_empty() {
             return Ok(Vec::new());
         }
-        let mut array = String::with_capacity(documents.iter().map(|one| one.get().len() + 1).sum());
+        let mut array =
+            String::with_capacity(documents.iter().map(|one| one.get().len() + 1).sum());
         for document in documents {
             array.push(if array.is_empty() { '[' } else { ',' });
             array.push_str(document.get());
@@ -103,8 +104,9 @@ impl Unify {
             Ok(answer) => answer,
             Err(error) => return Err(self.failed(scope, error).await),
         };
-        let entries: Vec<Value> = serde_json::from_str(&answer)
-            .map_err(|error| Error::Contract(format!("unify of {kind} answered no JSON array: {error}")))?;
+        let entries: Vec<Value> = serde_json::from_str(&answer).map_err(|error| {
+            Error::Contract(format!("unify of {kind} answered no JSON array: {error}"))
+        })?;
         if entries.len() != documents.len() {
             return Err(count(kind, documents.len(), entries.len()));
         }

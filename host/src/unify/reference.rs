@@ -10,7 +10,12 @@ use crate::model::{ObjectKind, RecordId, Scope, Violation};
 impl Unify {
     /// Puts our ids in the place of remote ids. Ids are derived, so a record that was not synced
     /// yet has its final id already.
-    pub(super) fn refer_in(&self, scope: &Scope, kind: ObjectKind, object: &mut Map<String, Value>) {
+    pub(super) fn refer_in(
+        &self,
+        scope: &Scope,
+        kind: ObjectKind,
+        object: &mut Map<String, Value>,
+    ) {
         for property in &kind.spec().properties {
             let Some(reference) = property.reference else {
                 continue;

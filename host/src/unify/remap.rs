@@ -38,7 +38,10 @@ impl Unify {
             if version.manifest().object(kind).is_some() {
                 self.remap_object(&scope, version, kind, &mut total).await?;
             }
-            self.0.store.mark_unified(&scope, kind, &digest, false).await?;
+            self.0
+                .store
+                .mark_unified(&scope, kind, &digest, false)
+                .await?;
         }
         Ok(total)
     }

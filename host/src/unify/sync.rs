@@ -63,9 +63,12 @@ impl Unify {
                 "{kind}: the page after this cursor is the same page again"
             )));
         }
-        let records: Vec<RemoteRecord<'_>> = serde_json::from_str(&page.records).map_err(|error| {
-            Error::Contract(format!("fetch-records of {kind} answered no array of records: {error}"))
-        })?;
+        let records: Vec<RemoteRecord<'_>> =
+            serde_json::from_str(&page.records).map_err(|error| {
+                Error::Contract(format!(
+                    "fetch-records of {kind} answered no array of records: {error}"
+                ))
+            })?;
         let mapped = self.map_records(&scope, &version, kind, &records).await?;
         if let Some((remote_id, reason)) = mapped.failures.first() {
             tracing::warn!(
@@ -104,7 +107,10 @@ impl Unify {
         let objects: Vec<ObjectKind> = readable(version).collect();
         self.0.store.ensure_syncs(scope, &objects).await?;
         let digest = version.digest().to_string();
-        self.0.store.mark_unified(scope, kind, &digest, true).await?;
+        self.0
+            .store
+            .mark_unified(scope, kind, &digest, true)
+            .await?;
         Ok(())
     }
 

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use super::{Error, Unify};
 use crate::{
     model::{
-        ObjectKind, PushOperation, Record, RecordId, RemoteRecord, Scope, StoredDocument,
-        Upsert, Violation, WriteMode,
+        ObjectKind, PushOperation, Record, RecordId, RemoteRecord, Scope, StoredDocument, Upsert,
+        Violation, WriteMode,
     },
     runtime::{ConnectorVersion, PushAction, PushRequest},
 };
@@ -172,9 +172,7 @@ impl Unify {
             Error::Contract(format!("push-record of {kind} answered no record: {error}"))
         })?;
         let remote_id = remote.remote_id.clone();
-        let mut page = self
-            .map_records(scope, version, kind, &[remote])
-            .await?;
+        let mut page = self.map_records(scope, version, kind, &[remote]).await?;
         if let Some((remote_id, reason)) = page.failures.pop() {
             return Err(Error::Contract(format!(
                 "{kind} {remote_id:?} was written at the provider, but its answer cannot be unified: {reason}"

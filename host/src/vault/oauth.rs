@@ -16,8 +16,8 @@ use super::{
     grant::{Failure, Grant, Tokens},
 };
 use crate::model::{
-    AuthKind, AuthScheme, Digest, LinkedUserId, Manifest, ProjectId, SettingType, Slug,
-    VariableType,
+    AuthKind, AuthScheme, Digest, Environment, LinkedUserId, Manifest, ProjectId, SettingType,
+    Slug, VariableType,
 };
 
 const STATE_LIFE: Duration = Duration::from_secs(600);
@@ -35,6 +35,8 @@ pub struct FinishedOAuth {
     pub vertical: String,
     /// The name of the scheme in the manifest.
     pub scheme: String,
+    /// The provider's environment.
+    pub environment: Environment,
     /// Variables and settings, those of type password taken out.
     pub settings: BTreeMap<String, String>,
     /// Where the browser goes next.
@@ -50,6 +52,7 @@ struct Pending {
     connector: Slug,
     vertical: String,
     scheme: String,
+    environment: Environment,
     settings: BTreeMap<String, String>,
     return_url: Option<Url>,
     verifier: Option<String>,
@@ -73,6 +76,7 @@ impl Vault {
         linked_user: LinkedUserId,
         manifest: &Manifest,
         scheme: &AuthScheme,
+        environment: Environment,
         settings: BTreeMap<String, String>,
         vertical: &str,
         return_url: Option<Url>,
@@ -131,6 +135,7 @@ impl Vault {
             connector: manifest.slug.clone(),
             vertical: vertical.to_owned(),
             scheme: scheme.name.clone(),
+            environment,
             settings,
             return_url,
             verifier: verifier.map(|verifier| verifier.expose_secret().to_owned()),
@@ -207,6 +212,7 @@ impl Vault {
             connector: pending.connector,
             vertical: pending.vertical,
             scheme: pending.scheme,
+            environment: pending.environment,
             settings: pending.settings,
             return_url: pending.return_url,
             credentials,

@@ -1,0 +1,242 @@
+//! Composition: everything is made of the configuration here, and ends here.
+
+mod dev;
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use secrecy::ExposeSecret;
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::Config,
+    egress::{self, Egress},
+    http,
+    jobs::{self, SyncWorkers},
+    model::{Clock, ConnectionId, Entropy, SystemClock, SystemEntropy},
+    runtime::{self, Runtime},
+    store::Store,
+    unify::Unify,
+    vault::{Key, OAuthApps, Vault},
+};
+
+pub use dev::{DevArgs, dev};
+
+/// The parts of a running server.
+pub struct App {
+    config: Config,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    store: Store,
+    vault: Vault,
+    runtime: Runtime,
+    unify: Unify,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("App").finish_non_exhaustive()
+    }
+}
+
+/// Opens the database that the configuration names.
+///
+/// # Errors
+/// It cannot be reached or migrated, or the folder of its file cannot be made.
+pub async fn open_store(config: &Config) -> Result<Store> {
+    std::fs::create_dir_all(&config.data_dir).with_context(|| {
+        format!(
+            "the data folder {} cannot be made",
+            config.data_dir.display()
+        )
+    })?;
+    let url = config.database_url();
+    Store::open(
+        url.expose_secret(),
+        Arc::new(SystemClock),
+        Arc::new(SystemEntropy),
+    )
+    .await
+    .context("the database cannot be opened")
+}
+
+/// Serves until a signal asks to stop: what `jackfield serve` does.
+///
+/// # Errors
+/// Something that is needed for serving is missing or cannot be opened.
+pub async fn serve(config: Config) -> Result<()> {
+    let key = match config.encryption_key()? {
+        Some(text) => Key::parse(text.expose_secret())?,
+        None => bail!(
+            "there is no encryption key: set JACKFIELD_ENCRYPTION_KEY (or encryption_key_file) to 32 bytes in hexadecimal, made with `openssl rand -hex 32`, and keep a copy"
+        ),
+    };
+    if !config.plugins_dir.is_dir() {
+        bail!(
+            "the folder of connectors {} does not exist: make it, or name another with JACKFIELD_PLUGINS_DIR",
+            config.plugins_dir.display()
+        );
+    }
+    let folders = vec![config.plugins_dir.clone()];
+    let listener = bind(config.listen).await?;
+    let app = App::build(config, key, folders).await?;
+    app.run(listener, stop_signal()).await
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("{address} cannot be listened on; choose another address with --listen or JACKFIELD_LISTEN")
+    })
+}
+
+/// Cancelled by SIGTERM, SIGINT or Ctrl-C. A second signal ends the process at once.
+fn stop_signal() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let token = stop.clone();
+    tokio::spawn(async move {
+        wait_for_signal().await;
+        token.cancel();
+        wait_for_signal().await;
+        #[expect(clippy::exit, reason = "asked twice: the second time means at once")]
+        std::process::exit(1);
+    });
+    stop
+}
+
+async fn wait_for_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+impl App {
+    /// Makes all parts and loads the connectors that lie in `folders`.
+    ///
+    /// # Errors
+    /// The database, the key or the engine is not usable.
+    pub async fn build(config: Config, key: Key, folders: Vec<PathBuf>) -> Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let store = open_store(&config).await?;
+        let egress = Egress::new(egress::Policy {
+            allow_private: config.egress.allow_private.clone(),
+        })?;
+        let vault = Vault::new(
+            store.clone(),
+            egress.clone(),
+            key,
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+            OAuthApps::from_config(&config),
+        );
+        let runtime = Runtime::new(
+            runtime_options(&config, folders),
+            egress,
+            Arc::clone(&clock),
+        )?;
+        runtime.scan().await;
+        let unify = Unify::new(
+            store.clone(),
+            vault.clone(),
+            runtime.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+            config.sync.page_size,
+        );
+        Ok(Self {
+            config,
+            clock,
+            entropy,
+            store,
+            vault,
+            runtime,
+            unify,
+        })
+    }
+
+    /// Serves `listener` and works in the background until `stop`, then ends in order: no new
+    /// requests, running ones finish, syncs stop after the page they are at.
+    async fn run(self, listener: TcpListener, stop: CancellationToken) -> Result<()> {
+        let address = listener.local_addr()?;
+        let services = http::Services {
+            store: self.store.clone(),
+            unify: self.unify.clone(),
+            vault: self.vault.clone(),
+            runtime: self.runtime.clone(),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            public_url: self.config.public_url(address),
+            // A handler waits for one call of a connector, and that has its own deadline.
+            request_timeout: Duration::from_secs(self.config.runtime.call_timeout_seconds + 10),
+        };
+        let workers = SyncWorkers::new(
+            self.store.clone(),
+            self.unify.clone(),
+            Arc::clone(&self.clock),
+            jobs::Options {
+                owner: ConnectionId::generate(&*self.entropy).to_string(),
+                workers: self.config.sync.workers,
+                interval: Duration::from_secs(self.config.sync.interval_seconds),
+                lease: Duration::from_secs(self.config.sync.lease_seconds),
+            },
+        );
+        let mut tasks = JoinSet::new();
+        tasks.spawn(self.runtime.clone().watch(stop.clone()));
+        tasks.spawn(workers.run(stop.clone()));
+        tasks.spawn(jobs::keep_remapped(
+            self.runtime.clone(),
+            self.unify.clone(),
+            stop.clone(),
+        ));
+        // Written when the port is open: scripts that asked for port 0 learn it here.
+        let address_file = self.config.data_dir.join("address");
+        std::fs::write(&address_file, format!("{address}\n"))
+            .with_context(|| format!("{} cannot be written", address_file.display()))?;
+        tracing::info!(address = %address, "listening");
+        let limits = http::Limits::new(&self.config.http);
+        http::serve(listener, http::router(services), limits, stop).await?;
+        while tasks.join_next().await.is_some() {}
+        self.vault.close().await;
+        self.store.close().await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+fn runtime_options(config: &Config, folders: Vec<PathBuf>) -> runtime::Options {
+    const MIB: usize = 1024 * 1024;
+    let limits = &config.runtime;
+    let endpoints = config.connectors.iter().map(|(slug, connector)| {
+        let replaced: BTreeMap<String, String> = connector
+            .endpoints
+            .iter()
+            .map(|(name, url)| (name.clone(), url.to_string()))
+            .collect();
+        (slug.clone(), replaced)
+    });
+    runtime::Options {
+        folders,
+        cache_dir: config.data_dir.join("cache"),
+        poll: Duration::from_secs(limits.poll_seconds),
+        max_memory_mib: limits.max_memory_mib,
+        call_timeout: Duration::from_secs(limits.call_timeout_seconds),
+        cpu_timeout: Duration::from_millis(limits.cpu_milliseconds),
+        max_output: limits.max_output_mib as usize * MIB,
+        exchange_timeout: Duration::from_secs(config.egress.timeout_seconds),
+        max_response: config.egress.max_response_mib as usize * MIB,
+        max_instances: limits.max_instances,
+        endpoints: endpoints.collect(),
+    }
+}

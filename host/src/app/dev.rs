@@ -1,0 +1,339 @@
+//! `jackfield dev`: from a fresh checkout to a working `curl`, with no questions asked.
+
+#![expect(clippy::print_stdout, reason = "this command talks to a person")]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::{App, bind, stop_signal};
+use crate::{
+    author,
+    config::Config,
+    demo::{self, Demo},
+    http,
+    model::{Environment, LinkedUser, Project, ProjectId, Slug},
+    telemetry,
+    unify::ConnectRequest,
+    vault::{Key, Vault},
+};
+
+/// The connector of the demo provider.
+const DEMO: &str = "demo-crm";
+/// The linked user that it is connected for.
+const DEMO_USER: &str = "demo-user";
+
+/// What `jackfield dev` is told.
+#[derive(Clone, Debug)]
+pub struct DevArgs {
+    /// Where the API listens; the configuration's where none is given.
+    pub listen: Option<SocketAddr>,
+    /// Where everything is kept.
+    pub data_dir: Option<PathBuf>,
+    /// Connector crates (built and watched) and `.wasm` files (served).
+    pub plugins: Option<PathBuf>,
+}
+
+/// What scripts need to know, written to `DIR/dev.json` for this user only.
+#[derive(Debug, Serialize, Deserialize)]
+struct DevFile {
+    base_url: String,
+    /// None until there is a dashboard to show.
+    dashboard_url: Option<String>,
+    api_key: String,
+    project_id: String,
+    linked_user_id: String,
+    /// Connector to connection token.
+    connections: BTreeMap<String, String>,
+    demo_provider_url: String,
+}
+
+/// Builds the connectors, starts the server with a demo provider beside it, connects them, says
+/// how to use it, and rebuilds connectors when their source changes. Ends when asked to stop.
+///
+/// # Errors
+/// A port is taken, a file cannot be written, or no connector could be built.
+pub async fn dev(args: DevArgs) -> Result<()> {
+    let mut config = Config::load(None)?;
+    if let Some(listen) = args.listen {
+        config.listen = listen;
+    }
+    if let Some(data_dir) = args.data_dir {
+        config.data_dir = data_dir;
+    }
+    if let Some(plugins) = args.plugins {
+        config.plugins_dir = plugins;
+    }
+    telemetry::init(&config.log)?;
+    let built = config.data_dir.join("connectors");
+    fs::create_dir_all(&built).with_context(|| format!("{} cannot be made", built.display()))?;
+    // Ports first: a taken one should not cost a minute of building.
+    let listener = bind(config.listen).await?;
+    let provider = bind_provider(listener.local_addr()?).await?;
+    let provider_url = Url::parse(&format!("http://{}/", provider.local_addr()?))?;
+    let stop = stop_signal();
+
+    let sources = author::SourceWatch::new(&config.plugins_dir);
+    let crates = sources.crates();
+    forget_others(&built, &crates)?;
+    build_all(&crates, &built).await?;
+
+    let demo = Demo::new(demo::Options::default());
+    tokio::spawn(http::serve(
+        provider,
+        demo.router(),
+        http::Limits::new(&config.http),
+        stop.clone(),
+    ));
+    reach_demo(&mut config, &provider_url)?;
+    let key = Key::load_or_create(&config.data_dir.join("key"), &crate::model::SystemEntropy)?;
+    let folders = vec![built.clone(), config.plugins_dir.clone()];
+    let data_dir = config.data_dir.clone();
+    let app = App::build(config, key, folders).await?;
+    let base_url = app.config.public_url(listener.local_addr()?);
+    let file = prepare(&app, &base_url, &provider_url, &data_dir.join("dev.json")).await?;
+    welcome(&file, &app, &data_dir);
+    tokio::spawn(keep_built(sources, built, stop.clone()));
+    app.run(listener, stop).await
+}
+
+/// The port after the API's where it is free, so that addresses stay the same from run to run.
+async fn bind_provider(api: SocketAddr) -> Result<TcpListener> {
+    let next = api.port().checked_add(1).unwrap_or_default();
+    match TcpListener::bind((api.ip(), next)).await {
+        Ok(listener) => Ok(listener),
+        Err(_) => bind(SocketAddr::new(api.ip(), 0)).await,
+    }
+}
+
+/// Deletes what was built of crates that are gone, so that it is not served for ever.
+fn forget_others(built: &Path, crates: &[PathBuf]) -> Result<()> {
+    let known: Vec<_> = crates.iter().filter_map(|one| one.file_name()).collect();
+    for entry in fs::read_dir(built)?.flatten() {
+        let path = entry.path();
+        let of_crate = path.file_stem().is_some_and(|stem| known.contains(&stem));
+        if !of_crate && path.is_file() {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+async fn build_all(crates: &[PathBuf], built: &Path) -> Result<()> {
+    let mut failed = Vec::new();
+    for dir in crates {
+        match author::build(dir, built, &|line| println!("{line}")).await {
+            Ok(done) => println!(
+                "built {} {} ({} KiB) in {:.1} s",
+                done.slug,
+                done.version,
+                done.bytes / 1024,
+                done.seconds
+            ),
+            Err(error) => {
+                println!("{:#}", anyhow::Error::from(error));
+                failed.push(dir.display().to_string());
+            }
+        }
+    }
+    if !crates.is_empty() && failed.len() == crates.len() {
+        anyhow::bail!("no connector could be built; what the compiler said stands above");
+    }
+    if !failed.is_empty() {
+        println!(
+            "not built, to be tried again when their source changes: {}",
+            failed.join(", ")
+        );
+    }
+    Ok(())
+}
+
+/// Points the demo connector at the provider beside this server. Only this command does so: the
+/// connector's own manifest names an address that does not exist.
+fn reach_demo(config: &mut Config, provider: &Url) -> Result<()> {
+    let demo = config.connectors.entry(DEMO.parse()?).or_default();
+    demo.endpoints.insert("api".to_owned(), provider.clone());
+    demo.oauth.client_id = Some(demo::CLIENT_ID.to_owned());
+    demo.oauth.client_secret = Some(SecretString::from(demo::CLIENT_SECRET));
+    demo.oauth.authorize_url = Some(provider.join("oauth/authorize")?);
+    demo.oauth.token_url = Some(provider.join("oauth/token")?);
+    demo.oauth.revoke_url = Some(provider.join("oauth/revoke")?);
+    if let Some(host) = provider.host_str() {
+        let address: std::net::IpAddr = host.trim_matches(['[', ']']).parse()?;
+        config.egress.allow_private.push(address.into());
+    }
+    Ok(())
+}
+
+/// A project, a key, a linked user and a connection to the demo provider: those of the last run
+/// where they are still good.
+async fn prepare(app: &App, base_url: &Url, provider_url: &Url, path: &Path) -> Result<DevFile> {
+    let last: Option<DevFile> = fs::read(path)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let (project, api_key) = match project_of(app, last.as_ref()).await? {
+        Some(found) => found,
+        None => {
+            let project = app
+                .store
+                .create_project("Development", Environment::Sandbox)
+                .await?;
+            let (key, hash, hint) = app.vault.new_api_key();
+            app.store
+                .create_api_key(project.id, "jackfield dev", hash, &hint)
+                .await?;
+            (project, key)
+        }
+    };
+    let linked_user = match app
+        .store
+        .linked_user_by_origin(project.id, DEMO_USER)
+        .await?
+    {
+        Some(found) => found,
+        None => {
+            app.store
+                .create_linked_user(project.id, DEMO_USER, "Demo user")
+                .await?
+        }
+    };
+    if let Err(error) = connect_demo(app, project.id, &linked_user).await {
+        println!("the demo provider is not connected: {error:#}");
+    }
+    let mut connections = BTreeMap::new();
+    for (connection, sealed) in app.store.connections(project.id).await? {
+        let token = app.vault.connection_token(&connection, &sealed)?;
+        connections.insert(
+            connection.connector.to_string(),
+            token.expose_secret().to_owned(),
+        );
+    }
+    let file = DevFile {
+        base_url: base_url.as_str().trim_end_matches('/').to_owned(),
+        dashboard_url: None,
+        api_key: api_key.expose_secret().to_owned(),
+        project_id: project.id.to_string(),
+        linked_user_id: linked_user.id.to_string(),
+        connections,
+        demo_provider_url: provider_url.as_str().trim_end_matches('/').to_owned(),
+    };
+    write_private(path, &serde_json::to_vec_pretty(&file)?)
+        .with_context(|| format!("{} cannot be written", path.display()))?;
+    Ok(file)
+}
+
+async fn project_of(app: &App, last: Option<&DevFile>) -> Result<Option<(Project, SecretString)>> {
+    let Some(last) = last else {
+        return Ok(None);
+    };
+    let Some(hash) = Vault::parse_api_key(&last.api_key) else {
+        return Ok(None);
+    };
+    let found = app.store.project_by_api_key(&hash).await?;
+    Ok(found.map(|(_, project)| (project, SecretString::from(last.api_key.as_str()))))
+}
+
+async fn connect_demo(app: &App, project: ProjectId, linked_user: &LinkedUser) -> Result<()> {
+    let slug: Slug = DEMO.parse()?;
+    let there = app.store.connections(project).await?;
+    let connected = there.iter().any(|(connection, _)| {
+        connection.connector == slug && connection.linked_user == linked_user.id
+    });
+    if connected {
+        return Ok(());
+    }
+    let request = ConnectRequest {
+        project,
+        linked_user: linked_user.id,
+        connector: slug,
+        scheme: None,
+        vertical: None,
+        environment: Environment::Sandbox,
+        fields: BTreeMap::from([("api_key".to_owned(), demo::API_KEY.to_owned())]),
+    };
+    app.unify.connect(request).await?;
+    Ok(())
+}
+
+/// Written whole under another name first: a script never reads half a file.
+fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    // Temporary files are made for this user only (mode 0600).
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn welcome(file: &DevFile, app: &App, data_dir: &Path) {
+    let base = &file.base_url;
+    let key = &file.api_key;
+    println!();
+    println!("Jackfield is ready at {base}");
+    println!("  connectors     {}", loaded(app));
+    println!(
+        "  demo provider  {} (a fake CRM; nothing in it is real)",
+        file.demo_provider_url
+    );
+    println!("  for scripts    {}", data_dir.join("dev.json").display());
+    let Some(token) = file.connections.get(DEMO) else {
+        println!();
+        println!("No demo connection. The connectors:");
+        println!("  curl -H 'x-api-key: {key}' {base}/connectors");
+        return;
+    };
+    println!();
+    println!("Two contacts, as every CRM will show them:");
+    println!(
+        "  curl -H 'x-api-key: {key}' -H 'x-connection-token: {token}' '{base}/crm/contacts?limit=2'"
+    );
+    println!("A new one, written through to the provider:");
+    println!(
+        "  curl -H 'x-api-key: {key}' -H 'x-connection-token: {token}' -H 'content-type: application/json' -d '{{\"first_name\":\"Ada\",\"last_name\":\"Lovelace\"}}' {base}/crm/contacts"
+    );
+    println!("The connectors, and what each may reach:");
+    println!("  curl -H 'x-api-key: {key}' {base}/connectors");
+    println!();
+    println!("Change a connector's source and it is rebuilt and swapped in. Ctrl-C stops.");
+}
+
+fn loaded(app: &App) -> String {
+    let names: Vec<String> = app
+        .runtime
+        .all_active()
+        .iter()
+        .map(|version| format!("{} {}", version.manifest().slug, version.manifest().version))
+        .collect();
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+/// Builds a connector again whenever its source changes. The runtime notices the new file.
+async fn keep_built(mut sources: author::SourceWatch, built: PathBuf, stop: CancellationToken) {
+    loop {
+        let changed = tokio::select! {
+            () = stop.cancelled() => return,
+            changed = sources.changed() => changed,
+        };
+        for dir in &changed {
+            println!("{} changed; building", dir.display());
+        }
+        if let Err(error) = build_all(&changed, &built).await {
+            tracing::warn!(error = %error, "the versions before go on serving");
+        }
+    }
+}
