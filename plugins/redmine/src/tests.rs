@@ -1,5 +1,5 @@
 //! The connector against recorded answers of Redmine 5.0.4. What the server holds is described in `seed.rs` of the
-//! crate `real-redmine`; every fixture was recorded from a fresh one.
+//! crate `real-redmine`; the fixtures were recorded from a fresh one, except where they say `constructed`.
 
 use jackfield_sdk::testing::{
     Playback, check_mappings, connection, create, delete, desunify, fetch, unify, update,
