@@ -9,6 +9,7 @@ use crate::{
     model::{Clock, Timestamp},
     runtime::Failure,
     store::{ClaimedSync, Store, SyncOutcome},
+    telemetry::METRICS,
     unify::{Error, Unify},
 };
 
@@ -167,6 +168,12 @@ impl SyncWorkers {
     }
 
     async fn finish(&self, claimed: &ClaimedSync, outcome: SyncOutcome, next: Timestamp) {
+        let word = match &outcome {
+            SyncOutcome::Completed { .. } => "completed",
+            SyncOutcome::Failed { .. } => "failed",
+        };
+        let connector = claimed.scope.connection().connector.as_str();
+        METRICS.sync_runs.add([connector, word], 1);
         if let Err(error) = self.store.finish_sync(claimed, outcome, next).await {
             tracing::error!(error = %error, "the end of a sync cannot be written; it will be run again");
         }

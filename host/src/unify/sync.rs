@@ -6,7 +6,8 @@ use super::{Error, Unify};
 use crate::{
     model::{ObjectKind, RemoteRecord, Scope, Timestamp},
     runtime::FetchRequest,
-    store::{Checkpoint, ClaimedSync},
+    store::{Checkpoint, ClaimedSync, PageOutcome},
+    telemetry::METRICS,
 };
 
 /// Taken off `since` on every incremental run: clocks differ, and a record that was being written
@@ -82,10 +83,12 @@ impl Unify {
             cursor: page.next_cursor.as_deref(),
             run_started_at,
         };
-        self.0
+        let outcome = self
+            .0
             .store
             .apply_page(&scope, kind, &mapped.upserts, Some(&checkpoint))
             .await?;
+        count(&scope, kind, &outcome);
         let progress = SyncProgress {
             records: records.len(),
             failed: mapped.failures.len(),
@@ -127,6 +130,21 @@ impl Unify {
         let due = self.0.store.request_sync(scope, Some(&objects)).await?;
         self.0.work.notify_one();
         Ok(due)
+    }
+}
+
+fn count(scope: &Scope, kind: ObjectKind, outcome: &PageOutcome) {
+    let connector = scope.connection().connector.as_str();
+    METRICS.sync_pages.add([connector, kind.name()], 1);
+    for (change, records) in [
+        ("created", outcome.created),
+        ("updated", outcome.updated),
+        ("deleted", outcome.deleted),
+        ("unchanged", outcome.unchanged),
+    ] {
+        METRICS
+            .sync_records
+            .add([connector, kind.name(), change], u64::from(records));
     }
 }
 

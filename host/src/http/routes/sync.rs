@@ -14,6 +14,7 @@ use crate::{
     http::{Services, body::OptionalJson, caller::MaybeScoped, error::Error},
     model::{Connection, Scope},
     store::SyncState,
+    unify,
 };
 
 /// Which connections, where no connection token names one. Nothing means all of the project.
@@ -34,8 +35,7 @@ impl Selection {
                 .as_deref()
                 .is_none_or(|wanted| wanted.is_empty() || wanted == is)
         };
-        same(&self.vertical, &connection.vertical)
-            && same(&self.provider, connection.connector.as_str())
+        same(&self.provider, connection.connector.as_str())
             && same(&self.linked_user, &connection.linked_user.to_string())
     }
 }
@@ -59,11 +59,21 @@ pub(super) async fn resync(
 ) -> Result<Response, Error> {
     let selection = selection.unwrap_or_default();
     let scopes = chosen(&services, caller, |connection| selection.takes(connection)).await?;
+    let vertical = selection
+        .vertical
+        .as_deref()
+        .filter(|name| !name.is_empty());
     let mut syncs = 0;
+    let mut status = "success";
     for scope in &scopes {
-        syncs += services.store.request_sync(scope, None).await?;
+        match services.unify.request_sync(scope, vertical).await {
+            Ok(due) => syncs += due,
+            Err(error @ unify::Error::Store(_)) => return Err(error.into()),
+            Err(error) if scopes.len() == 1 => return Err(error.into()),
+            // One connector that is away does not keep the others from their syncs.
+            Err(_) => status = "fail",
+        }
     }
-    services.unify.work().notify_one();
     let only = match scopes.as_slice() {
         [scope] => Some(scope.connection()),
         _ => None,
@@ -76,7 +86,7 @@ pub(super) async fn resync(
         provider: only
             .map(|connection| connection.connector.to_string())
             .or(selection.provider),
-        status: "success",
+        status,
         syncs,
     };
     Ok((StatusCode::CREATED, json(&requested)?).into_response())
