@@ -80,12 +80,12 @@ pub(super) async fn resync(
     };
     let requested = Requested {
         timestamp: services.clock.now().to_string(),
-        vertical: only
-            .map(|connection| connection.vertical.clone())
-            .or(selection.vertical),
-        provider: only
-            .map(|connection| connection.connector.to_string())
-            .or(selection.provider),
+        vertical: selection
+            .vertical
+            .or_else(|| only.map(|connection| connection.vertical.clone())),
+        provider: selection
+            .provider
+            .or_else(|| only.map(|connection| connection.connector.to_string())),
         status,
         syncs,
     };
