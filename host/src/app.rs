@@ -178,8 +178,9 @@ impl App {
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
             public_url: self.config.public_url(address),
-            // A handler waits for one call of a connector, and that has its own deadline.
-            request_timeout: Duration::from_secs(self.config.runtime.call_timeout_seconds + 10),
+            // A write calls its connector three times: desunify, push, unify. Each has its own
+            // deadline.
+            request_timeout: Duration::from_secs(self.config.runtime.call_timeout_seconds * 3),
         };
         let workers = SyncWorkers::new(
             self.store.clone(),

@@ -55,14 +55,14 @@ impl Exchange {
 
     /// One line at target `jackfield::egress`.
     pub(super) fn log(&self) {
-        tracing::info!(
+        tracing::debug!(
             target: "jackfield::egress",
             method = %self.method,
             host = %self.host,
             path = %self.path,
             status = self.status,
             bytes = self.bytes,
-            milliseconds = self.duration.as_secs_f64() * 1000.0,
+            milliseconds = u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX),
             error = self.error,
             "exchange"
         );

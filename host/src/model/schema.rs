@@ -111,7 +111,7 @@ impl ObjectKind {
         check(&self.spec().validators.output, object)
     }
 
-    /// The object with every field of the schema, in its order, null where nothing is known.
+    /// The object with every field of the schema, null where nothing is known.
     #[must_use]
     pub fn complete(self, mut object: Map<String, Value>) -> Map<String, Value> {
         self.spec()

@@ -168,6 +168,28 @@ impl Unify {
         .await
     }
 
+    /// Ends a connection: its tokens are revoked at the provider where the manifest says how, and
+    /// its credentials wiped here. A provider that does not answer changes nothing.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn disconnect(&self, scope: &Scope) -> Result<(), Error> {
+        let connection = scope.connection();
+        let version = self.0.runtime.active(&connection.connector);
+        let scheme = version
+            .as_ref()
+            .and_then(|version| version.manifest().scheme(&connection.scheme));
+        if let Some(scheme) = scheme
+            && let Err(error) = self.0.vault.revoke(scope, scheme).await
+        {
+            tracing::warn!(
+                connection = %connection.id, error = %error,
+                "the provider did not confirm that the tokens are revoked"
+            );
+        }
+        Ok(self.0.store.delete_connection(scope).await?)
+    }
+
     async fn finish(
         &self,
         version: &Arc<ConnectorVersion>,

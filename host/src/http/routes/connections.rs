@@ -124,7 +124,7 @@ pub(super) async fn delete(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Error> {
     let scope = scope(&services, caller.project.id, &id).await?;
-    services.store.delete_connection(&scope).await?;
+    services.unify.disconnect(&scope).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
