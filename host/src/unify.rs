@@ -92,10 +92,7 @@ impl Unify {
     }
 
     /// The version that serves a connection, and what it does with an object.
-    fn supported<'version>(
-        version: &'version ConnectorVersion,
-        kind: ObjectKind,
-    ) -> Result<&'version ObjectSupport, Error> {
+    fn supported(version: &ConnectorVersion, kind: ObjectKind) -> Result<&ObjectSupport, Error> {
         version
             .manifest()
             .object(kind)

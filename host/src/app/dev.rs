@@ -268,7 +268,7 @@ async fn connect_demo(app: &App, project: ProjectId, linked_user: &LinkedUser) -
 
 /// Written whole under another name first: a script never reads half a file.
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
     // Temporary files are made for this user only (mode 0600).
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;

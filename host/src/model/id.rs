@@ -73,8 +73,8 @@ impl RecordId {
             Ok(number) if canonical && !remote_id.starts_with('+') && number >> BITS == 0 => number,
             _ => {
                 let digest = Digest::of(remote_id);
-                let head: [u8; 16] = std::array::from_fn(|index| digest.as_bytes()[index]);
-                (u128::from_be_bytes(head) >> (128 - BITS)) | (1 << BITS)
+                let (head, _) = digest.as_bytes().split_first_chunk().expect("32 bytes");
+                (u128::from_be_bytes(*head) >> (128 - BITS)) | (1 << BITS)
             }
         };
         // 74 bits of payload, kind bit first: 12 go before the variant, 62 after it.

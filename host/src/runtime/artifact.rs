@@ -111,7 +111,7 @@ fn interface(name: &str) -> Option<&str> {
 fn componentize(module: &[u8]) -> Result<Vec<u8>, LoadError> {
     let mut has_type = false;
     for payload in Parser::new(0).parse_all(module) {
-        if let Payload::CustomSection(section) = payload.map_err(malformed)? {
+        if let Payload::CustomSection(section) = payload.map_err(|error| malformed(&error))? {
             has_type |= section.name().starts_with("component-type");
         }
     }
@@ -124,7 +124,7 @@ fn componentize(module: &[u8]) -> Result<Vec<u8>, LoadError> {
         .map_err(|error| LoadError::Malformed(format!("{error:#}")))
 }
 
-fn malformed(error: wasmparser::BinaryReaderError) -> LoadError {
+fn malformed(error: &wasmparser::BinaryReaderError) -> LoadError {
     LoadError::Malformed(error.to_string())
 }
 
@@ -145,18 +145,18 @@ impl Outline {
         };
         let mut depth = 0_u32;
         for payload in Parser::new(0).parse_all(component) {
-            match payload.map_err(malformed)? {
+            match payload.map_err(|error| malformed(&error))? {
                 Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::ComponentImportSection(reader) if depth == 0 => {
                     for import in reader {
-                        let import = import.map_err(malformed)?;
+                        let import = import.map_err(|error| malformed(&error))?;
                         outline.imports.push(import.name.name.to_owned());
                     }
                 }
                 Payload::ComponentExportSection(reader) if depth == 0 => {
                     for export in reader {
-                        let export = export.map_err(malformed)?;
+                        let export = export.map_err(|error| malformed(&error))?;
                         outline.exports.push(export.name.name.to_owned());
                     }
                 }

@@ -1,14 +1,6 @@
 //! The host's side of `wit/`, generated, and the linker over it.
 
-#![expect(
-    missing_docs,
-    unreachable_pub,
-    clippy::indexing_slicing,
-    clippy::doc_markdown,
-    clippy::semicolon_if_nothing_returned,
-    clippy::needless_pass_by_ref_mut,
-    reason = "generated code"
-)]
+#![expect(missing_docs, unreachable_pub, reason = "generated code")]
 
 use wasmtime::{
     Engine,

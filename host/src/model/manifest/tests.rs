@@ -134,7 +134,7 @@ fn every_mistake_is_named() {
 #[test]
 fn variables_have_one_spelling() {
     let manifest = Manifest::parse(GOOD).unwrap();
-    let address = manifest.variables.get("address").unwrap();
+    let address = &manifest.variables["address"];
     assert_eq!(
         address
             .canonical(" HTTPS://Tickets.Example.com:443/redmine/ ")
