@@ -19,7 +19,7 @@ on_both_databases!(
 async fn a_dropped_connector_serves_its_first_customer(backend: Backend) {
     let provider = DemoProvider::start(500).await;
     let server = provider.known_to(Server::on(backend).await).start().await;
-    let project = server.project("First app").await;
+    let project = server.project("First app");
     project.get("/connectors/demo-crm").await.expect(404);
 
     server.plug_in("demo-crm");
@@ -177,13 +177,13 @@ async fn a_dropped_connector_serves_its_first_customer(backend: Backend) {
     assert_eq!(contacts.len(), 499);
     let contact = contacts
         .iter()
-        .find(|contact| contact["remote_id"] == changed.to_string());
+        .find(|contact| contact["remote_id"] == *changed.to_string());
     assert_eq!(contact.expect("it is listed")["first_name"], "Grace");
     let with_deleted = api.all("/crm/contacts?include_deleted=true").await;
     assert!(
         with_deleted
             .iter()
-            .any(|contact| contact["remote_id"] == gone.to_string())
+            .any(|contact| contact["remote_id"] == *gone.to_string())
     );
 
     // The last page leads back to the first.
@@ -222,7 +222,7 @@ async fn wrong_input_is_told_by_field(backend: Backend) {
         .with("demo-crm")
         .start()
         .await;
-    let project = server.project("App").await;
+    let project = server.project("App");
     project.active("demo-crm").await;
     let connection = project
         .connect("demo-crm", "key", json!({ "api_key": "demo-key" }))

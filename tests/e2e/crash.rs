@@ -22,7 +22,7 @@ async fn a_killed_first_read_goes_on_and_doubles_nothing(backend: Backend) {
         .set("JACKFIELD_SYNC__LEASE_SECONDS", "2")
         .start()
         .await;
-    let mut project = server.project("App").await;
+    let mut project = server.project("App");
     project.active("demo-crm").await;
     let connection = project
         .connect("demo-crm", "key", json!({ "api_key": "demo-key" }))

@@ -26,7 +26,7 @@ async fn a_hundred_swaps_under_load_fail_nobody(backend: Backend) {
         .with("demo-crm")
         .start()
         .await;
-    let project = server.project("App").await;
+    let project = server.project("App");
     project.active("demo-crm").await;
     let connection = project
         .connect("demo-crm", "key", json!({ "api_key": "demo-key" }))

@@ -32,7 +32,7 @@ async fn connected(backend: Backend, options: &Options) -> (FakeHubSpot, Server,
     let server = known(&fake, Server::on(backend).await, options)
         .start()
         .await;
-    let project = server.project("App").await;
+    let project = server.project("App");
     project.active("hubspot").await;
     let fields = json!({ "access_token": options.private_app_token });
     let connection = project.connect("hubspot", "token", fields).await;
@@ -163,7 +163,7 @@ async fn an_oauth_app_connects_and_refreshes(backend: Backend) {
     let server = known(&fake, Server::on(backend).await, &options)
         .start()
         .await;
-    let project = server.project("App").await;
+    let project = server.project("App");
     project.active("hubspot").await;
     let body =
         json!({ "connector": "hubspot", "scheme": "oauth", "linked_user_origin_id": "customer-1" });

@@ -22,7 +22,7 @@ async fn started(backend: Backend, provider: &DemoProvider) -> (Server, Api) {
         .with("demo-crm")
         .start()
         .await;
-    let project = server.project("App").await;
+    let project = server.project("App");
     project.active("demo-crm").await;
     (server, project)
 }

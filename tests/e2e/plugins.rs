@@ -15,7 +15,7 @@ async fn hostile_files_are_refused_with_a_sentence(backend: Backend) {
         .with("demo-crm")
         .start()
         .await;
-    let project = server.project("App").await;
+    let project = server.project("App");
     project.active("demo-crm").await;
     let connection = project
         .connect("demo-crm", "key", json!({ "api_key": "demo-key" }))

@@ -14,7 +14,7 @@ async fn redmine() -> RealRedmine {
 
 async fn started(backend: Backend) -> (Server, Api) {
     let server = Server::on(backend).await.with("redmine").start().await;
-    let project = server.project("App").await;
+    let project = server.project("App");
     project.active("redmine").await;
     (server, project)
 }

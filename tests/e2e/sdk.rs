@@ -14,7 +14,7 @@ async fn the_published_python_sdk_works(backend: Backend) {
         .with("demo-crm")
         .start()
         .await;
-    let project = server.project("App").await;
+    let project = server.project("App");
     project.active("demo-crm").await;
     let connection = project
         .connect("demo-crm", "key", json!({ "api_key": "demo-key" }))

@@ -72,7 +72,7 @@ impl Server {
     }
 
     /// A client for a new project, with a key made on the command line.
-    pub async fn project(&self, name: &str) -> Api {
+    pub fn project(&self, name: &str) -> Api {
         let id = self.new_project(name);
         self.anyone().with_key(&self.new_key(&id))
     }
