@@ -208,7 +208,13 @@ impl App {
         tracing::info!(address = %address, "listening");
         let limits = http::Limits::new(&self.config.http);
         http::serve(listener, http::router(services), limits, stop).await?;
-        while tasks.join_next().await.is_some() {}
+        let drain = Duration::from_secs(self.config.http.drain_seconds);
+        let ended = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(drain, ended).await.is_err() {
+            // Nothing is lost: a sync goes on from its last page when its claim has run out.
+            tracing::warn!("a provider is slow; its sync is left at its last page");
+            tasks.shutdown().await;
+        }
         self.vault.close().await;
         self.store.close().await;
         tracing::info!("stopped");
