@@ -87,7 +87,7 @@ pub enum SyncOutcome {
 /// The longest text of an error that is kept, in characters.
 const ERROR_LENGTH: usize = 2000;
 
-/// The columns that [`state_from`] reads.
+/// The columns that `state_from` reads.
 macro_rules! state_columns {
     () => {
         "object, cursor, since, full_done, run_started_at, next_run_at, attempt, records_read, \

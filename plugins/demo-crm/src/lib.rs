@@ -1,7 +1,7 @@
 //! The demo CRM that `jackfield dev` serves: the connector to copy from.
 //!
 //! All collections of the provider work alike, so reading and writing is here, once for all; each object has a
-//! file with its two mapping functions. [`wire`] has the provider's own shapes.
+//! file with its two mapping functions. `wire` has the provider's own shapes.
 
 mod company;
 mod contact;

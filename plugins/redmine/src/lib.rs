@@ -1,6 +1,6 @@
 //! Redmine: issues, comments, projects and people, by the REST API of Redmine 5.
 //!
-//! Issues, and what hangs on them, are walked in the order of their last change ([`walk`]), so that a list that
+//! Issues, and what hangs on them, are walked in the order of their last change (`walk`), so that a list that
 //! changes under way loses nothing. Redmine answers writes without a body; every write reads the record again.
 
 mod attachment;
