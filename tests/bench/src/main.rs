@@ -1,0 +1,102 @@
+//! Benchmarks. Each measures Jackfield and a limit in the same run, in turns, and prints the ratio.
+//!
+//! ```text
+//! cargo run --release -p jackfield-bench -- unify    mapping in the sandbox / the same code native
+//! cargo run --release -p jackfield-bench -- call     the smallest call / wasmtime's smallest
+//! cargo run --release -p jackfield-bench -- list     lists through the server / a bare handler
+//! cargo run --release -p jackfield-bench -- sync     syncs into a database / a native loop
+//! ```
+//!
+//! Absolute numbers belong to the machine and to what else runs on it; the ratios travel better.
+
+mod database;
+mod list;
+mod load;
+mod mapping;
+mod measure;
+mod people;
+mod plugins;
+mod provider;
+mod sync;
+
+use std::path::PathBuf;
+
+use tokio::runtime::Builder;
+
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+type Result<T, E = Error> = std::result::Result<T, E>;
+
+const USAGE: &str = "\
+usage: jackfield-bench unify|call|list|sync [OPTION...]
+  --rounds N         how often the two sides take turns (unify, call: 15; list, sync: 7)
+  --sizes N,N,...    unify: records in a call; list, sync: records stored or read
+  --page N           sync: records on the provider's page (100)
+  --plugins FOLDER   connectors that are built already; otherwise they are built first
+  --postgres URL     sync: a server that may be used for tests (JACKFIELD_TEST_POSTGRES_URL)";
+
+/// What to measure, and how.
+struct Arguments {
+    benchmark: String,
+    rounds: Option<usize>,
+    sizes: Option<Vec<usize>>,
+    page: usize,
+    plugins: Option<PathBuf>,
+    postgres: Option<String>,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse(std::env::args().skip(1))?;
+    // The server's own runtime: a worker for each processor.
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    match arguments.benchmark.as_str() {
+        "unify" => mapping::unify(&runtime, &arguments),
+        "call" => mapping::call(&runtime, &arguments),
+        "list" => list::list(&runtime, &arguments),
+        "sync" => sync::sync(&runtime, &arguments),
+        other => Err(format!("there is no benchmark {other:?}\n{USAGE}").into()),
+    }
+}
+
+impl Arguments {
+    fn parse(mut words: impl Iterator<Item = String>) -> Result<Self> {
+        let mut arguments = Self {
+            benchmark: words.next().ok_or(USAGE)?,
+            rounds: None,
+            sizes: None,
+            page: 100,
+            plugins: None,
+            postgres: postgres_from_environment(),
+        };
+        while let Some(option) = words.next() {
+            let value = words.next().ok_or(USAGE)?;
+            match option.as_str() {
+                "--rounds" => arguments.rounds = Some(value.parse()?),
+                "--sizes" => {
+                    let sizes: Result<Vec<usize>, _> = value.split(',').map(str::parse).collect();
+                    arguments.sizes = Some(sizes?);
+                }
+                "--page" => arguments.page = value.parse()?,
+                "--plugins" => arguments.plugins = Some(value.into()),
+                "--postgres" => arguments.postgres = Some(value),
+                _ => return Err(format!("there is no option {option}\n{USAGE}").into()),
+            }
+        }
+        Ok(arguments)
+    }
+
+    fn sizes(&self, default: &[usize]) -> Vec<usize> {
+        self.sizes.clone().unwrap_or_else(|| default.to_vec())
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the variable of the tests, not one of the server's configuration"
+)]
+fn postgres_from_environment() -> Option<String> {
+    std::env::var("JACKFIELD_TEST_POSTGRES_URL").ok()
+}
