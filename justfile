@@ -32,6 +32,10 @@ plugins:
 plugin name:
     cargo test --locked -p {{name}}
 
+# Measure against a limit of the same run: unify, call, list or sync
+bench name *arguments:
+    cargo run --locked --release -p jackfield-bench -- {{name}} {{arguments}}
+
 # Start a connector of your own
 new-connector name:
     cargo run --release -- connector new {{name}}

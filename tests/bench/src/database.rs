@@ -84,11 +84,19 @@ impl Database {
         let egress = plugins::egress()?;
         let apps = OAuthApps::default();
         let vault = Vault::new(store.clone(), egress, key, clock, entropy, apps);
-        let project = store.create_project("bench", Environment::Production).await?;
+        let project = store
+            .create_project("bench", Environment::Production)
+            .await?;
         let (api_key, hash, hint) = vault.new_api_key();
-        store.create_api_key(project.id, "bench", hash, &hint).await?;
-        let user = store.create_linked_user(project.id, "customer", "Customer").await?;
-        let scheme = manifest.scheme("key").ok_or("the demo connector has no scheme key")?;
+        store
+            .create_api_key(project.id, "bench", hash, &hint)
+            .await?;
+        let user = store
+            .create_linked_user(project.id, "customer", "Customer")
+            .await?;
+        let scheme = manifest
+            .scheme("key")
+            .ok_or("the demo connector has no scheme key")?;
         let fields = BTreeMap::from([("api_key".to_owned(), demo::API_KEY.to_owned())]);
         let credentials = vault.credentials_from_fields(manifest, scheme, &fields)?;
         let new = NewConnection {
@@ -102,7 +110,9 @@ impl Database {
             account_name: None,
             settings: BTreeMap::new(),
         };
-        let (scope, token) = vault.connect(project.id, new, &credentials, &[kind()?]).await?;
+        let (scope, token) = vault
+            .connect(project.id, new, &credentials, &[kind()?])
+            .await?;
         Ok(Self {
             url,
             store,
@@ -123,7 +133,9 @@ impl Database {
                 .zip(map(&serde_json::to_string(page)?)?)
                 .map(|(person, unified)| upsert(person, unified))
                 .collect();
-            self.store.apply_page(&self.scope, kind, &upserts, None).await?;
+            self.store
+                .apply_page(&self.scope, kind, &upserts, None)
+                .await?;
         }
         Ok(())
     }
@@ -162,5 +174,8 @@ pub(crate) fn map(documents: &str) -> Result<Vec<String>> {
     let answer = unify(OBJECT.to_owned(), documents.to_owned(), Vec::new());
     let answer = answer.map_err(|failure| format!("{failure:?}"))?;
     let objects: Vec<&RawValue> = serde_json::from_str(&answer)?;
-    Ok(objects.into_iter().map(|object| object.get().to_owned()).collect())
+    Ok(objects
+        .into_iter()
+        .map(|object| object.get().to_owned())
+        .collect())
 }

@@ -46,7 +46,10 @@ pub(crate) fn list(runtime: &Runtime, arguments: &Arguments) -> Result<()> {
     say(format_args!(
         "list: {LIMIT} records through the whole server / a bare axum + sqlx handler over the same SQLite file,"
     ));
-    say(format_args!("      {} connections; best and median of the rounds", load::CONNECTIONS));
+    say(format_args!(
+        "      {} connections; best and median of the rounds",
+        load::CONNECTIONS
+    ));
     say("stored   page       |  bare requests/s  |  ours requests/s  |  ours / bare");
     let mut verdicts = Vec::new();
     for size in arguments.sizes(&[20_000, 100_000]) {
@@ -71,7 +74,12 @@ pub(crate) fn list(runtime: &Runtime, arguments: &Arguments) -> Result<()> {
             let (limit, mine, ratio) = (comparison.limit(), comparison.ours(), comparison.ratios());
             say(format_args!(
                 "{size:>7}  {page:<10} | {:>8.0} {:>8.0} | {:>8.0} {:>8.0} | {:>5.2} {:>5.2}",
-                1.0 / limit.0, 1.0 / limit.1, 1.0 / mine.0, 1.0 / mine.1, 1.0 / ratio.0, 1.0 / ratio.1,
+                1.0 / limit.0,
+                1.0 / limit.1,
+                1.0 / mine.0,
+                1.0 / mine.1,
+                1.0 / ratio.0,
+                1.0 / ratio.1,
             ));
             verdicts.push((format!("{size} stored, {page} page"), 1.0 / ratio.1));
         }
@@ -166,7 +174,9 @@ async fn serve_ours(
 }
 
 async fn serve_bare(pool: SqlitePool, stop: CancellationToken) -> Result<SocketAddr> {
-    let router = Router::new().route("/crm/contacts", get(bare)).with_state(pool);
+    let router = Router::new()
+        .route("/crm/contacts", get(bare))
+        .with_state(pool);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
@@ -181,13 +191,18 @@ async fn serve_bare(pool: SqlitePool, stop: CancellationToken) -> Result<SocketA
 async fn open(url: &str) -> Result<SqlitePool> {
     let options: SqliteConnectOptions = url.parse()?;
     let options = options.pragma("query_only", "on");
-    Ok(SqlitePoolOptions::new().max_connections(16).connect_with(options).await?)
+    Ok(SqlitePoolOptions::new()
+        .max_connections(16)
+        .connect_with(options)
+        .await?)
 }
 
 async fn middle(pool: &SqlitePool, size: usize) -> Result<String> {
     let sql = "SELECT modified_at, id FROM record ORDER BY modified_at, id LIMIT 1 OFFSET $1";
-    let (modified_at, id): (i64, Vec<u8>) =
-        sqlx::query_as(sql).bind(i64::try_from(size / 2)?).fetch_one(pool).await?;
+    let (modified_at, id): (i64, Vec<u8>) = sqlx::query_as(sql)
+        .bind(i64::try_from(size / 2)?)
+        .fetch_one(pool)
+        .await?;
     let id = RecordId::from_bytes(&id).ok_or("no id")?;
     Ok(cursor(false, modified_at, id).encode())
 }
@@ -212,7 +227,11 @@ type Row = (Vec<u8>, String, String, String, i64, i64);
 async fn bare(State(pool): State<SqlitePool>, Query(page): Query<Page>) -> Response {
     match answer(&pool, &page).await {
         Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
-        Err(error) => (axum::http::StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+        Err(error) => (
+            axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+            error.to_string(),
+        )
+            .into_response(),
     }
 }
 
@@ -222,7 +241,10 @@ async fn answer(pool: &SqlitePool, page: &Page) -> Result<String> {
          ORDER BY modified_at, id LIMIT $4";
     let from = page.cursor.as_deref().map(Cursor::decode).transpose()?;
     let (modified_at, id) = match &from {
-        Some(cursor) => (cursor.modified_at.as_millis(), cursor.id.as_bytes().to_vec()),
+        Some(cursor) => (
+            cursor.modified_at.as_millis(),
+            cursor.id.as_bytes().to_vec(),
+        ),
         None => (i64::MIN, Vec::new()),
     };
     let rows: Vec<Row> = sqlx::query_as(SQL)
@@ -245,11 +267,15 @@ async fn answer(pool: &SqlitePool, page: &Page) -> Result<String> {
     let next = shown.last().filter(|_| rows.len() > page.limit);
     push_text(&mut json, next.and_then(|row| place(row, false)))?;
     json.push_str(r#","data":["#);
-    for (index, (id, remote_id, unified, custom, created_at, modified_at)) in shown.iter().enumerate() {
+    for (index, (id, remote_id, unified, custom, created_at, modified_at)) in
+        shown.iter().enumerate()
+    {
         let separator = if index == 0 { "" } else { "," };
         let id = RecordId::from_bytes(id).ok_or("no id")?;
-        let (created_at, modified_at) =
-            (Timestamp::from_millis(*created_at), Timestamp::from_millis(*modified_at));
+        let (created_at, modified_at) = (
+            Timestamp::from_millis(*created_at),
+            Timestamp::from_millis(*modified_at),
+        );
         let remote_id = serde_json::to_string(remote_id)?;
         let fields = unified.strip_prefix('{').unwrap_or("}");
         write!(
@@ -262,7 +288,9 @@ async fn answer(pool: &SqlitePool, page: &Page) -> Result<String> {
 }
 
 fn push_text(json: &mut String, text: Option<String>) -> Result<()> {
-    json.push_str(&serde_json::to_string(&text.map_or(Value::Null, Value::String))?);
+    json.push_str(&serde_json::to_string(
+        &text.map_or(Value::Null, Value::String),
+    )?);
     Ok(())
 }
 
@@ -271,7 +299,10 @@ async fn object(pool: &SqlitePool) -> Result<i64> {
     static NUMBER: tokio::sync::OnceCell<i64> = tokio::sync::OnceCell::const_new();
     let number = NUMBER.get_or_try_init(async || {
         let sql = "SELECT number FROM object_kind WHERE name = $1";
-        let (number,): (i64,) = sqlx::query_as(sql).bind(kind()?.name()).fetch_one(pool).await?;
+        let (number,): (i64,) = sqlx::query_as(sql)
+            .bind(kind()?.name())
+            .fetch_one(pool)
+            .await?;
         Ok::<_, Error>(number)
     });
     number.await.copied()

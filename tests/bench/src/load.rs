@@ -30,7 +30,9 @@ pub(crate) fn run(
             let runtime = Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(all(address, request, length, duration))
         });
-        client.join().unwrap_or_else(|_| Err("the client panicked".into()))
+        client
+            .join()
+            .unwrap_or_else(|_| Err("the client panicked".into()))
     })
 }
 
@@ -46,7 +48,9 @@ async fn all(address: SocketAddr, request: &str, length: usize, duration: Durati
             while Instant::now() < end {
                 let body = connection.send(&request).await?;
                 if body != length {
-                    return Err(Error::from(format!("an answer of {body} bytes instead of {length}")));
+                    return Err(Error::from(format!(
+                        "an answer of {body} bytes instead of {length}"
+                    )));
                 }
                 answers += 1;
             }
@@ -113,7 +117,8 @@ fn length(head: &[u8]) -> Result<usize> {
     }
     let length = head.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse())
+        name.eq_ignore_ascii_case("content-length")
+            .then(|| value.trim().parse())
     });
     Ok(length.ok_or("an answer without its length")??)
 }

@@ -31,22 +31,35 @@ pub(crate) fn unify(runtime: &Runtime, arguments: &Arguments) -> Result<()> {
     say(format_args!(
         "unify: a page of {OBJECT} as JSON text through the sandbox / the same Rust code native"
     ));
-    say(format_args!("       (connectors' profile, mimalloc); one call, least and median of the rounds"));
-    say("connector  records    KiB |  native µs      |  sandbox µs     |  ratio        | ns a record");
+    say(format_args!(
+        "       (connectors' profile, mimalloc); one call, least and median of the rounds"
+    ));
+    say(
+        "connector  records    KiB |  native µs      |  sandbox µs     |  ratio        | ns a record",
+    );
     let mut verdicts = Vec::new();
     for name in ["demo-crm", "hubspot"] {
         let connector = plugins.connector(name)?;
         for size in arguments.sizes(&[1, 10, 100, 1000]) {
-            let documents = if name == "hubspot" { people::hubspot(size)? } else { people::demo(size)? };
+            let documents = if name == "hubspot" {
+                people::hubspot(size)?
+            } else {
+                people::demo(size)?
+            };
             let records = serde_json::to_string(&documents)?;
             let (once, _) = native.unify(name, OBJECT, &records, 10)?;
             let repeat = times(once);
             let comparison = rounds(arguments.rounds.unwrap_or(ROUNDS), || {
                 let (limit, expected) = native.unify(name, OBJECT, &records, repeat)?;
-                let (ours, bytes) =
-                    runtime.block_on(in_sandbox(Arc::clone(&connector), records.clone(), repeat))?;
+                let (ours, bytes) = runtime.block_on(in_sandbox(
+                    Arc::clone(&connector),
+                    records.clone(),
+                    repeat,
+                ))?;
                 if bytes != expected {
-                    return Err(format!("native answered {expected} bytes, the sandbox {bytes}").into());
+                    return Err(
+                        format!("native answered {expected} bytes, the sandbox {bytes}").into(),
+                    );
                 }
                 Ok((limit, ours))
             })?;
@@ -55,10 +68,14 @@ pub(crate) fn unify(runtime: &Runtime, arguments: &Arguments) -> Result<()> {
             say(format_args!(
                 "{name:<10} {size:>7} {:>6.1} | {:>7.1} {:>7.1} | {:>7.1} {:>7.1} | {:>6.2} {:>6.2} | {:>5.0} {:>5.0}",
                 records.len() as f64 / 1024.0,
-                limit.0 * 1e6, limit.1 * 1e6,
-                ours.0 * 1e6, ours.1 * 1e6,
-                ratio.0, ratio.1,
-                each(limit.0), each(ours.0),
+                limit.0 * 1e6,
+                limit.1 * 1e6,
+                ours.0 * 1e6,
+                ours.1 * 1e6,
+                ratio.0,
+                ratio.1,
+                each(limit.0),
+                each(ours.0),
             ));
             if size >= 100 {
                 verdicts.push((format!("{name}, {size} records"), ratio.1));
@@ -76,7 +93,9 @@ pub(crate) fn call(runtime: &Runtime, arguments: &Arguments) -> Result<()> {
     let plugins = runtime.block_on(Plugins::load(arguments, None))?;
     let smallest = Arc::new(Smallest::new()?);
     say_load();
-    say("call: unify of an empty array, a fresh instance each / wasmtime alone: a fresh instance of a");
+    say(
+        "call: unify of an empty array, a fresh instance each / wasmtime alone: a fresh instance of a",
+    );
     say("      module that answers a number, from a pool; and a task that does nothing, for scale");
     let repeat = 5000;
     let task = rounds(arguments.rounds.unwrap_or(ROUNDS), || {
@@ -89,7 +108,11 @@ pub(crate) fn call(runtime: &Runtime, arguments: &Arguments) -> Result<()> {
         }))?;
         Ok((empty, empty))
     })?;
-    say(format_args!("an empty task      {:>6.2} µs, median {:.2}", task.ours().0 * 1e6, task.ours().1 * 1e6));
+    say(format_args!(
+        "an empty task      {:>6.2} µs, median {:.2}",
+        task.ours().0 * 1e6,
+        task.ours().1 * 1e6
+    ));
     for name in ["demo-crm", "hubspot"] {
         let connector = plugins.connector(name)?;
         let comparison = rounds(arguments.rounds.unwrap_or(ROUNDS), || {
@@ -100,12 +123,24 @@ pub(crate) fn call(runtime: &Runtime, arguments: &Arguments) -> Result<()> {
             Ok((limit, ours))
         })?;
         let (limit, ours, ratio) = (comparison.limit(), comparison.ours(), comparison.ratios());
-        say(format_args!("wasmtime alone     {:>6.2} µs, median {:.2}", limit.0 * 1e6, limit.1 * 1e6));
+        say(format_args!(
+            "wasmtime alone     {:>6.2} µs, median {:.2}",
+            limit.0 * 1e6,
+            limit.1 * 1e6
+        ));
         say(format_args!(
             "{name:<10}         {:>6.2} µs, median {:.2}; ratio {:.1}, median {:.1}",
-            ours.0 * 1e6, ours.1 * 1e6, ratio.0, ratio.1
+            ours.0 * 1e6,
+            ours.1 * 1e6,
+            ratio.0,
+            ratio.1
         ));
-        say_verdict(&format!("{name}, µs"), ours.1 * 1e6, CALL_TARGET * 1e6, false);
+        say_verdict(
+            &format!("{name}, µs"),
+            ours.1 * 1e6,
+            CALL_TARGET * 1e6,
+            false,
+        );
     }
     say_load();
     Ok(())
@@ -159,7 +194,9 @@ impl Smallest {
     fn new() -> Result<Self> {
         let mut config = Config::new();
         config.epoch_interruption(true);
-        config.allocation_strategy(InstanceAllocationStrategy::Pooling(PoolingAllocationConfig::new()));
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(
+            PoolingAllocationConfig::new(),
+        ));
         let engine = Engine::new(&config)?;
         let module = Module::new(&engine, Self::MODULE)?;
         let module = Linker::new(&engine).instantiate_pre(&module)?;
@@ -172,7 +209,9 @@ impl Smallest {
             let mut store = Store::new(&self.engine, ());
             store.set_epoch_deadline(1);
             let instance = self.module.instantiate(&mut store)?;
-            let answer = instance.get_typed_func::<(), i32>(&mut store, "f")?.call(&mut store, ())?;
+            let answer = instance
+                .get_typed_func::<(), i32>(&mut store, "f")?
+                .call(&mut store, ())?;
             measure::keep(answer);
         }
         Ok(started.elapsed().as_secs_f64() / f64::from(times))

@@ -1,9 +1,6 @@
 //! Two sides that take turns, and what came of it.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "what a benchmark says is its purpose"
-)]
+#![expect(clippy::print_stdout, reason = "what a benchmark says is its purpose")]
 
 use std::time::Duration;
 
@@ -72,7 +69,10 @@ fn least(values: &[f64]) -> f64 {
 pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    match (sorted.get(sorted.len() / 2), sorted.get(sorted.len().saturating_sub(1) / 2)) {
+    match (
+        sorted.get(sorted.len() / 2),
+        sorted.get(sorted.len().saturating_sub(1) / 2),
+    ) {
         (Some(upper), Some(lower)) => f64::midpoint(*upper, *lower),
         _ => f64::NAN,
     }
@@ -89,15 +89,24 @@ pub(crate) fn say_load() {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let processors = std::thread::available_parallelism().map_or(0, usize::from);
     let load: Vec<&str> = load.split(' ').take(3).collect();
-    say(format_args!("machine: {processors} processors, load {}", load.join(" ")));
+    say(format_args!(
+        "machine: {processors} processors, load {}",
+        load.join(" ")
+    ));
 }
 
 /// Whether the ratio of the least times keeps to the target.
 pub(crate) fn say_verdict(what: &str, ratio: f64, target: f64, more_is_better: bool) {
-    let met = if more_is_better { ratio >= target } else { ratio <= target };
+    let met = if more_is_better {
+        ratio >= target
+    } else {
+        ratio <= target
+    };
     let relation = if more_is_better { "≥" } else { "≤" };
     let word = if met { "met" } else { "MISSED" };
-    say(format_args!("{what}: {ratio:.2}, target {relation} {target}: {word}"));
+    say(format_args!(
+        "{what}: {ratio:.2}, target {relation} {target}: {word}"
+    ));
 }
 
 /// Lets the compiler believe that a value is needed.

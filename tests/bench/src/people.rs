@@ -17,7 +17,10 @@ pub(crate) fn demo(count: usize) -> Result<Vec<Value>> {
     let demo = Demo::new(options);
     let people = (FIRST..).take(count);
     people
-        .map(|id| demo.record(Collection::People, id).ok_or_else(|| format!("no person {id}").into()))
+        .map(|id| {
+            demo.record(Collection::People, id)
+                .ok_or_else(|| format!("no person {id}").into())
+        })
         .collect()
 }
 

@@ -74,7 +74,10 @@ impl Plugins {
         let active = self.runtime.active(&slug(name)?);
         active.ok_or_else(|| {
             let statuses = self.runtime.catalogue();
-            let errors: Vec<_> = statuses.iter().filter_map(|one| one.last_error.as_ref()).collect();
+            let errors: Vec<_> = statuses
+                .iter()
+                .filter_map(|one| one.last_error.as_ref())
+                .collect();
             format!("{name} does not serve: {errors:?}").into()
         })
     }
@@ -93,11 +96,20 @@ pub(crate) fn slug(name: &str) -> Result<Slug> {
 }
 
 fn build_components() -> Result<TempDir> {
-    let arguments = ["-p", "demo-crm", "-p", "hubspot", "--target", "wasm32-unknown-unknown"];
+    let arguments = [
+        "-p",
+        "demo-crm",
+        "-p",
+        "hubspot",
+        "--target",
+        "wasm32-unknown-unknown",
+    ];
     let folder = tempfile::tempdir()?;
     for file in build(&arguments)? {
         if let Some(name) = file.file_name()
-            && file.extension().is_some_and(|extension| extension == "wasm")
+            && file
+                .extension()
+                .is_some_and(|extension| extension == "wasm")
         {
             std::fs::copy(&file, folder.path().join(name))?;
         }
@@ -109,7 +121,13 @@ fn build_components() -> Result<TempDir> {
 fn build(arguments: &[&str]) -> Result<Vec<PathBuf>> {
     let cargo = option_env!("CARGO").unwrap_or("cargo");
     let output = Command::new(cargo)
-        .args(["build", "--profile", PROFILE, "--message-format", "json-render-diagnostics"])
+        .args([
+            "build",
+            "--profile",
+            PROFILE,
+            "--message-format",
+            "json-render-diagnostics",
+        ])
         .args(arguments)
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
         .stderr(Stdio::inherit())
@@ -118,7 +136,11 @@ fn build(arguments: &[&str]) -> Result<Vec<PathBuf>> {
         return Err(format!("cargo build {arguments:?} failed").into());
     }
     let mut files = Vec::new();
-    for line in output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+    for line in output
+        .stdout
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+    {
         let message: Value = serde_json::from_slice(line)?;
         let names = message["filenames"].as_array().into_iter().flatten();
         files.extend(names.filter_map(Value::as_str).map(PathBuf::from));
@@ -162,7 +184,8 @@ impl Native {
         records: &str,
         times: u32,
     ) -> Result<(f64, u64)> {
-        let task = json!({ "connector": connector, "object": object, "records": records, "times": times });
+        let task =
+            json!({ "connector": connector, "object": object, "records": records, "times": times });
         writeln!(self.input, "{task}")?;
         self.input.flush()?;
         let mut line = String::new();

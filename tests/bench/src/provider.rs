@@ -43,7 +43,9 @@ pub(crate) async fn serve(pages: Pages) -> Result<SocketAddr> {
 
 async fn people(State(pages): State<Arc<Pages>>, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap_or_default();
-    let token = query.split('&').find_map(|pair| pair.strip_prefix("page_token="));
+    let token = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("page_token="));
     let page = token.map_or(Some(0), |token| token.parse().ok());
     match page.and_then(|page: usize| pages.0.get(page)) {
         Some(body) => ([(header::CONTENT_TYPE, "application/json")], body.clone()).into_response(),

@@ -33,10 +33,16 @@ enum Kind {
 
 pub(crate) fn sync(runtime: &Runtime, arguments: &Arguments) -> Result<()> {
     say_load();
-    say("sync: the first sync of a connection through the sandbox / a native loop (fetch the same pages,");
-    say("      map with the connector's code, write the same table by hand), records/s, best and median");
+    say(
+        "sync: the first sync of a connection through the sandbox / a native loop (fetch the same pages,",
+    );
+    say(
+        "      map with the connector's code, write the same table by hand), records/s, best and median",
+    );
     say(format_args!("      pages of {} records", arguments.page));
-    say("database   records  limit                |  limit            |  ours             |  ours / limit");
+    say(
+        "database   records  limit                |  limit            |  ours             |  ours / limit",
+    );
     let mut databases = vec![(Kind::Sqlite, 0.8)];
     match &arguments.postgres {
         Some(url) => databases.push((Kind::Postgres(url.clone()), 0.7)),
@@ -48,7 +54,8 @@ pub(crate) fn sync(runtime: &Runtime, arguments: &Arguments) -> Result<()> {
             let people = people::demo(size)?;
             let pages = Pages::new(&people, arguments.page)?;
             let address = runtime.block_on(provider::serve(pages))?;
-            let plugins = runtime.block_on(Plugins::load(arguments, Some(format!("http://{address}"))))?;
+            let plugins =
+                runtime.block_on(Plugins::load(arguments, Some(format!("http://{address}"))))?;
             for kind in [Loop::Records, Loop::RecordsAndEvents, Loop::Store] {
                 let url = format!("http://{address}/v1/people");
                 let comparison = rounds(arguments.rounds.unwrap_or(ROUNDS), || {
@@ -62,11 +69,17 @@ pub(crate) fn sync(runtime: &Runtime, arguments: &Arguments) -> Result<()> {
                     let each = size as f64;
                     Ok((limit / each, ours / each))
                 })?;
-                let (limit, mine, ratio) = (comparison.limit(), comparison.ours(), comparison.ratios());
+                let (limit, mine, ratio) =
+                    (comparison.limit(), comparison.ours(), comparison.ratios());
                 let (name, what) = (database.name(), kind.name());
                 say(format_args!(
                     "{name:<10} {size:>7}  {what:<20} | {:>8.0} {:>8.0} | {:>8.0} {:>8.0} | {:>5.2} {:>5.2}",
-                    1.0 / limit.0, 1.0 / limit.1, 1.0 / mine.0, 1.0 / mine.1, 1.0 / ratio.0, 1.0 / ratio.1,
+                    1.0 / limit.0,
+                    1.0 / limit.1,
+                    1.0 / mine.0,
+                    1.0 / mine.1,
+                    1.0 / ratio.0,
+                    1.0 / ratio.1,
                 ));
                 if let Loop::RecordsAndEvents = kind {
                     verdicts.push((format!("{name}, {size} records"), 1.0 / ratio.1, target));
@@ -121,7 +134,9 @@ async fn ours(kind: &Kind, plugins: &Plugins, size: usize) -> Result<f64> {
             if progress.done {
                 let since = Some(progress.run_started_at);
                 let next = claimed.state.next_run_at.plus(Duration::from_secs(3600));
-                store.finish_sync(&claimed, SyncOutcome::Completed { since }, next).await?;
+                store
+                    .finish_sync(&claimed, SyncOutcome::Completed { since }, next)
+                    .await?;
                 return Result::Ok((records, started.elapsed().as_secs_f64()));
             }
             if !store.renew_sync(&claimed, LEASE).await? {

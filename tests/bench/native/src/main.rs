@@ -38,7 +38,9 @@ fn main() -> std::io::Result<()> {
         let started = Instant::now();
         for _ in 0..task.times {
             let answer = unify(task.object.clone(), task.records.clone(), Vec::new());
-            bytes += answer.map_err(|failure| std::io::Error::other(format!("{failure:?}")))?.len();
+            bytes += answer
+                .map_err(|failure| std::io::Error::other(format!("{failure:?}")))?
+                .len();
         }
         writeln!(output, "{} {bytes}", started.elapsed().as_nanos())?;
         output.flush()?;

@@ -77,9 +77,15 @@ impl Loop {
             let page: Page<'_> = serde_json::from_slice(&body)?;
             records += match self {
                 Self::Store => by_store(database, page.items).await?,
-                Self::Records => writer.write(&rows(database, page.items, false)?, database).await?,
+                Self::Records => {
+                    writer
+                        .write(&rows(database, page.items, false)?, database)
+                        .await?
+                }
                 Self::RecordsAndEvents => {
-                    writer.write(&rows(database, page.items, true)?, database).await?
+                    writer
+                        .write(&rows(database, page.items, true)?, database)
+                        .await?
                 }
             };
             token = page.next_page_token;
@@ -137,7 +143,10 @@ async fn by_store(database: &Database, items: &RawValue) -> Result<usize> {
             remote_modified_at: Timestamp::parse(&key.updated_on),
         })
         .collect();
-    let outcome = database.store.apply_page(&database.scope, kind()?, &upserts, None).await?;
+    let outcome = database
+        .store
+        .apply_page(&database.scope, kind()?, &upserts, None)
+        .await?;
     Ok(outcome.changes.len())
 }
 
@@ -145,7 +154,9 @@ fn rows(database: &Database, items: &RawValue, events: bool) -> Result<Vec<Row>>
     let object = kind()?;
     let row = |(document, key, unified): (&RawValue, Key, String)| {
         let remote_id = key.id.to_string();
-        let id = database.store.record_id(&database.scope, object, &remote_id);
+        let id = database
+            .store
+            .record_id(&database.scope, object, &remote_id);
         let remote_modified_at = Timestamp::parse(&key.updated_on).map(Timestamp::as_millis);
         let record = Record {
             id,
@@ -205,7 +216,9 @@ impl Writer {
                 }
                 for row in rows {
                     if let Some(event) = &row.event {
-                        sqlite_event(&project, event).execute(&mut *transaction).await?;
+                        sqlite_event(&project, event)
+                            .execute(&mut *transaction)
+                            .await?;
                     }
                 }
                 transaction.commit().await?;
@@ -214,7 +227,9 @@ impl Writer {
                 let mut transaction = connection.begin().await?;
                 postgres_records(rows).execute(&mut *transaction).await?;
                 if rows.iter().any(|row| row.event.is_some()) {
-                    postgres_events(&project, rows).execute(&mut *transaction).await?;
+                    postgres_events(&project, rows)
+                        .execute(&mut *transaction)
+                        .await?;
                 }
                 transaction.commit().await?;
             }
@@ -227,7 +242,8 @@ type SqliteQuery<'row> = sqlx::query::Query<'row, Sqlite, sqlite::SqliteArgument
 type PostgresQuery<'row> = sqlx::query::Query<'row, Postgres, sqlx::postgres::PgArguments>;
 
 fn sqlite_record(row: &Row) -> SqliteQuery<'_> {
-    let sql = "INSERT INTO record (id, connection, object, remote_id, unified, remote, custom, hash,
+    let sql =
+        "INSERT INTO record (id, connection, object, remote_id, unified, remote, custom, hash,
              remote_version, remote_modified_at, created_at, modified_at)
          VALUES ($1, 1, 1, $2, $3, $4, '{}', x'00', $5, $6, 0, 0)
          ON CONFLICT (id) DO UPDATE SET unified = excluded.unified, remote = excluded.remote,
@@ -262,7 +278,11 @@ fn postgres_records(rows: &[Row]) -> PostgresQuery<'_> {
         .bind(texts(|row| &row.unified))
         .bind(texts(|row| &row.remote))
         .bind(texts(|row| &row.version))
-        .bind(rows.iter().map(|row| row.remote_modified_at).collect::<Vec<_>>())
+        .bind(
+            rows.iter()
+                .map(|row| row.remote_modified_at)
+                .collect::<Vec<_>>(),
+        )
 }
 
 fn postgres_events<'row>(project: &'row str, rows: &'row [Row]) -> PostgresQuery<'row> {
