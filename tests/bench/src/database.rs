@@ -143,6 +143,9 @@ impl Database {
     pub(crate) async fn remove(self) -> Result<()> {
         self.vault.close().await;
         self.store.close().await;
+        if let Home::Sqlite(folder) = self.home {
+            return Ok(folder.close()?);
+        }
         if let Home::Postgres { server, name } = &self.home {
             let mut connection = PgConnection::connect(server).await?;
             sqlx::query(sqlx::AssertSqlSafe(format!("DROP DATABASE {name}")))

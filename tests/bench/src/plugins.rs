@@ -186,7 +186,7 @@ impl Native {
     ) -> Result<(f64, u64)> {
         let task =
             json!({ "connector": connector, "object": object, "records": records, "times": times });
-        writeln!(self.input, "{task}")?;
+        self.input.write_all(format!("{task}\n").as_bytes())?;
         self.input.flush()?;
         let mut line = String::new();
         self.output.read_line(&mut line)?;

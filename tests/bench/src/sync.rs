@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tokio::runtime::Runtime;
 
 use crate::{
-    Arguments, Result,
+    Arguments, Error, Result,
     database::Database,
     measure::{rounds, say, say_load, say_verdict},
     people,
@@ -63,7 +63,7 @@ pub(crate) fn sync(runtime: &Runtime, arguments: &Arguments) -> Result<()> {
                         let database = database.make(&plugins).await?;
                         let seconds = kind.run(&database, &url, size).await?;
                         database.remove().await?;
-                        Result::Ok(seconds)
+                        Ok::<_, Error>(seconds)
                     })?;
                     let ours = runtime.block_on(ours(&database, &plugins, size))?;
                     let each = size as f64;
@@ -137,7 +137,7 @@ async fn ours(kind: &Kind, plugins: &Plugins, size: usize) -> Result<f64> {
                 store
                     .finish_sync(&claimed, SyncOutcome::Completed { since }, next)
                     .await?;
-                return Result::Ok((records, started.elapsed().as_secs_f64()));
+                return Ok::<_, Error>((records, started.elapsed().as_secs_f64()));
             }
             if !store.renew_sync(&claimed, LEASE).await? {
                 return Err("the lease is lost".into());

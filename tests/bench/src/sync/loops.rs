@@ -9,12 +9,17 @@ use jackfield::{
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use sqlx::{Connection as _, PgConnection, Postgres, Sqlite, SqliteConnection, sqlite};
+use sqlx::{
+    Connection as _, PgConnection, Postgres, QueryBuilder, Sqlite, SqliteConnection, sqlite,
+};
 
 use crate::{
     Result,
     database::{Database, kind, map},
 };
+
+/// Rows in one statement, on SQLite: each statement goes to another thread and back.
+const AT_ONCE: usize = 50;
 
 /// What is written.
 #[derive(Clone, Copy)]
@@ -211,14 +216,12 @@ impl Writer {
         match self {
             Self::Sqlite(connection) => {
                 let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-                for row in rows {
-                    sqlite_record(row).execute(&mut *transaction).await?;
-                }
-                for row in rows {
-                    if let Some(event) = &row.event {
-                        sqlite_event(&project, event)
-                            .execute(&mut *transaction)
-                            .await?;
+                for rows in rows.chunks(AT_ONCE) {
+                    let mut records = sqlite_records(rows);
+                    records.build().execute(&mut *transaction).await?;
+                    if rows.iter().any(|row| row.event.is_some()) {
+                        let mut events = sqlite_events(&project, rows);
+                        events.build().execute(&mut *transaction).await?;
                     }
                 }
                 transaction.commit().await?;
@@ -238,29 +241,40 @@ impl Writer {
     }
 }
 
-type SqliteQuery<'row> = sqlx::query::Query<'row, Sqlite, sqlite::SqliteArguments>;
 type PostgresQuery<'row> = sqlx::query::Query<'row, Postgres, sqlx::postgres::PgArguments>;
 
-fn sqlite_record(row: &Row) -> SqliteQuery<'_> {
-    let sql =
+fn sqlite_records(rows: &[Row]) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(
         "INSERT INTO record (id, connection, object, remote_id, unified, remote, custom, hash,
-             remote_version, remote_modified_at, created_at, modified_at)
-         VALUES ($1, 1, 1, $2, $3, $4, '{}', x'00', $5, $6, 0, 0)
-         ON CONFLICT (id) DO UPDATE SET unified = excluded.unified, remote = excluded.remote,
-             remote_version = excluded.remote_version, modified_at = excluded.modified_at";
-    sqlx::query(sql)
-        .bind(row.id.as_slice())
-        .bind(&row.remote_id)
-        .bind(&row.unified)
-        .bind(&row.remote)
-        .bind(&row.version)
-        .bind(row.remote_modified_at)
+             remote_version, remote_modified_at, created_at, modified_at) ",
+    );
+    query.push_values(rows, |mut values, row| {
+        values.push_bind(row.id.clone()).push("1, 1");
+        values.push_bind(row.remote_id.clone());
+        values.push_bind(row.unified.clone());
+        values.push_bind(row.remote.clone()).push("'{}', x'00'");
+        values.push_bind(row.version.clone());
+        values.push_bind(row.remote_modified_at).push("0, 0");
+    });
+    query.push(
+        " ON CONFLICT (id) DO UPDATE SET unified = excluded.unified, remote = excluded.remote,
+             remote_version = excluded.remote_version, modified_at = excluded.modified_at",
+    );
+    query
 }
 
-fn sqlite_event<'row>(project: &'row str, event: &'row str) -> SqliteQuery<'row> {
-    let sql = "INSERT INTO event (id, project, connection, type, data, created_at)
-         VALUES ('', $1, 1, 'crm.contact.created', $2, 0)";
-    sqlx::query(sql).bind(project).bind(event)
+fn sqlite_events(project: &str, rows: &[Row]) -> QueryBuilder<Sqlite> {
+    let mut query =
+        QueryBuilder::new("INSERT INTO event (id, project, connection, type, data, created_at) ");
+    let events = rows.iter().filter_map(|row| row.event.clone());
+    query.push_values(events, |mut values, event| {
+        values.push("''").push_bind(project.to_owned());
+        values
+            .push("1, 'crm.contact.created'")
+            .push_bind(event)
+            .push("0");
+    });
+    query
 }
 
 fn postgres_records(rows: &[Row]) -> PostgresQuery<'_> {
