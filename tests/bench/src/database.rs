@@ -11,8 +11,8 @@ use std::{
 use jackfield::{
     demo,
     model::{
-        ConnectionId, Environment, Manifest, NewConnection, ObjectKind, Scope, StoredDocument,
-        SystemClock, SystemEntropy, Timestamp, Upsert,
+        Clock, ConnectionId, Entropy, Environment, Manifest, NewConnection, ObjectKind, Scope,
+        StoredDocument, SystemClock, SystemEntropy, Timestamp, Upsert,
     },
     store::Store,
     vault::{Key, OAuthApps, Vault},
@@ -78,8 +78,9 @@ impl Database {
     }
 
     async fn open(url: String, home: Home, manifest: &Manifest) -> Result<Self> {
-        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-        let store = Store::open(&url, clock.clone(), entropy.clone()).await?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let store = Store::open(&url, Arc::clone(&clock), Arc::clone(&entropy)).await?;
         let key = Key::generate(&SystemEntropy);
         let egress = plugins::egress()?;
         let apps = OAuthApps::default();

@@ -12,7 +12,7 @@ use axum::{
 };
 use jackfield::{
     http::{self, Limits, Services},
-    model::{Cursor, RecordId, SystemClock, SystemEntropy, Timestamp},
+    model::{Clock, Cursor, Entropy, RecordId, SystemClock, SystemEntropy, Timestamp},
     unify::Unify,
 };
 use secrecy::ExposeSecret as _;
@@ -143,13 +143,14 @@ async fn serve_ours(
     database: &Database,
     stop: CancellationToken,
 ) -> Result<SocketAddr> {
-    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let unify = Unify::new(
         database.store.clone(),
         database.vault.clone(),
         plugins.runtime.clone(),
-        clock.clone(),
-        entropy.clone(),
+        Arc::clone(&clock),
+        Arc::clone(&entropy),
         100,
     );
     let router = http::router(Services {
