@@ -48,6 +48,15 @@ impl FromRequestParts<Arc<Services>> for Scoped {
         parts: &mut Parts,
         services: &Arc<Services>,
     ) -> Result<Self, Error> {
+        let token = text(&parts.headers, "x-connection-token");
+        if let Some(token) = token.and_then(Vault::parse_connection_token) {
+            let key = api_key(&parts.headers)?;
+            let scope = services.store.scope_by_key_and_token(&key, &token).await?;
+            if let Some(scope) = scope {
+                return Ok(Self(scope));
+            }
+        }
+        // Something is wrong; one after the other tells what.
         let caller = MaybeScoped::from_request_parts(parts, services).await?;
         caller.scope.map(Self).ok_or_else(|| {
             let detail =

@@ -22,7 +22,7 @@ wasmtime::component::bindgen!({
     exports: { default: async },
 });
 
-pub use jackfield::connector::{clock, http, log, secrets, types};
+pub use self::jackfield::connector::{clock, http, log, secrets, types};
 
 /// Everything that a connector may import, as functions over [`State`]. A pure call has the same
 /// names: its state makes them trap.

@@ -129,6 +129,30 @@ impl Store {
         row.as_ref().map(scope_from).transpose()
     }
 
+    /// The connection whose token has this hash, for a caller whose API key has that one: both
+    /// look-ups of a request at once. None where either is not good, whichever it is.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn scope_by_key_and_token(
+        &self,
+        key_hash: &Digest,
+        token_hash: &Digest,
+    ) -> Result<Option<Scope>, Error> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            connection_columns!(),
+            " FROM connection c JOIN api_key k ON k.project = c.project
+              WHERE k.hash = $1 AND k.revoked_at IS NULL
+                AND c.token_hash = $2 AND c.deleted_at IS NULL"
+        );
+        let row = self
+            .database()
+            .read_one(SQL, values![key_hash, token_hash])
+            .await?;
+        row.as_ref().map(scope_from).transpose()
+    }
+
     /// The connection of that id.
     ///
     /// # Errors

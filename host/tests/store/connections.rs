@@ -291,6 +291,29 @@ pub(crate) async fn another_project_reaches_nothing(world: World) {
             .all(|found| found.id != user.id)
     );
     assert!(store.scope_by_token(other, &token).await.unwrap().is_none());
+    let (own_key, foreign_key) = (Digest::of("own key"), Digest::of("foreign key"));
+    let own = store
+        .create_api_key(mine, "own", own_key, "jk_")
+        .await
+        .unwrap();
+    store
+        .create_api_key(other, "foreign", foreign_key, "jk_")
+        .await
+        .unwrap();
+    for (key, expected) in [
+        (own_key, true),
+        (foreign_key, false),
+        (Digest::of("no"), false),
+    ] {
+        let found = store.scope_by_key_and_token(&key, &token).await.unwrap();
+        assert_eq!(found.is_some(), expected);
+    }
+    store.revoke_api_key(mine, own).await.unwrap();
+    let revoked = store
+        .scope_by_key_and_token(&own_key, &token)
+        .await
+        .unwrap();
+    assert!(revoked.is_none());
     assert!(store.scope_by_id(other, new.id).await.unwrap().is_none());
     assert!(
         store
