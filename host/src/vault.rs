@@ -189,12 +189,6 @@ impl Vault {
         token::parse(token::CONNECTION_TOKEN, text)
     }
 
-    /// Whether the operator has registered an app, so that a browser login can be offered.
-    #[must_use]
-    pub fn has_oauth_app(&self, connector: &Slug, vertical: &str) -> bool {
-        self.inner.oauth_apps.app(connector, vertical).is_some()
-    }
-
     /// Credentials from what was typed into the login form: the scheme's fields (`apikey` and
     /// `apiKey` mean `api_key`) and settings of type password. Other entries are left alone.
     ///

@@ -67,7 +67,7 @@ impl CallContext {
 pub(crate) struct State {
     pub(super) shared: Arc<Shared>,
     pub(super) manifest: Arc<Manifest>,
-    /// None in a pure call: then every import traps.
+    /// None in a pure call: then every import but the log traps.
     pub(super) outside: Option<Outside>,
     pub(super) limits: Limits,
     /// How long the guest may compute.

@@ -12,7 +12,7 @@ use super::{
     CallError, ConnectorState, ConnectorStatus, ConnectorVersion, LoadError, Runtime,
     VersionStatus,
     artifact::MAX_FILE,
-    status::{Described, VersionState, spelled},
+    status::{Described, VersionState},
 };
 use crate::{
     model::{Digest, Slug, Timestamp},
@@ -374,7 +374,7 @@ impl Runtime {
                     } else {
                         ConnectorState::Retired
                     },
-                    last_error_at: error.as_ref().map(|(_, at)| spelled(*at)),
+                    last_error_at: error.as_ref().map(|(_, at)| at.to_string()),
                     last_error: error.map(|(text, _)| text),
                     described: Some(connector.described.clone()),
                     versions: connector
@@ -393,7 +393,7 @@ impl Runtime {
                 file: file_name(path),
                 state: ConnectorState::Rejected,
                 last_error: Some(error),
-                last_error_at: Some(spelled(at)),
+                last_error_at: Some(at.to_string()),
                 described: None,
                 versions: Vec::new(),
             })
@@ -463,7 +463,7 @@ impl Remembered {
                 (false, 0) => VersionState::Retired,
                 (false, _) => VersionState::Draining,
             },
-            loaded_at: spelled(self.loaded_at),
+            loaded_at: self.loaded_at.to_string(),
             swapped_in_ms: u64::try_from(self.swapped_in.as_millis()).unwrap_or(u64::MAX),
             calls: self.calls,
             traps: self.traps,

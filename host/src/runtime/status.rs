@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Import;
-use crate::model::{AuthKind, Manifest, SettingType, Timestamp};
+use crate::model::{AuthKind, Manifest, SettingType};
 
 /// How a connector stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -229,9 +229,4 @@ impl DescribedAuth {
                 .collect(),
         }
     }
-}
-
-/// The spelling of times in answers.
-pub(super) fn spelled(time: Timestamp) -> String {
-    time.to_string()
 }

@@ -299,23 +299,6 @@ impl Store {
         Ok(u32::try_from(requested).unwrap_or(u32::MAX))
     }
 
-    /// When a claim can succeed next, which may be in the past; none where nothing is planned.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
-        let sql = "SELECT MIN(CASE WHEN busy.until > s.next_run_at THEN busy.until
-                                   ELSE s.next_run_at END)
-                   FROM sync_state s
-                   JOIN connection c ON c.number = s.connection
-                   LEFT JOIN (SELECT connection, MAX(lease_until) AS until FROM sync_state
-                              WHERE lease_until > $1 GROUP BY connection) busy
-                     ON busy.connection = s.connection
-                   WHERE c.status = 'valid' AND c.deleted_at IS NULL";
-        let row = self.database().read_one(sql, values![self.now()]).await?;
-        row.map_or(Ok(None), |row| row.optional_time(0))
-    }
-
     /// Adds syncs, due now, for those of `objects` that the connection does not have yet: a new
     /// version of its connector reads more.
     ///

@@ -96,6 +96,5 @@ contract! {
         a_failed_run_keeps_its_cursor,
         a_request_during_a_run_repeats_it,
         dead_and_deleted_connections_are_not_claimed,
-        next_due_waits_for_leases,
         new_objects_are_added_to_the_syncs;
 }

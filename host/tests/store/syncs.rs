@@ -316,7 +316,6 @@ pub(crate) async fn dead_and_deleted_connections_are_not_claimed(world: World) {
             .unwrap()
             .is_empty()
     );
-    assert_eq!(store.next_due().await.unwrap(), None);
     store
         .set_connection_status(&dead, ConnectionStatus::Valid, "")
         .await
@@ -324,29 +323,6 @@ pub(crate) async fn dead_and_deleted_connections_are_not_claimed(world: World) {
     assert_eq!(
         world.claim().await.scope.connection().id,
         dead.connection().id
-    );
-}
-
-pub(crate) async fn next_due_waits_for_leases(world: World) {
-    let store = &world.store;
-    assert_eq!(store.next_due().await.unwrap(), None);
-    world.connection(&[contact(), company()]).await;
-    assert_eq!(store.next_due().await.unwrap(), Some(START));
-    let claimed = world.claim().await;
-    assert_eq!(store.next_due().await.unwrap(), Some(START.plus(MINUTE)));
-    store
-        .finish_sync(&claimed, COMPLETED, START.plus(10 * MINUTE))
-        .await
-        .unwrap();
-    assert_eq!(store.next_due().await.unwrap(), Some(START));
-    let claimed = world.claim().await;
-    store
-        .finish_sync(&claimed, COMPLETED, START.plus(5 * MINUTE))
-        .await
-        .unwrap();
-    assert_eq!(
-        store.next_due().await.unwrap(),
-        Some(START.plus(5 * MINUTE))
     );
 }
 
