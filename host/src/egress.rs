@@ -11,6 +11,7 @@
 
 mod address;
 mod authorization;
+mod downstream;
 mod exchange;
 mod resolver;
 pub mod signing;
@@ -31,6 +32,7 @@ use resolver::{GuardedResolver, Lookup, Refused};
 
 pub use address::verdict;
 pub use authorization::{Authorization, AuthorizeError, Authorizer};
+pub use downstream::{Downstream, DownstreamLimits, retry_after};
 pub use exchange::Exchange;
 pub use reqwest::{
     Method,

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::{
+    egress::Downstream,
     model::{Clock, Connection, ConnectionStatus, Entropy, ObjectKind, ObjectSupport, Scope, Slug},
     runtime::{CallContext, CallError, ConnectorVersion, Failure, Runtime},
     store::Store,
@@ -119,6 +120,7 @@ impl Unify {
             account: connection.account.clone(),
             settings: connection.settings.clone(),
             authorizer: self.0.vault.authorizer(scope, scheme.clone()),
+            downstream: Downstream::default(),
         })
     }
 

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command, sync::Arc, ti
 use axum::{Json, Router, routing::get};
 use jackfield::{
     author::{self, Auth, Error, Level, NewOptions},
-    egress::{Authorization, AuthorizeError, Authorizer, BoxFuture, Egress, Policy},
+    egress::{Authorization, AuthorizeError, Authorizer, BoxFuture, Downstream, Egress, Policy},
     model::{Environment, Manifest, ObjectKind, SystemClock},
     runtime::{CallContext, FetchRequest, Options, PushAction, PushRequest, Runtime},
 };
@@ -151,6 +151,7 @@ fn context() -> CallContext {
         account: None,
         settings: BTreeMap::new(),
         authorizer: Arc::new(Nobody),
+        downstream: Downstream::default(),
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 
 use jackfield::{
     demo::{API_KEY, Collection, Demo, Options as DemoOptions},
-    egress::{Authorization, AuthorizeError, Authorizer, BoxFuture, Egress, Policy},
+    egress::{Authorization, AuthorizeError, Authorizer, BoxFuture, Downstream, Egress, Policy},
     model::{Environment, Manifest, ObjectKind, PushOperation, Slug, SystemClock},
     runtime::{
         CallContext, CallError, ConnectorVersion, Failure, FetchRequest, Options, PushAction,
@@ -524,6 +524,7 @@ fn context() -> CallContext {
         account: None,
         settings: BTreeMap::new(),
         authorizer: Arc::new(DemoKey),
+        downstream: Downstream::default(),
     }
 }
 

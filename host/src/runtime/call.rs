@@ -10,7 +10,7 @@ use super::{
     limits::{self, Limits},
 };
 use crate::{
-    egress::Authorizer,
+    egress::{Authorizer, Downstream},
     model::{Environment, Manifest},
 };
 
@@ -31,6 +31,8 @@ pub struct CallContext {
     pub settings: BTreeMap<String, String>,
     /// Adds credentials to requests.
     pub authorizer: Arc<dyn Authorizer>,
+    /// Takes what the provider says about its limits.
+    pub downstream: Downstream,
 }
 
 impl std::fmt::Debug for CallContext {

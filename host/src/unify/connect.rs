@@ -7,6 +7,7 @@ use url::Url;
 
 use super::{Error, Unify, sync::readable};
 use crate::{
+    egress::Downstream,
     model::{
         AuthScheme, ConnectionId, Environment, LinkedUserId, Manifest, NewConnection, ObjectKind,
         ProjectId, Scope, SettingType, Slug,
@@ -215,6 +216,7 @@ impl Unify {
             account: None,
             settings: settings.clone(),
             authorizer,
+            downstream: Downstream::default(),
         };
         let accounts = version
             .authenticate(context)

@@ -9,7 +9,7 @@ use std::{
 };
 
 use jackfield::{
-    egress::{Authorization, AuthorizeError, Authorizer, BoxFuture, Egress, Policy},
+    egress::{Authorization, AuthorizeError, Authorizer, BoxFuture, Downstream, Egress, Policy},
     model::{Environment, ObjectKind, Slug, SystemClock},
     runtime::{CallContext, CallError, ConnectorStatus, ConnectorVersion, Options, Runtime},
 };
@@ -144,6 +144,7 @@ pub(crate) fn context() -> CallContext {
         account: None,
         settings: BTreeMap::new(),
         authorizer: Arc::new(Nobody),
+        downstream: Downstream::default(),
     }
 }
 

@@ -132,6 +132,9 @@ impl State {
             egress::Error::TooLarge(bytes) => http::HttpError::TooLarge(bytes),
             egress::Error::Unreachable(text) => http::HttpError::Unreachable(text),
         })?;
+        if let Some(outside) = &self.outside {
+            outside.context.downstream.note(&response.headers);
+        }
         let headers = response
             .headers
             .iter()
