@@ -5,6 +5,7 @@ mod clock;
 mod connection;
 mod digest;
 mod event;
+mod field;
 mod id;
 mod manifest;
 mod page;
@@ -18,6 +19,7 @@ pub use connection::{
 };
 pub use digest::Digest;
 pub use event::{Event, EventKind};
+pub use field::{Choice, FieldMapping, RemoteField};
 pub use id::{ApiKeyId, ConnectionId, EventId, LinkedUserId, ProjectId, RecordId, Slug, SlugError};
 pub use manifest::{
     ApiKeyPlace, AuthField, AuthKind, AuthScheme, ClientAuthentication, Endpoint, HttpRule,

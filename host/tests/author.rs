@@ -124,11 +124,11 @@ async fn serve(plugins: &Path) {
     assert_eq!(records[0]["remote_id"], "1");
     let documents = json!([records[0]["data"]]).to_string();
     let unified: Value =
-        serde_json::from_str(&version.unify(contact, documents).await.unwrap()).unwrap();
+        serde_json::from_str(&version.unify(contact, documents, &[]).await.unwrap()).unwrap();
     assert_eq!(unified, json!([{ "first_name": "Ada", "last_name": null }]));
 
     let draft = json!({ "first_name": "Grace" }).to_string();
-    let data = version.desunify(contact, draft).await.unwrap();
+    let data = version.desunify(contact, draft, &[]).await.unwrap();
     let request = PushRequest {
         object: "crm.contact".to_owned(),
         action: PushAction::Create,

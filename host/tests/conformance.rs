@@ -126,8 +126,8 @@ async fn components_keep_the_contract() {
             .find(|kind| plugin.manifest.object(*kind).is_none())
             .expect("no connector has all objects");
         for answer in [
-            version.unify(foreign, "[{}]".to_owned()).await,
-            version.desunify(foreign, "{}".to_owned()).await,
+            version.unify(foreign, "[{}]".to_owned(), &[]).await,
+            version.desunify(foreign, "{}".to_owned(), &[]).await,
         ] {
             let refused = matches!(answer, Err(CallError::Failure(Failure::Unsupported(_))));
             assert!(refused, "{}: {foreign}: {answer:?}", plugin.name);
@@ -139,7 +139,7 @@ async fn components_keep_the_contract() {
 async fn check_mapping(plugin: &Plugin, version: &ConnectorVersion, kind: ObjectKind) {
     let place = format!("{} {kind}", plugin.name);
     let unify = async |documents: &[Value]| -> Vec<Value> {
-        let answer = version.unify(kind, json!(documents).to_string()).await;
+        let answer = version.unify(kind, json!(documents).to_string(), &[]).await;
         let answer = answer.unwrap_or_else(|error| panic!("{place}: {error}"));
         serde_json::from_str(&answer).expect("unify answers an array")
     };
@@ -169,7 +169,7 @@ async fn check_mapping(plugin: &Plugin, version: &ConnectorVersion, kind: Object
         return;
     }
     // What was not said must not be sent, least of all as null.
-    let nothing = version.desunify(kind, "{}".to_owned()).await;
+    let nothing = version.desunify(kind, "{}".to_owned(), &[]).await;
     let nothing = nothing.unwrap_or_else(|error| panic!("{place}: {error}"));
     assert!(
         nothing.starts_with('{') && !nothing.contains("null"),
@@ -177,7 +177,7 @@ async fn check_mapping(plugin: &Plugin, version: &ConnectorVersion, kind: Object
     );
     for (_, case) in plugin.inputs(kind) {
         let unified = without_custom(case.unified.as_ref().expect("an input is unified"));
-        let answer = version.desunify(kind, unified.to_string()).await;
+        let answer = version.desunify(kind, unified.to_string(), &[]).await;
         match &case.error {
             None => drop(answer.unwrap_or_else(|error| panic!("{place}: {error}"))),
             Some(_) => {
@@ -225,7 +225,7 @@ async fn the_demo_connector_reads_and_writes_all_that_the_demo_provider_has() {
             let records: Vec<Map<String, Value>> =
                 serde_json::from_str(&page.records).expect("an array of records");
             let documents: Vec<&Value> = records.iter().map(|record| &record["data"]).collect();
-            let unified = version.unify(kind, json!(documents).to_string()).await;
+            let unified = version.unify(kind, json!(documents).to_string(), &[]).await;
             let unified: Vec<Value> =
                 serde_json::from_str(&unified.expect("unified")).expect("an array");
             for (record, unified) in records.iter().zip(&unified) {
@@ -246,7 +246,7 @@ async fn the_demo_connector_reads_and_writes_all_that_the_demo_provider_has() {
     let kind = ObjectKind::parse("crm.contact").expect("an object");
     let push =
         async |action, remote_id: Option<&str>, version_seen: Option<&str>, unified: Value| {
-            let data = version.desunify(kind, unified.to_string()).await?;
+            let data = version.desunify(kind, unified.to_string(), &[]).await?;
             let request = PushRequest {
                 object: kind.name().to_owned(),
                 action,

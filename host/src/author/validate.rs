@@ -151,14 +151,14 @@ async fn promises(version: &ConnectorVersion, manifest: &Manifest) -> Vec<Proble
     let mut problems = Vec::new();
     for object in &manifest.objects {
         let key = format!("objects.{:?}", object.kind.name());
-        let unify = version.unify(object.kind, "[{}]".to_owned()).await;
+        let unify = version.unify(object.kind, "[{}]".to_owned(), &[]).await;
         problems.extend(broken(&key, "unify", unify));
         let writes = object
             .push
             .iter()
             .any(|operation| *operation != PushOperation::Delete);
         if writes {
-            let desunify = version.desunify(object.kind, "{}".to_owned()).await;
+            let desunify = version.desunify(object.kind, "{}".to_owned(), &[]).await;
             problems.extend(broken(&key, "desunify", desunify));
         }
     }

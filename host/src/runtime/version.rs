@@ -20,7 +20,7 @@ use super::{
     limits::{Limits, MAX_CURSOR},
 };
 use crate::{
-    model::{Digest, Manifest, ObjectKind},
+    model::{Digest, FieldMapping, Manifest, ObjectKind},
     telemetry::METRICS,
 };
 
@@ -185,12 +185,18 @@ impl ConnectorVersion {
     ///
     /// # Errors
     /// The connector fails.
-    pub async fn unify(&self, kind: ObjectKind, records: String) -> Result<String, CallError> {
+    pub async fn unify(
+        &self,
+        kind: ObjectKind,
+        records: String,
+        fields: &[FieldMapping],
+    ) -> Result<String, CallError> {
+        let fields = for_guest(fields);
         let answer = self
             .call("unify", None, move |guest, store, _| {
                 Box::pin(async move {
                     let object = kind.name().to_owned();
-                    guest.call_unify(store, &object, &records, &[]).await
+                    guest.call_unify(store, &object, &records, &fields).await
                 })
             })
             .await?;
@@ -202,12 +208,18 @@ impl ConnectorVersion {
     ///
     /// # Errors
     /// The connector fails.
-    pub async fn desunify(&self, kind: ObjectKind, unified: String) -> Result<String, CallError> {
+    pub async fn desunify(
+        &self,
+        kind: ObjectKind,
+        unified: String,
+        fields: &[FieldMapping],
+    ) -> Result<String, CallError> {
+        let fields = for_guest(fields);
         let answer = self
             .call("desunify", None, move |guest, store, _| {
                 Box::pin(async move {
                     let object = kind.name().to_owned();
-                    guest.call_desunify(store, &object, &unified, &[]).await
+                    guest.call_desunify(store, &object, &unified, &fields).await
                 })
             })
             .await?;
@@ -309,6 +321,14 @@ impl ConnectorVersion {
         }
         answer
     }
+}
+
+fn for_guest(fields: &[FieldMapping]) -> Vec<super::bindings::types::FieldMapping> {
+    let mapping = |field: &FieldMapping| super::bindings::types::FieldMapping {
+        slug: field.slug.clone(),
+        remote_field: field.remote_field.clone(),
+    };
+    fields.iter().map(mapping).collect()
 }
 
 /// `unify` and `desunify` take no connection; the common path has one to give.

@@ -100,7 +100,7 @@ impl Unify {
             array.push_str(document.get());
         }
         array.push(']');
-        let answer = match version.unify(kind, array).await {
+        let answer = match version.unify(kind, array, &[]).await {
             Ok(answer) => answer,
             Err(error) => return Err(self.failed(scope, error).await),
         };

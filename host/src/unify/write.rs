@@ -128,7 +128,7 @@ impl Unify {
         };
         self.refer_out(scope, kind, &mut object).await?;
         let unified = Value::Object(object).to_string();
-        match version.desunify(kind, unified).await {
+        match version.desunify(kind, unified, &[]).await {
             Ok(data) => Ok(data),
             Err(error) => Err(self.failed(scope, error).await),
         }

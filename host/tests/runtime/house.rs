@@ -95,7 +95,7 @@ impl House {
     /// What the active version's `unify` answers.
     pub(crate) async fn unify(&self, slug: &str) -> Result<String, CallError> {
         let version = self.version(slug).expect("the connector is active");
-        version.unify(contact(), "[{}]".to_owned()).await
+        version.unify(contact(), "[{}]".to_owned(), &[]).await
     }
 
     pub(crate) fn status(&self, slug: &str) -> ConnectorStatus {

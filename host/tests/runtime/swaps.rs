@@ -29,7 +29,7 @@ fn callers(house: &House, name: &str, stop: &Arc<AtomicBool>) -> Vec<tokio::task
                 let calls = AtomicU64::new(0);
                 while !stop.load(Ordering::Relaxed) {
                     let version = runtime.active(&name).expect("one version always serves");
-                    let answer = version.unify(contact(), "[{}]".to_owned()).await;
+                    let answer = version.unify(contact(), "[{}]".to_owned(), &[]).await;
                     answer.expect("no call fails while versions are swapped");
                     calls.fetch_add(1, Ordering::Relaxed);
                 }
@@ -98,7 +98,7 @@ async fn a_call_that_runs_ends_with_the_version_it_began_with() {
     let old = house.version("acme").unwrap();
     house.put("acme.wasm", &good("acme", "[2]").bytes());
     house.settle().await;
-    let answer = old.unify(contact(), "[{}]".to_owned()).await.unwrap();
+    let answer = old.unify(contact(), "[{}]".to_owned(), &[]).await.unwrap();
     assert_eq!(answer, "[1]");
     assert_eq!(house.unify("acme").await.unwrap(), "[2]");
 }
@@ -145,7 +145,7 @@ async fn a_removed_file_retires_its_connector() {
     house.settle().await;
     assert!(house.version("acme").is_none());
     assert_eq!(house.status("acme").state, ConnectorState::Retired);
-    assert!(running.unify(contact(), "[]".to_owned()).await.is_ok());
+    assert!(running.unify(contact(), "[]".to_owned(), &[]).await.is_ok());
     assert_eq!(house.unify("other").await.unwrap(), "[1]");
 
     house.put("acme.wasm", &good("acme", "[2]").bytes());

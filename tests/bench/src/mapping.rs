@@ -157,7 +157,7 @@ async fn in_sandbox(
         let mut bytes = 0;
         let started = Instant::now();
         for _ in 0..times {
-            bytes += connector.unify(kind, records.clone()).await?.len() as u64;
+            bytes += connector.unify(kind, records.clone(), &[]).await?.len() as u64;
         }
         let seconds = started.elapsed().as_secs_f64();
         Ok((seconds / f64::from(times), bytes / u64::from(times)))
