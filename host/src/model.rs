@@ -3,11 +3,13 @@
 mod catalogue;
 mod clock;
 mod connection;
+mod decimal;
 mod digest;
 mod event;
 mod field;
 mod id;
 mod manifest;
+pub mod money;
 mod page;
 mod record;
 mod schema;
@@ -17,6 +19,7 @@ pub use clock::{Clock, Entropy, ManualClock, SystemClock, SystemEntropy, Timesta
 pub use connection::{
     Connection, ConnectionStatus, Environment, LinkedUser, NewConnection, Project, Scope,
 };
+pub use decimal::Decimal;
 pub use digest::Digest;
 pub use event::{Event, EventKind};
 pub use field::{Choice, FieldMapping, RemoteField};

@@ -8,7 +8,7 @@ use std::{collections::HashMap, fmt, sync::LazyLock};
 use include_dir::{Dir, include_dir};
 use serde_json::Value;
 
-use super::schema::Validators;
+use super::{money::Money, schema::Validators};
 
 static MODELS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../wit/models");
 
@@ -30,7 +30,7 @@ impl ObjectKind {
     /// By the two segments of its path, `crm` and `contacts`.
     #[must_use]
     pub fn from_path(vertical: &str, plural: &str) -> Option<Self> {
-        Self::all().find(|kind| kind.spec().vertical == vertical && kind.spec().plural == plural)
+        CATALOGUE.by_path.get(vertical)?.get(plural).copied()
     }
 
     /// All known objects, by name.
@@ -144,6 +144,14 @@ pub struct Property {
     pub reference: Option<Reference>,
     /// Taken on create, never given back.
     pub write_only: bool,
+    /// How the wire writes it, where it is an amount of money.
+    pub money: Option<Money>,
+    /// The fields of the object inside it, or of the objects in its array.
+    pub properties: Vec<Property>,
+    /// Whether it, or a field inside it, is an amount of money.
+    pub has_money: bool,
+    /// Whether it, or a field inside it, holds ids.
+    pub has_reference: bool,
 }
 
 /// Everything about an object.
@@ -197,6 +205,8 @@ impl ObjectSpec {
 pub struct Catalogue {
     specs: Vec<ObjectSpec>,
     by_name: HashMap<String, ObjectKind>,
+    /// By vertical and plural.
+    by_path: HashMap<String, HashMap<String, ObjectKind>>,
 }
 
 impl Catalogue {
@@ -222,8 +232,22 @@ impl Catalogue {
         let specs = parsed
             .into_iter()
             .map(|(path, schema)| read_spec(&path, schema, &common, &by_name))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { specs, by_name })
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut by_path: HashMap<String, HashMap<String, ObjectKind>> = HashMap::new();
+        for (index, spec) in specs.iter().enumerate() {
+            let vertical = by_path.entry(spec.vertical.clone()).or_default();
+            if vertical
+                .insert(spec.plural.clone(), ObjectKind(index))
+                .is_some()
+            {
+                return Err(format!("{}: {} is taken", spec.name, spec.plural));
+            }
+        }
+        Ok(Self {
+            specs,
+            by_name,
+            by_path,
+        })
     }
 }
 
@@ -268,39 +292,10 @@ fn read_spec(
             other => Err(format!("{path}: quirk {other:?}")),
         })
         .collect::<Result<_, _>>()?;
-    let fields = schema
-        .get("properties")
-        .and_then(Value::as_object)
-        .ok_or_else(|| format!("{path}: properties are missing"))?;
-    let properties = fields
-        .iter()
-        .map(|(name, field)| {
-            let of_items = field
-                .get("items")
-                .and_then(|items| items.get("x-reference"));
-            let target = field
-                .get("x-reference")
-                .or(of_items)
-                .and_then(Value::as_str);
-            let reference = target
-                .map(|target| {
-                    let target = by_name
-                        .get(target)
-                        .ok_or_else(|| format!("{path}: {name} refers to {target:?}"))?;
-                    Ok::<_, String>(Reference {
-                        target: *target,
-                        many: of_items.is_some(),
-                    })
-                })
-                .transpose()?;
-            Ok(Property {
-                name: name.clone(),
-                reference,
-                write_only: field.get("writeOnly").is_some_and(|value| value == true),
-            })
-        })
-        .collect::<Result<_, String>>()?;
-    let validators = Validators::build(&schema).map_err(|error| format!("{path}: {error}"))?;
+    let properties = read_properties(path, &schema, by_name)?;
+    if properties.is_empty() {
+        return Err(format!("{path}: properties are missing"));
+    }
     Ok(ObjectSpec {
         vertical: vertical.to_owned(),
         object: object.to_owned(),
@@ -309,9 +304,77 @@ fn read_spec(
         operations,
         properties,
         quirks,
-        validators,
+        validators: Validators::default(),
         name,
         schema,
+    })
+}
+
+/// The fields of an object, and of the objects inside it. A shared definition has no field that
+/// the host must know.
+fn read_properties(
+    path: &str,
+    schema: &Value,
+    by_name: &HashMap<String, ObjectKind>,
+) -> Result<Vec<Property>, String> {
+    let fields = schema.get("properties").and_then(Value::as_object);
+    let read = |(name, field): (&String, &Value)| {
+        let of_items = field
+            .get("items")
+            .and_then(|items| items.get("x-reference"));
+        let target = field
+            .get("x-reference")
+            .or(of_items)
+            .and_then(Value::as_str);
+        let reference = target
+            .map(|target| {
+                let target = by_name
+                    .get(target)
+                    .ok_or_else(|| format!("{path}: {name} refers to {target:?}"))?;
+                Ok::<_, String>(Reference {
+                    target: *target,
+                    many: of_items.is_some(),
+                })
+            })
+            .transpose()?;
+        let money = field
+            .get("x-money")
+            .map(|money| read_money(money, field).ok_or_else(|| format!("{path}: money {name}")))
+            .transpose()?;
+        let inner = field.get("items").unwrap_or(field);
+        let properties = read_properties(path, inner, by_name)?;
+        Ok(Property {
+            name: name.clone(),
+            reference,
+            write_only: field.get("writeOnly").is_some_and(|value| value == true),
+            has_money: money.is_some() || properties.iter().any(|inner| inner.has_money),
+            has_reference: reference.is_some()
+                || properties.iter().any(|inner| inner.has_reference),
+            money,
+            properties,
+        })
+    };
+    fields.into_iter().flatten().map(read).collect()
+}
+
+fn read_money(money: &Value, field: &Value) -> Option<Money> {
+    let currency = match money.get("currency")? {
+        Value::Null => None,
+        name => Some(name.as_str()?.to_owned()),
+    };
+    let minor = match money.get("wire")?.as_str()? {
+        "minor" => true,
+        "major" => false,
+        _ => return None,
+    };
+    let text = match field.get("type")? {
+        Value::Array(kinds) => kinds.iter().any(|kind| kind == "string"),
+        kind => kind == "string",
+    };
+    Some(Money {
+        currency,
+        minor,
+        text,
     })
 }
 

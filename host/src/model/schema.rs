@@ -1,6 +1,6 @@
 //! Validation of unified objects, in what applications send and in what connectors answer.
 
-use std::fmt;
+use std::{fmt, sync::OnceLock};
 
 use jsonschema::Validator;
 use serde_json::{Map, Value};
@@ -35,38 +35,50 @@ pub enum WriteMode {
     Update,
 }
 
-/// The three readings of one schema.
-#[derive(Debug)]
+/// The three readings of one schema, each built when it is needed first: all together would take
+/// a noticeable part of the server's start.
+#[derive(Debug, Default)]
 pub(super) struct Validators {
-    create: Validator,
-    update: Validator,
-    output: Validator,
+    create: OnceLock<Validator>,
+    update: OnceLock<Validator>,
+    output: OnceLock<Validator>,
 }
 
 impl Validators {
-    pub(super) fn build(schema: &Value) -> Result<Self, String> {
-        let mut create = schema.clone();
-        forbid_null_in_required(&mut create);
-        let mut update = create.clone();
-        let mut output = schema.clone();
-        for relaxed in [&mut update, &mut output] {
-            if let Some(map) = relaxed.as_object_mut() {
-                map.remove("required");
-            }
-        }
-        Ok(Self {
-            create: compile(&create)?,
-            update: compile(&update)?,
-            output: compile(&output)?,
+    fn create(&self, schema: &Value) -> &Validator {
+        self.create.get_or_init(|| {
+            let mut schema = schema.clone();
+            forbid_null_in_required(&mut schema);
+            compile(&schema)
         })
+    }
+
+    fn update(&self, schema: &Value) -> &Validator {
+        self.update.get_or_init(|| {
+            let mut schema = schema.clone();
+            forbid_null_in_required(&mut schema);
+            compile(&without_required(schema))
+        })
+    }
+
+    fn output(&self, schema: &Value) -> &Validator {
+        self.output
+            .get_or_init(|| compile(&without_required(schema.clone())))
     }
 }
 
-fn compile(schema: &Value) -> Result<Validator, String> {
+fn without_required(mut schema: Value) -> Value {
+    if let Some(map) = schema.as_object_mut() {
+        map.remove("required");
+    }
+    schema
+}
+
+fn compile(schema: &Value) -> Validator {
     jsonschema::options()
         .should_validate_formats(true)
         .build(schema)
-        .map_err(|error| error.to_string())
+        .expect("a test builds the validators of every embedded schema")
 }
 
 /// The files allow null everywhere, since a provider may know nothing; an application that
@@ -96,10 +108,10 @@ impl ObjectKind {
     /// # Errors
     /// Everything that is wrong, each with its path.
     pub fn validate_input(self, object: &Value, mode: WriteMode) -> Result<(), Vec<Violation>> {
-        let validators = &self.spec().validators;
+        let spec = self.spec();
         match mode {
-            WriteMode::Create => check(&validators.create, object),
-            WriteMode::Update => check(&validators.update, object),
+            WriteMode::Create => check(spec.validators.create(&spec.schema), object),
+            WriteMode::Update => check(spec.validators.update(&spec.schema), object),
         }
     }
 
@@ -108,7 +120,8 @@ impl ObjectKind {
     /// # Errors
     /// Everything that is wrong, each with its path.
     pub fn validate_output(self, object: &Value) -> Result<(), Vec<Violation>> {
-        check(&self.spec().validators.output, object)
+        let spec = self.spec();
+        check(spec.validators.output(&spec.schema), object)
     }
 
     /// The object with every field of the schema, null where nothing is known.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, value::RawValue};
 
 use super::{Error, Unify};
 use crate::{
-    model::{ObjectKind, RemoteRecord, Scope, StoredDocument, Timestamp, Upsert},
+    model::{ObjectKind, RemoteRecord, Scope, StoredDocument, Timestamp, Upsert, Violation, money},
     runtime::ConnectorVersion,
 };
 
@@ -134,11 +134,10 @@ impl Unify {
             Some(Value::Object(custom)) => custom,
             _ => Map::new(),
         };
+        money::to_wire(kind, &mut object).map_err(|violations| sentence(&violations))?;
         let object = Value::Object(object);
-        if let Err(violations) = kind.validate_output(&object) {
-            let texts: Vec<String> = violations.iter().take(3).map(ToString::to_string).collect();
-            return Err(texts.join("; "));
-        }
+        kind.validate_output(&object)
+            .map_err(|violations| sentence(&violations))?;
         let Value::Object(mut object) = object else {
             return Err("the object is gone".to_owned());
         };
@@ -149,6 +148,11 @@ impl Unify {
             custom: text(custom)?,
         })
     }
+}
+
+fn sentence(violations: &[Violation]) -> String {
+    let texts: Vec<String> = violations.iter().take(3).map(ToString::to_string).collect();
+    texts.join("; ")
 }
 
 fn count(kind: ObjectKind, expected: usize, found: usize) -> Error {

@@ -1,11 +1,11 @@
 //! References between records: remote ids on the connector's side, our ids on the application's.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value};
 
 use super::{Error, Unify};
-use crate::model::{ObjectKind, RecordId, Scope, Violation};
+use crate::model::{ObjectKind, Property, RecordId, Scope, Violation};
 
 impl Unify {
     /// Puts our ids in the place of remote ids. Ids are derived, so a record that was not synced
@@ -16,29 +16,14 @@ impl Unify {
         kind: ObjectKind,
         object: &mut Map<String, Value>,
     ) {
-        for property in &kind.spec().properties {
-            let Some(reference) = property.reference else {
-                continue;
-            };
-            let Some(value) = object.get_mut(&property.name) else {
-                continue;
-            };
-            let id = |remote_id: &str| {
-                let id = self.0.store.record_id(scope, reference.target, remote_id);
+        for slot in slots(&kind.spec().properties, object) {
+            let remote_id = slot.value.as_str().unwrap_or_default();
+            *slot.value = if remote_id.is_empty() {
+                Value::Null
+            } else {
+                let id = self.0.store.record_id(scope, slot.target, remote_id);
                 Value::String(id.to_string())
             };
-            match value {
-                Value::String(remote_id) if remote_id.is_empty() => *value = Value::Null,
-                Value::String(remote_id) => *value = id(remote_id),
-                Value::Array(items) => {
-                    for item in items {
-                        if let Value::String(remote_id) = item {
-                            *item = id(remote_id);
-                        }
-                    }
-                }
-                _ => {}
-            }
         }
     }
 
@@ -52,47 +37,89 @@ impl Unify {
         kind: ObjectKind,
         object: &mut Map<String, Value>,
     ) -> Result<(), Error> {
-        for property in &kind.spec().properties {
-            let Some(reference) = property.reference else {
-                continue;
-            };
-            let Some(value) = object.get_mut(&property.name) else {
-                continue;
-            };
-            let mut slots: Vec<(String, &mut Value)> = match value {
-                Value::String(_) => vec![(format!("/{}", property.name), value)],
-                Value::Array(items) => items
-                    .iter_mut()
-                    .enumerate()
-                    .filter(|(_, item)| item.is_string())
-                    .map(|(index, item)| (format!("/{}/{index}", property.name), item))
-                    .collect(),
-                _ => continue,
-            };
-            let mut wanted = Vec::with_capacity(slots.len());
-            for (path, slot) in &slots {
-                let text = slot.as_str().unwrap_or_default();
-                wanted.push(text.parse::<RecordId>().map_err(|_| {
-                    Error::Invalid(vec![Violation {
-                        path: path.clone(),
-                        message: format!("is not the id of a {} of this server", reference.target),
-                    }])
-                })?);
-            }
-            let known: HashMap<RecordId, String> = self
-                .0
-                .store
-                .remote_ids(scope, reference.target, &wanted)
-                .await?;
-            for ((path, slot), id) in slots.iter_mut().zip(wanted) {
+        let mut by_target: BTreeMap<ObjectKind, Vec<(Slot<'_>, RecordId)>> = BTreeMap::new();
+        for slot in slots(&kind.spec().properties, object) {
+            let text = slot.value.as_str().unwrap_or_default();
+            let id = text.parse::<RecordId>().map_err(|_| {
+                Error::Invalid(vec![Violation {
+                    path: slot.path.clone(),
+                    message: format!("is not the id of a {} of this server", slot.target),
+                }])
+            })?;
+            by_target.entry(slot.target).or_default().push((slot, id));
+        }
+        for (target, slots) in by_target {
+            let wanted: Vec<RecordId> = slots.iter().map(|(_, id)| *id).collect();
+            let known: HashMap<RecordId, String> =
+                self.0.store.remote_ids(scope, target, &wanted).await?;
+            for (slot, id) in slots {
                 let remote_id = known.get(&id).ok_or_else(|| Error::UnknownReference {
-                    path: path.clone(),
-                    target: reference.target,
+                    path: slot.path.clone(),
+                    target,
                     id: id.to_string(),
                 })?;
-                **slot = Value::String(remote_id.clone());
+                *slot.value = Value::String(remote_id.clone());
             }
         }
         Ok(())
+    }
+}
+
+/// A text inside an object that is the id of another record.
+struct Slot<'object> {
+    path: String,
+    target: ObjectKind,
+    value: &'object mut Value,
+}
+
+/// Every id in an object, those in its line items too.
+fn slots<'object>(
+    properties: &[Property],
+    object: &'object mut Map<String, Value>,
+) -> Vec<Slot<'object>> {
+    let mut found = Vec::new();
+    collect(properties, object, "", &mut found);
+    found
+}
+
+fn collect<'object>(
+    properties: &[Property],
+    object: &'object mut Map<String, Value>,
+    path: &str,
+    found: &mut Vec<Slot<'object>>,
+) {
+    for (name, value) in object {
+        let Some(property) = properties.iter().find(|property| property.name == *name) else {
+            continue;
+        };
+        if property.has_reference {
+            collect_value(property, value, format!("{path}/{name}"), found);
+        }
+    }
+}
+
+fn collect_value<'object>(
+    property: &Property,
+    value: &'object mut Value,
+    path: String,
+    found: &mut Vec<Slot<'object>>,
+) {
+    match value {
+        Value::String(_) => {
+            if let Some(reference) = property.reference {
+                found.push(Slot {
+                    path,
+                    target: reference.target,
+                    value,
+                });
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                collect_value(property, item, format!("{path}/{index}"), found);
+            }
+        }
+        Value::Object(inner) => collect(&property.properties, inner, &path, found),
+        _ => {}
     }
 }

@@ -6,7 +6,7 @@ use super::{Error, Unify};
 use crate::{
     model::{
         ObjectKind, PushOperation, Record, RecordId, RemoteRecord, Scope, StoredDocument, Upsert,
-        Violation, WriteMode,
+        Violation, WriteMode, money,
     },
     runtime::{ConnectorVersion, PushAction, PushRequest},
 };
@@ -25,7 +25,7 @@ impl Unify {
     ) -> Result<Record, Error> {
         let version = self.writer(scope, kind, PushOperation::Create)?;
         let data = self
-            .provider_document(scope, &version, kind, body, WriteMode::Create)
+            .provider_document(scope, &version, kind, body, WriteMode::Create, None)
             .await?;
         let request = self.push(kind, PushAction::Create, None, data);
         self.write_through(scope, &version, kind, request, remote_data)
@@ -47,7 +47,14 @@ impl Unify {
         let version = self.writer(scope, kind, PushOperation::Update)?;
         let record = self.get(scope, kind, id, false).await?;
         let data = self
-            .provider_document(scope, &version, kind, body, WriteMode::Update)
+            .provider_document(
+                scope,
+                &version,
+                kind,
+                body,
+                WriteMode::Update,
+                Some(&record.unified),
+            )
             .await?;
         let request = self.push(kind, PushAction::Update, Some(record), data);
         self.write_through(scope, &version, kind, request, remote_data)
@@ -106,6 +113,7 @@ impl Unify {
         kind: ObjectKind,
         body: Value,
         mode: WriteMode,
+        stored: Option<&str>,
     ) -> Result<String, Error> {
         let Value::Object(mut object) = body else {
             return Err(invalid("", "must be a JSON object"));
@@ -126,6 +134,7 @@ impl Unify {
             Value::Object(object) => object,
             _ => Map::new(),
         };
+        money::from_wire(kind, &mut object, stored).map_err(Error::Invalid)?;
         self.refer_out(scope, kind, &mut object).await?;
         let unified = Value::Object(object).to_string();
         match version.desunify(kind, unified, &[]).await {
