@@ -23,6 +23,7 @@ macro_rules! on_both_databases {
 mod connect;
 mod crash;
 mod dev;
+mod docs;
 mod hot_reload;
 mod hubspot;
 mod oauth;

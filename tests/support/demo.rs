@@ -98,6 +98,11 @@ impl DemoProvider {
         self.clock.0.fetch_add(seconds * 1000, Ordering::Relaxed);
     }
 
+    /// Its address, without a slash at the end.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
     /// How often a refresh token was used.
     pub fn refreshes(&self) -> usize {
         self.refreshes.load(Ordering::SeqCst)

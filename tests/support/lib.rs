@@ -6,6 +6,7 @@ pub mod connectors;
 pub mod database;
 pub mod demo;
 pub mod server;
+pub mod snippets;
 pub mod wait;
 pub mod wasm;
 

@@ -212,8 +212,12 @@ async fn prepare(app: &App, base_url: &Url, provider_url: &Url, path: &Path) -> 
         println!("the demo provider is not connected: {error:#}");
     }
     let mut connections = BTreeMap::new();
+    let mut demo_connection = String::new();
     for (connection, sealed) in app.store.connections(project.id).await? {
         let token = app.vault.connection_token(&connection, &sealed)?;
+        if connection.connector.as_str() == DEMO {
+            demo_connection = connection.id.to_string();
+        }
         connections.insert(
             connection.connector.to_string(),
             token.expose_secret().to_owned(),
@@ -228,9 +232,22 @@ async fn prepare(app: &App, base_url: &Url, provider_url: &Url, path: &Path) -> 
         connections,
         demo_provider_url: provider_url.as_str().trim_end_matches('/').to_owned(),
     };
+    let for_shells = path.with_extension("env");
+    write_private(&for_shells, exports(&file, &demo_connection).as_bytes())
+        .with_context(|| format!("{} cannot be written", for_shells.display()))?;
     write_private(path, &serde_json::to_vec_pretty(&file)?)
         .with_context(|| format!("{} cannot be written", path.display()))?;
     Ok(file)
+}
+
+/// What a person at a shell needs, and what the snippets of the documentation use. The values
+/// need no quotes of the shell: they are URLs, keys and ids of ours.
+fn exports(file: &DevFile, demo_connection: &str) -> String {
+    let token = file.connections.get(DEMO).map_or("", String::as_str);
+    let (api, key, provider) = (&file.base_url, &file.api_key, &file.demo_provider_url);
+    format!(
+        "export API={api}\nexport KEY={key}\nexport TOKEN={token}\nexport CONNECTION={demo_connection}\nexport PROVIDER={provider}\n"
+    )
 }
 
 async fn project_of(app: &App, last: Option<&DevFile>) -> Result<Option<(Project, SecretString)>> {
@@ -287,6 +304,10 @@ fn welcome(file: &DevFile, app: &App, data_dir: &Path) {
         file.demo_provider_url
     );
     println!("  for scripts    {}", data_dir.join("dev.json").display());
+    println!(
+        "  for shells     source {}",
+        data_dir.join("dev.env").display()
+    );
     let Some(token) = file.connections.get(DEMO) else {
         println!();
         println!("No demo connection. The connectors:");
