@@ -1,6 +1,7 @@
 //! Turns the schemas under `wit/models/` into the Rust types of `models`.
 //!
-//! One schema file becomes one struct; a new object needs no code here.
+//! One schema file becomes one struct; a new object needs no code here. A vertical is generated only where the
+//! connector asks for it by a feature, since all of them together would slow every connector's build.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -17,15 +18,20 @@ fn main() {
     for folder in sorted(&schemas).into_iter().filter(|path| path.is_dir()) {
         let vertical = file_name(&folder);
         let mut structs = String::new();
-        for file in sorted(&folder) {
-            object(&read(&file), &mut structs);
+        let feature = format!("CARGO_FEATURE_{}", vertical.to_uppercase());
+        if std::env::var_os(feature).is_some() {
+            for file in sorted(&folder) {
+                object(&read(&file), &mut structs);
+            }
         }
+        // The compiler names the feature to whoever uses a module that is not there.
         writeln!(
             out,
-            "/// Objects of the vertical `{vertical}`.\npub mod {vertical} {{\n{structs}}}"
+            "/// Objects of the vertical `{vertical}`.\n#[cfg(feature = {vertical:?})]\npub mod {vertical} {{\n{structs}}}"
         )
         .expect("a string takes all");
     }
+    currencies(&read(&schemas.join("currencies.json")), &mut out);
     let target = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
     fs::write(Path::new(&target).join("models.rs"), out).expect("OUT_DIR can be written");
 }
@@ -39,11 +45,7 @@ fn common(schema: &Value, out: &mut String) {
         let mut fields = String::new();
         for (property, description) in map(definition, "properties") {
             let mut nested = String::new();
-            let rust = rust_type(
-                description,
-                &format!("{name}{}", pascal(property)),
-                &mut nested,
-            );
+            let rust = rust_type(description, &name, property, &mut nested);
             structs.push_str(&nested);
             let skip = if nullable(description) {
                 ""
@@ -74,6 +76,17 @@ fn common(schema: &Value, out: &mut String) {
     .expect("a string takes all");
 }
 
+/// Which currencies do not have two places behind the point.
+fn currencies(table: &Value, out: &mut String) {
+    out.push_str("pub(crate) const EXPONENTS: &[(&str, u32)] = &[");
+    for (exponent, codes) in map(table, "exponents") {
+        for code in codes.as_array().expect("a list of codes") {
+            write!(out, "({code}, {exponent}),").expect("a string takes all");
+        }
+    }
+    out.push_str("];\n");
+}
+
 /// One unified object.
 fn object(schema: &Value, out: &mut String) {
     let kind = schema["title"].as_str().expect("a schema has a title");
@@ -88,11 +101,7 @@ fn structure(schema: &Value, name: &str, with_custom_fields: bool, out: &mut Str
     let mut nested = String::new();
     let mut fields = String::new();
     for (property, description) in map(schema, "properties") {
-        let rust = rust_type(
-            description,
-            &format!("{name}{}", pascal(property)),
-            &mut nested,
-        );
+        let rust = rust_type(description, name, property, &mut nested);
         let number = if rust == "f64" {
             ", serialize_with = \"crate::field::number\""
         } else {
@@ -123,8 +132,9 @@ fn structure(schema: &Value, name: &str, with_custom_fields: bool, out: &mut Str
 
 const DERIVE: &str = "#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]\n#[serde(default)]\n";
 
-/// The Rust type of a property; an object inside becomes a struct called `name` in `out`.
-fn rust_type(property: &Value, name: &str, out: &mut String) -> String {
+/// The Rust type of a property of `owner`; an object inside becomes a struct of its own in `out`, called after the
+/// owner and the object's title, or else the property's name.
+fn rust_type(property: &Value, owner: &str, name: &str, out: &mut String) -> String {
     if let Some(reference) = property["$ref"].as_str() {
         let definition = reference
             .rsplit('/')
@@ -141,14 +151,17 @@ fn rust_type(property: &Value, name: &str, out: &mut String) -> String {
         _ => None,
     };
     match kind {
+        _ if property["x-money"].is_object() => "crate::Decimal".into(),
         Some("string") => "String".into(),
         Some("number") => "f64".into(),
         Some("integer") => "i64".into(),
         Some("boolean") => "bool".into(),
-        Some("array") => format!("Vec<{}>", rust_type(&property["items"], name, out)),
+        Some("array") => format!("Vec<{}>", rust_type(&property["items"], owner, name, out)),
         Some("object") if property["properties"].is_object() => {
-            structure(property, name, false, out);
-            name.into()
+            let name = property["title"].as_str().unwrap_or(name);
+            let name = format!("{owner}{}", pascal(name));
+            structure(property, &name, false, out);
+            name
         }
         Some("object") => "serde_json::Map<String, serde_json::Value>".into(),
         _ => "serde_json::Value".into(),
@@ -197,7 +210,12 @@ fn nullable(property: &Value) -> bool {
 
 fn identifier(property: &str) -> String {
     match property {
-        "type" | "ref" | "in" | "for" | "match" | "use" | "where" | "move" | "loop" => {
+        "abstract" | "as" | "async" | "await" | "become" | "box" | "break" | "const"
+        | "continue" | "do" | "dyn" | "else" | "enum" | "extern" | "false" | "final" | "fn"
+        | "for" | "gen" | "if" | "impl" | "in" | "let" | "loop" | "macro" | "match" | "mod"
+        | "move" | "mut" | "override" | "priv" | "pub" | "ref" | "return" | "static" | "struct"
+        | "trait" | "true" | "try" | "type" | "typeof" | "unsafe" | "unsized" | "use"
+        | "virtual" | "where" | "while" | "yield" => {
             format!("r#{property}")
         }
         _ => property.into(),

@@ -14,7 +14,9 @@ use std::{
 use jackfield::{
     demo::{API_KEY, Collection, Demo, Options as DemoOptions},
     egress::{Authorization, AuthorizeError, Authorizer, BoxFuture, Downstream, Egress, Policy},
-    model::{Environment, Manifest, ObjectKind, PushOperation, Slug, SystemClock},
+    model::{
+        Environment, Manifest, ObjectKind, PushOperation, Slug, SystemClock, Violation, money,
+    },
     runtime::{
         CallContext, CallError, ConnectorVersion, Failure, FetchRequest, Options, PushAction,
         PushRequest, Runtime,
@@ -78,7 +80,7 @@ fn fixtures_fit_the_manifest_and_the_unified_schemas() {
                         .filter(|(_, value)| !value.is_null())
                         .map(|(field, _)| field.as_str()),
                 );
-                if let Err(violations) = kind.validate_output(&without_custom(unified)) {
+                if let Err(violations) = check(kind, &without_custom(unified)) {
                     wrong.push(format!("{file}: a document of {kind}: {violations:?}"));
                 }
             }
@@ -112,6 +114,15 @@ fn fixtures_fit_the_manifest_and_the_unified_schemas() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Checks a unified object as the host does: with its amounts of money in the form of the wire.
+fn check(kind: ObjectKind, unified: &Value) -> Result<(), Vec<Violation>> {
+    let mut unified = unified.clone();
+    if let Some(object) = unified.as_object_mut() {
+        money::to_wire(kind, object)?;
+    }
+    kind.validate_output(&unified)
 }
 
 #[tokio::test]
@@ -233,7 +244,7 @@ async fn the_demo_connector_reads_and_writes_all_that_the_demo_provider_has() {
                     ids.insert(record["remote_id"].to_string()),
                     "{object} twice"
                 );
-                assert_eq!(kind.validate_output(unified), Ok(()), "{object}");
+                assert_eq!(check(kind, unified), Ok(()), "{object}");
             }
             match page.next_cursor {
                 Some(cursor) => request.cursor = Some(cursor),

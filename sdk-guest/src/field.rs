@@ -115,28 +115,32 @@ mod tests {
     use serde_json::json;
 
     use super::Field;
-    use crate::models::crm::Deal;
+    use crate::models::crm::{Company, Deal};
 
     #[test]
     fn absent_null_and_value_survive_the_way_there_and_back() {
         let deal: Deal =
-            serde_json::from_value(json!({ "name": "Engine", "amount": 12.0, "user_id": null }))
+            serde_json::from_value(json!({ "name": "Engine", "amount": 12.5, "user_id": null }))
                 .unwrap();
         assert_eq!(deal.name, Field::from("Engine"));
         assert_eq!(deal.user_id, Field::Null);
         assert!(deal.stage_id.is_absent());
         assert_eq!(
             serde_json::to_value(&deal).unwrap(),
-            json!({ "name": "Engine", "amount": 12, "user_id": null })
+            json!({ "name": "Engine", "amount": "12.5", "user_id": null })
         );
     }
 
     #[test]
-    fn fractions_stay() {
-        let deal = Deal {
-            amount: 12.5.into(),
-            ..Deal::default()
+    fn fractions_stay_and_whole_numbers_have_none() {
+        let text = |number: f64| {
+            serde_json::to_string(&Company {
+                number_of_employees: number.into(),
+                ..Company::default()
+            })
+            .unwrap()
         };
-        assert_eq!(serde_json::to_string(&deal).unwrap(), r#"{"amount":12.5}"#);
+        assert_eq!(text(12.5), r#"{"number_of_employees":12.5}"#);
+        assert_eq!(text(12.0), r#"{"number_of_employees":12}"#);
     }
 }

@@ -130,12 +130,16 @@
 //! assert_eq!(unified[0]["last_name"], json!(null));
 //! ```
 //!
+//! The models of each vertical come with a feature of that name:
+//! `jackfield-sdk = { ..., features = ["crm"] }`.
+//!
 //! `cargo build --target wasm32-unknown-unknown --profile connector` makes the file that the host loads.
 #![warn(missing_docs)]
 
 #[doc(hidden)]
 pub mod bindings;
 mod connector;
+mod decimal;
 mod document;
 mod export;
 mod failure;
@@ -155,6 +159,7 @@ pub use bindings::jackfield::connector::types::{
     PushRequest, Setting,
 };
 pub use connector::Connector;
+pub use decimal::{Decimal, ParseDecimalError};
 pub use document::{Document, Fields, Json, Raw};
 pub use field::Field;
 pub use page::{Page, RemoteRecord};

@@ -1,6 +1,7 @@
 //! The unified objects, one module per vertical, generated from the schemas under `wit/models/`.
 //!
-//! Every property is a [`Field`](crate::Field). References to other objects are remote ids.
+//! A vertical is there where the connector's `Cargo.toml` names the feature of that name. Every property is a [`Field`](crate::Field). References to other objects are remote ids, and
+//! amounts of money are a [`Decimal`](crate::Decimal).
 
 include!(concat!(env!("OUT_DIR"), "/models.rs"));
 

@@ -161,9 +161,16 @@ fn plain_fields(spec: &'static ObjectSpec) -> impl Iterator<Item = (&'static str
         .filter_map(|(name, field)| {
             let kind = field.get("type")?;
             let is_text = kind == "string" || kind.as_array()?.iter().any(|kind| kind == "string");
-            let has_form = ["x-reference", "enum", "format", "writeOnly"]
-                .iter()
-                .any(|key| field.get(*key).is_some());
+            let has_form = [
+                "x-reference",
+                "x-money",
+                "enum",
+                "format",
+                "pattern",
+                "writeOnly",
+            ]
+            .iter()
+            .any(|key| field.get(*key).is_some());
             let example = field.get("examples")?.get(0)?.as_str()?;
             (is_text && !has_form).then_some((name.as_str(), example))
         })
@@ -245,9 +252,10 @@ fn values(
         r#""read""#
     };
     let sdk = if member {
-        "{ workspace = true }".to_owned()
+        format!("{{ workspace = true, features = [{:?}] }}", spec.vertical)
     } else {
-        format!("{{ path = {} }}", Value::from(sdk.to_string_lossy()))
+        let path = Value::from(sdk.to_string_lossy());
+        format!("{{ path = {path}, features = [{:?}] }}", spec.vertical)
     };
     vec![
         ("auth", auth.template().trim_end().to_owned()),
@@ -363,7 +371,12 @@ fn capital(word: &str) -> String {
 /// A field's name in Rust, as the SDK spells it.
 fn identifier(name: &str) -> String {
     match name {
-        "type" | "ref" | "in" | "for" | "match" | "use" | "where" | "move" | "loop" => {
+        "abstract" | "as" | "async" | "await" | "become" | "box" | "break" | "const"
+        | "continue" | "do" | "dyn" | "else" | "enum" | "extern" | "false" | "final" | "fn"
+        | "for" | "gen" | "if" | "impl" | "in" | "let" | "loop" | "macro" | "match" | "mod"
+        | "move" | "mut" | "override" | "priv" | "pub" | "ref" | "return" | "static" | "struct"
+        | "trait" | "true" | "try" | "type" | "typeof" | "unsafe" | "unsized" | "use"
+        | "virtual" | "where" | "while" | "yield" => {
             format!("r#{name}")
         }
         _ => name.to_owned(),

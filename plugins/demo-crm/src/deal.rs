@@ -1,7 +1,7 @@
 //! `crm.deal`: the provider's deals. It counts in cents, the unified object in whole units.
 
 use jackfield_sdk::models::crm::Deal;
-use jackfield_sdk::{Document, Failure, Fields};
+use jackfield_sdk::{Decimal, Document, Failure, Fields};
 
 use crate::parts;
 use crate::wire;
@@ -16,12 +16,15 @@ pub(crate) const NAMES: &[(&str, &str)] = &[
     ("extra", "field_mappings"),
 ];
 
+/// The demo CRM keeps no currency: all its amounts are euros.
+const CURRENCY: &str = "EUR";
+
 pub(crate) fn to_unified(document: Document<'_>, fields: Fields<'_>) -> Result<Deal, Failure> {
     let deal: wire::Deal = document.read()?;
     Ok(Deal {
         name: parts::or_null(deal.title),
         description: parts::or_null(deal.summary),
-        amount: parts::or_null(deal.amount_cents).map(|cents| cents as f64 / 100.0),
+        amount: parts::or_null(deal.amount_cents).map(|cents| Decimal::from_minor(cents, CURRENCY)),
         user_id: parts::reference(deal.owner),
         stage_id: parts::reference(deal.stage),
         company_id: parts::reference(deal.organisation),
@@ -35,7 +38,7 @@ pub(crate) fn from_unified(deal: Deal, fields: Fields<'_>) -> Result<wire::Deal,
         summary: deal.description,
         amount_cents: deal
             .amount
-            .try_map(|amount| parts::whole("amount", (amount * 100.0).round()))?,
+            .try_map(|amount| parts::cents("amount", amount, CURRENCY))?,
         stage: parts::id("stage_id", deal.stage_id)?,
         organisation: parts::id("company_id", deal.company_id)?,
         owner: parts::id("user_id", deal.user_id)?,

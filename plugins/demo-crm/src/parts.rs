@@ -1,7 +1,7 @@
 //! What several objects have in common: ids, addresses and the lists of which the provider keeps one entry.
 
 use jackfield_sdk::models;
-use jackfield_sdk::{Failure, Field};
+use jackfield_sdk::{Decimal, Failure, Field};
 
 use crate::wire;
 
@@ -85,6 +85,17 @@ pub(crate) fn whole(field: &str, number: f64) -> Result<u64, Failure> {
         field,
         "must be a number that the demo CRM can keep: whole and not negative",
     ))
+}
+
+/// An amount in the smallest unit of the currency, from 0.
+pub(crate) fn cents(field: &str, amount: Decimal, currency: &str) -> Result<i64, Failure> {
+    let cents = amount.minor(currency).filter(|cents| *cents >= 0);
+    cents.ok_or_else(|| {
+        Failure::invalid_field(
+            field,
+            "must be an amount that the demo CRM can keep: whole cents and not negative",
+        )
+    })
 }
 
 pub(crate) fn addresses(

@@ -114,7 +114,7 @@ pub(crate) struct Deal {
     #[serde(skip_serializing_if = "Field::is_absent")]
     pub(crate) summary: Field<String>,
     #[serde(skip_serializing_if = "Field::is_absent")]
-    pub(crate) amount_cents: Field<u64>,
+    pub(crate) amount_cents: Field<i64>,
     #[serde(skip_serializing_if = "Field::is_absent")]
     pub(crate) stage: Field<u64>,
     #[serde(skip_serializing_if = "Field::is_absent")]

@@ -31,7 +31,7 @@ pub(crate) fn to_unified(document: Document<'_>, fields: Fields<'_>) -> Result<D
     Ok(Deal {
         name: text(properties.dealname),
         description: text(properties.description),
-        amount: value::number("amount", properties.amount)?,
+        amount: value::money("amount", properties.amount)?,
         user_id: text(properties.hubspot_owner_id),
         stage_id: text(properties.dealstage),
         company_id: value::associated_one(&record.associations, &COMPANY),
@@ -43,7 +43,7 @@ pub(crate) fn from_unified(deal: Deal, fields: Fields<'_>) -> Result<Draft, Fail
     let properties = wire::Deal {
         dealname: deal.name,
         description: deal.description,
-        amount: deal.amount.map(value::decimal),
+        amount: deal.amount.map(|amount| amount.to_string()),
         dealstage: deal.stage_id,
         hubspot_owner_id: deal.user_id,
         ..wire::Deal::default()

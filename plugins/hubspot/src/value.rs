@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jackfield_sdk::models::{Address, Phone};
-use jackfield_sdk::{Document, Failure, Field, Fields, time};
+use jackfield_sdk::{Decimal, Document, Failure, Field, Fields, time};
 use serde_json::{Map, Value};
 
 use crate::object::Target;
@@ -22,6 +22,14 @@ pub(crate) fn number(field: &str, value: Field<String>) -> Result<Field<f64>, Fa
             field,
             format!("HubSpot's {text:?} is no number"),
         )),
+    })
+}
+
+/// An amount of money, in whole units of the account's currency.
+pub(crate) fn money(field: &str, value: Field<String>) -> Result<Field<Decimal>, Failure> {
+    text(value).try_map(|text| {
+        text.parse()
+            .map_err(|_| Failure::invalid_field(field, format!("HubSpot's {text:?} is no amount")))
     })
 }
 
