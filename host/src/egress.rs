@@ -13,8 +13,10 @@ mod address;
 mod authorization;
 mod downstream;
 mod exchange;
+mod flow;
 mod resolver;
 pub mod signing;
+mod streaming;
 
 use std::{
     net::IpAddr,
@@ -34,6 +36,7 @@ pub use address::verdict;
 pub use authorization::{Authorization, AuthorizeError, Authorizer};
 pub use downstream::{Downstream, DownstreamLimits, retry_after};
 pub use exchange::Exchange;
+pub use flow::{Flow, FlowError, StreamLimits, StreamedResponse};
 pub use reqwest::{
     Method,
     header::{self, HeaderMap, HeaderName, HeaderValue},
@@ -98,6 +101,9 @@ pub enum Error {
     /// The answer's body is larger than this many bytes.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(u64),
+    /// The request's body, which flowed, went over this many bytes.
+    #[error("the request's body has more than {0} bytes")]
+    BodyTooLarge(u64),
     /// No connection, or it broke.
     #[error("{0}")]
     Unreachable(String),
@@ -113,7 +119,7 @@ impl Error {
         match self {
             Self::Denied(_) => "denied",
             Self::Timeout => "timeout",
-            Self::TooLarge(_) => "too_large",
+            Self::TooLarge(_) | Self::BodyTooLarge(_) => "too_large",
             Self::Unreachable(_) => "unreachable",
             Self::Invalid(_) => "invalid",
         }
@@ -200,40 +206,18 @@ impl Egress {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::Timeout),
         };
-        exchange.end(start.elapsed(), &outcome).log();
+        let (status, bytes) = match &outcome {
+            Ok(response) => (Some(response.status), response.body.len()),
+            Err(_) => (None, 0),
+        };
+        let error = outcome.as_ref().err();
+        exchange.end(start.elapsed(), status, bytes, error).log();
         outcome
     }
 
     async fn exchange(&self, request: Request, limits: &Limits) -> Result<Response, Error> {
-        let request = checked(request, limits)?;
-        let encrypted = request.url.scheme() == "https";
-        // A literal address never reaches the resolver.
-        let literal = match request.url.host() {
-            Some(Host::Ipv4(address)) => Some(IpAddr::from(address)),
-            Some(Host::Ipv6(address)) => Some(IpAddr::from(address)),
-            Some(Host::Domain(_)) => None,
-            None => return Err(Error::Invalid("the URL has no host".to_owned())),
-        };
-        if let Some(address) = literal {
-            self.0
-                .guard
-                .check(None, address, encrypted)
-                .map_err(Error::Denied)?;
-        }
-        let client = if encrypted {
-            self.secure()?
-        } else {
-            &self.0.plain
-        };
-        let host = request.url.host_str().unwrap_or_default().to_owned();
+        let (host, outgoing) = self.outgoing(request, limits.max_request_bytes)?;
         let failed = |error: reqwest::Error| failure(&host, &error);
-
-        let mut outgoing = client
-            .request(request.method, request.url)
-            .headers(request.headers);
-        if let Some(body) = request.body {
-            outgoing = outgoing.body(body);
-        }
         let answer = timeout_at(Instant::now() + HEADERS_LIMIT, outgoing.send());
         let mut answer = answer.await.map_err(|_| Error::Timeout)?.map_err(failed)?;
         check_answer_headers(&host, answer.headers())?;
@@ -257,6 +241,42 @@ impl Egress {
             headers,
             body: body.freeze(),
         })
+    }
+
+    /// The request, checked and addressed, and the name of its host.
+    fn outgoing(
+        &self,
+        request: Request,
+        max_bytes: usize,
+    ) -> Result<(String, reqwest::RequestBuilder), Error> {
+        let request = checked(request, max_bytes)?;
+        let encrypted = request.url.scheme() == "https";
+        // A literal address never reaches the resolver.
+        let literal = match request.url.host() {
+            Some(Host::Ipv4(address)) => Some(IpAddr::from(address)),
+            Some(Host::Ipv6(address)) => Some(IpAddr::from(address)),
+            Some(Host::Domain(_)) => None,
+            None => return Err(Error::Invalid("the URL has no host".to_owned())),
+        };
+        if let Some(address) = literal {
+            self.0
+                .guard
+                .check(None, address, encrypted)
+                .map_err(Error::Denied)?;
+        }
+        let client = if encrypted {
+            self.secure()?
+        } else {
+            &self.0.plain
+        };
+        let host = request.url.host_str().unwrap_or_default().to_owned();
+        let mut outgoing = client
+            .request(request.method, request.url)
+            .headers(request.headers);
+        if let Some(body) = request.body {
+            outgoing = outgoing.body(body);
+        }
+        Ok((host, outgoing))
     }
 
     fn secure(&self) -> Result<&reqwest::Client, Error> {
@@ -315,7 +335,7 @@ fn client(resolver: GuardedResolver) -> reqwest::ClientBuilder {
 }
 
 /// The request with nothing in it that could be read in two ways.
-fn checked(mut request: Request, limits: &Limits) -> Result<Request, Error> {
+fn checked(mut request: Request, max_bytes: usize) -> Result<Request, Error> {
     let invalid = |message: String| Err(Error::Invalid(message));
     let url = &request.url;
     if !matches!(url.scheme(), "http" | "https") {
@@ -345,10 +365,9 @@ fn checked(mut request: Request, limits: &Limits) -> Result<Request, Error> {
         ));
     }
     let length = request.body.as_ref().map_or(0, Bytes::len);
-    if length > limits.max_request_bytes {
+    if length > max_bytes {
         return invalid(format!(
-            "the request's body has {length} bytes; at most {} are sent",
-            limits.max_request_bytes
+            "the request's body has {length} bytes; at most {max_bytes} are sent"
         ));
     }
     Ok(request)
@@ -376,6 +395,9 @@ fn failure(host: &str, error: &reqwest::Error) -> Error {
     while let Some(current) = source {
         if let Some(Refused(message)) = current.downcast_ref() {
             return Error::Denied(message.clone());
+        }
+        if let Some(flow::OverCap(most)) = current.downcast_ref() {
+            return Error::BodyTooLarge(*most);
         }
         source = current.source();
     }

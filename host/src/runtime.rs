@@ -13,6 +13,7 @@ mod changes;
 mod engine;
 mod error;
 mod limits;
+mod passthrough;
 mod registry;
 mod routes;
 mod status;
@@ -34,6 +35,7 @@ pub use bindings::types::{Account, FetchRequest, Invalid, PushAction, PushReques
 pub use call::CallContext;
 pub use changes::Changes;
 pub use error::{CallError, Failure, LoadError};
+pub use passthrough::{Passage, PassageError, Place};
 pub use routes::{Routes, RoutesError};
 pub use status::{ConnectorState, ConnectorStatus, Described, VersionState, VersionStatus};
 pub use version::ConnectorVersion;

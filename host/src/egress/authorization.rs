@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
+use memchr::memmem::Finder;
 use reqwest::header::{COOKIE, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{BoxFuture, Error, Request};
+use super::{BoxFuture, Error, Flow, Request, flow::overwrite};
 
 /// Where credentials go in a request, and which of them can be used by name.
 ///
@@ -170,6 +171,23 @@ impl Authorization {
                 text
             }
         })
+    }
+
+    /// The same for bytes that may be no text; each secret is overwritten in its length.
+    pub fn redact_bytes(&self, bytes: &mut [u8]) {
+        let finders: Vec<_> = self.masks().map(Finder::new).collect();
+        overwrite(bytes, &finders);
+    }
+
+    /// The same for a body that flows.
+    #[must_use]
+    pub fn redact_flow(&self, flow: Flow) -> Flow {
+        flow.masked(&self.masks().collect::<Vec<_>>())
+    }
+
+    fn masks(&self) -> impl Iterator<Item = &[u8]> {
+        let texts = self.masked.iter();
+        texts.map(|secret| secret.expose_secret().as_bytes())
     }
 
     fn mask(&mut self, secret: &str) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Error, Request, Response};
+use super::{Error, Request};
 
 /// A redacted record of one exchange: enough to see what went wrong and how long it took. Never
 /// the query, a header or a body, for those hold credentials and personal data.
@@ -41,14 +41,18 @@ impl Exchange {
         }
     }
 
-    pub(super) fn end(mut self, duration: Duration, outcome: &Result<Response, Error>) -> Self {
+    pub(super) const fn end(
+        mut self,
+        duration: Duration,
+        status: Option<u16>,
+        bytes: usize,
+        error: Option<&Error>,
+    ) -> Self {
         self.duration = duration;
-        match outcome {
-            Ok(response) => {
-                self.status = Some(response.status);
-                self.bytes = response.body.len();
-            }
-            Err(error) => self.error = Some(error.code()),
+        self.status = status;
+        self.bytes = bytes;
+        if let Some(error) = error {
+            self.error = Some(error.code());
         }
         self
     }

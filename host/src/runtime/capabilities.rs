@@ -1,6 +1,6 @@
 //! What a guest can call. Every function is bounded, and traps in a call that must be pure.
 
-mod http;
+pub(super) mod http;
 
 use super::{
     bindings::{clock, log, secrets, types},

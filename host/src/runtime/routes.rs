@@ -105,6 +105,40 @@ impl Routes {
         }
     }
 
+    /// The rules, as the manifest would write them for this connection.
+    #[must_use]
+    pub fn allowed(&self) -> Vec<String> {
+        self.rules.iter().map(ToString::to_string).collect()
+    }
+
+    /// What a guest would name: `path` beneath the endpoint `api`, or the first there is. A path
+    /// that begins with `{name}/` is beneath that endpoint.
+    ///
+    /// # Errors
+    /// A sentence: the manifest has no endpoint, or the path could be read as a host.
+    pub fn beneath(&self, path: &str) -> Result<String, String> {
+        if path.starts_with("//") || path.contains('\\') {
+            return Err(format!(
+                "{path:?} could be read as another host; write a path like /v1/things"
+            ));
+        }
+        if path.starts_with('{') {
+            return Ok(path.to_owned());
+        }
+        let name = match self.endpoints.get_key_value("api") {
+            Some((name, _)) => name,
+            None => self.endpoints.keys().next().ok_or_else(|| {
+                "the connector has no endpoint to put a path to; send an absolute URL".to_owned()
+            })?,
+        };
+        let slash = if path.starts_with(['/', '?']) || path.is_empty() {
+            ""
+        } else {
+            "/"
+        };
+        Ok(format!("{{{name}}}{slash}{path}"))
+    }
+
     fn declared(&self, named: &str) -> Result<Url, String> {
         let text = match named.strip_prefix('{') {
             Some(rest) => {

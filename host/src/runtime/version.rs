@@ -29,7 +29,7 @@ const START: Duration = Duration::from_secs(2);
 
 /// A connector that can be called. It never changes.
 pub struct ConnectorVersion {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     manifest: Arc<Manifest>,
     digest: Digest,
     imports: Vec<Import>,

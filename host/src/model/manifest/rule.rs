@@ -80,6 +80,24 @@ impl fmt::Display for HttpRule {
     }
 }
 
+impl fmt::Display for RuleHost {
+    /// As the manifest would write it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            scheme, port, path, ..
+        } = self;
+        match &self.host {
+            HostPattern::Exact(host) => write!(formatter, "{scheme}://{host}")?,
+            HostPattern::OneLabel(suffix) => write!(formatter, "{scheme}://*{suffix}")?,
+        }
+        let usual = if scheme == "https" { 443 } else { 80 };
+        if *port != usual {
+            write!(formatter, ":{port}")?;
+        }
+        formatter.write_str(path)
+    }
+}
+
 impl RuleHost {
     fn parse(text: &str, addresses: bool) -> Result<Self, HttpRuleError> {
         let form = || HttpRuleError::Form(text.to_owned());

@@ -129,7 +129,9 @@ impl State {
                 http::HttpError::Denied(text)
             }
             egress::Error::Timeout => http::HttpError::Timeout,
-            egress::Error::TooLarge(bytes) => http::HttpError::TooLarge(bytes),
+            egress::Error::TooLarge(bytes) | egress::Error::BodyTooLarge(bytes) => {
+                http::HttpError::TooLarge(bytes)
+            }
             egress::Error::Unreachable(text) => http::HttpError::Unreachable(text),
         })?;
         if let Some(outside) = &self.outside {
@@ -163,10 +165,7 @@ impl State {
                 .value
                 .iter()
                 .any(|part| matches!(part, http::Part::Secret(_)));
-            let refused = REFUSED.contains(&name.as_str())
-                || name.as_str().starts_with("x-forwarded-")
-                || (CREDENTIALS.contains(&name.as_str()) && !has_secret);
-            if refused {
+            if is_refused(&name, has_secret) {
                 return Err(denied(format!("the host sets the header {name}")));
             }
             let mut text = String::new();
@@ -197,6 +196,13 @@ impl State {
     }
 }
 
+/// Whether only the host may set this header.
+pub(in crate::runtime) fn is_refused(name: &HeaderName, has_secret: bool) -> bool {
+    REFUSED.contains(&name.as_str())
+        || name.as_str().starts_with("x-forwarded-")
+        || (CREDENTIALS.contains(&name.as_str()) && !has_secret)
+}
+
 fn denied(text: impl Into<String>) -> http::HttpError {
     http::HttpError::Denied(text.into())
 }
@@ -211,11 +217,11 @@ fn unauthorized() -> http::Response {
     }
 }
 
-const fn outcome(error: &egress::Error) -> &'static str {
+pub(in crate::runtime) const fn outcome(error: &egress::Error) -> &'static str {
     match error {
         egress::Error::Denied(_) | egress::Error::Invalid(_) => "denied",
         egress::Error::Timeout => "timeout",
-        egress::Error::TooLarge(_) => "too_large",
+        egress::Error::TooLarge(_) | egress::Error::BodyTooLarge(_) => "too_large",
         egress::Error::Unreachable(_) => "unreachable",
     }
 }

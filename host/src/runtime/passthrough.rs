@@ -1,0 +1,282 @@
+//! Requests of applications that go to the provider as they are: by the same rules, and with the
+//! same credentials, as those of the connector itself. No guest is called.
+
+use std::sync::Arc;
+
+use super::{
+    CallContext, ConnectorVersion, Routes,
+    capabilities::http::{is_refused, outcome},
+};
+use crate::{
+    egress::{
+        self, Authorization, AuthorizeError, Flow, HeaderMap, HeaderName, HeaderValue, Method,
+        StreamLimits, StreamedResponse,
+    },
+    telemetry::METRICS,
+};
+
+/// Where a request is to go.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Beneath an endpoint of the manifest or beneath `base`; or a whole URL.
+    pub path: &'a str,
+    /// Takes the place of the endpoint.
+    pub base: Option<&'a str>,
+    /// Added to the query, unescaped.
+    pub query: &'a [(String, String)],
+}
+
+/// A request on its way through a connector's permissions.
+pub struct Passage<'a> {
+    version: &'a ConnectorVersion,
+    context: &'a CallContext,
+    request: egress::Request,
+}
+
+/// Why a request does not pass, or has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PassageError {
+    /// The manifest or the operator's policy forbids it: what, and what is allowed.
+    #[error("{0}")]
+    Denied(String),
+    /// A header that only the host may set, or that is none.
+    #[error("{name}: {message}")]
+    Header {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// It cannot be sent as it is.
+    #[error("{0}")]
+    Invalid(String),
+    /// A person has to log in again: why.
+    #[error("{0}")]
+    Dead(String),
+    /// Not now: why.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The answer is larger than this many bytes.
+    #[error("the provider's answer has more than {0} bytes")]
+    TooLarge(u64),
+    /// The request's body is larger than this many bytes.
+    #[error("the request's body has more than {0} bytes")]
+    BodyTooLarge(u64),
+}
+
+impl ConnectorVersion {
+    /// Checks where a request is to go and what headers it has.
+    ///
+    /// # Errors
+    /// [`PassageError::Denied`] with what is allowed, or [`PassageError::Header`].
+    pub fn passage<'a>(
+        &'a self,
+        context: &'a CallContext,
+        method: Method,
+        place: Place<'_>,
+        headers: &[(String, String)],
+    ) -> Result<Passage<'a>, PassageError> {
+        let replacements = self.shared.options.endpoints.get(&self.manifest().slug);
+        let routes = Routes::new(
+            self.manifest(),
+            context.environment,
+            &context.settings,
+            replacements,
+        )
+        .map_err(|error| PassageError::Invalid(error.to_string()))?;
+        let mut url = resolve(&routes, place).map_err(|reason| {
+            PassageError::Denied(format!(
+                "{reason}; the connector {} may reach: {}",
+                self.manifest().slug,
+                routes.allowed().join(", ")
+            ))
+        })?;
+        if !place.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(place.query);
+        }
+        Ok(Passage {
+            version: self,
+            context,
+            request: egress::Request {
+                method,
+                url,
+                headers: checked(headers)?,
+                body: None,
+            },
+        })
+    }
+}
+
+fn resolve(routes: &Routes, place: Place<'_>) -> Result<url::Url, String> {
+    let absolute = |text: &str| {
+        let lower = text.get(..8).unwrap_or(text).to_ascii_lowercase();
+        lower.starts_with("http://") || lower.starts_with("https://")
+    };
+    let named = match place.base {
+        Some(base) if !absolute(base) => {
+            return Err(format!("{base:?} is no http or https URL"));
+        }
+        Some(base) => format!(
+            "{}/{}",
+            base.trim_end_matches('/'),
+            place.path.trim_start_matches('/')
+        ),
+        None if absolute(place.path) => place.path.to_owned(),
+        None => routes.beneath(place.path)?,
+    };
+    routes
+        .resolve(&named)
+        // What a manifest would need is for its author; callers are told what is allowed.
+        .map_err(|reason| match reason.split_once("; its manifest") {
+            Some((reason, _)) => reason.to_owned(),
+            None => reason,
+        })
+}
+
+fn checked(headers: &[(String, String)]) -> Result<HeaderMap, PassageError> {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        let refused = |message: &str| PassageError::Header {
+            name: name.clone(),
+            message: message.to_owned(),
+        };
+        let header = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| refused("is not the name of a header"))?;
+        if is_refused(&header, false) || header.as_str() == "x-connection-token" {
+            return Err(refused("is set by the server; leave it away"));
+        }
+        let value = HeaderValue::from_str(value)
+            .map_err(|_| refused("has characters no header can have"))?;
+        map.append(header, value);
+    }
+    Ok(map)
+}
+
+impl Passage<'_> {
+    /// Sends it and reads the answer, in which the connection's secrets are masked.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn send(
+        self,
+        body: Option<bytes::Bytes>,
+    ) -> Result<(egress::Response, Arc<Authorization>), PassageError> {
+        let options = &self.version.shared.options;
+        let limits = egress::Limits {
+            total: options.exchange_timeout,
+            max_request_bytes: options.max_response,
+            max_response_bytes: options.max_response,
+        };
+        let mut authorization = self.authorization().await?;
+        let mut again = true;
+        loop {
+            let mut request = self.request.clone();
+            request.body.clone_from(&body);
+            authorization.apply(&mut request);
+            let answer = self.version.shared.egress.send(request, &limits).await;
+            self.count(answer.as_ref().map(|answer| answer.status));
+            let answer = answer?;
+            self.context.downstream.note(&answer.headers);
+            if answer.status == 401 && std::mem::take(&mut again) {
+                if let Some(fresh) = self.refreshed(&authorization).await? {
+                    authorization = fresh;
+                    continue;
+                }
+            }
+            return Ok((answer, authorization));
+        }
+    }
+
+    /// Sends it with a body that flows, and gives the answer whose body flows too. A body can be
+    /// sent only once: where the provider refuses the credentials after it took one, they are
+    /// refreshed for the next request and its 401 is the answer.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub async fn stream(
+        self,
+        mut body: Option<Flow>,
+        limits: &StreamLimits,
+    ) -> Result<(StreamedResponse, Arc<Authorization>), PassageError> {
+        let mut authorization = self.authorization().await?;
+        let mut again = true;
+        loop {
+            let repeatable = body.is_none();
+            let mut request = self.request.clone();
+            authorization.apply(&mut request);
+            let sending = self
+                .version
+                .shared
+                .egress
+                .send_streaming(request, body.take(), limits);
+            let answer = sending.await;
+            self.count(answer.as_ref().map(|answer| answer.status));
+            let mut answer = answer?;
+            self.context.downstream.note(&answer.headers);
+            if answer.status == 401 && std::mem::take(&mut again) {
+                let fresh = self.refreshed(&authorization).await?;
+                if let Some(fresh) = fresh.filter(|_| repeatable) {
+                    authorization = fresh;
+                    continue;
+                }
+            }
+            answer.body = authorization.redact_flow(answer.body);
+            return Ok((answer, authorization));
+        }
+    }
+
+    async fn authorization(&self) -> Result<Arc<Authorization>, PassageError> {
+        Ok(self.context.authorizer.current().await?)
+    }
+
+    /// Newer credentials; none where there will be none, and then the 401 is the provider's word.
+    async fn refreshed(
+        &self,
+        rejected: &Authorization,
+    ) -> Result<Option<Arc<Authorization>>, PassageError> {
+        let authorizer = &self.context.authorizer;
+        match authorizer.refreshed(rejected.generation()).await {
+            Ok(fresh) => Ok(Some(fresh)),
+            Err(AuthorizeError::Dead(_)) => Ok(None),
+            Err(error @ AuthorizeError::Unavailable(_)) => Err(error.into()),
+        }
+    }
+
+    fn count(&self, answer: Result<u16, &egress::Error>) {
+        let status = answer.map_or_else(
+            |error| outcome(error).to_owned(),
+            |status| status.to_string(),
+        );
+        let slug = self.version.manifest().slug.as_str();
+        METRICS.egress_requests.add([slug, &status], 1);
+    }
+}
+
+impl std::fmt::Debug for Passage<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Passage").finish_non_exhaustive()
+    }
+}
+
+impl From<AuthorizeError> for PassageError {
+    fn from(error: AuthorizeError) -> Self {
+        match error {
+            AuthorizeError::Dead(text) => Self::Dead(text),
+            AuthorizeError::Unavailable(text) => Self::Unavailable(text),
+        }
+    }
+}
+
+impl From<egress::Error> for PassageError {
+    fn from(error: egress::Error) -> Self {
+        match error {
+            egress::Error::Denied(text) => Self::Denied(text),
+            egress::Error::Invalid(text) => Self::Invalid(text),
+            egress::Error::Timeout | egress::Error::Unreachable(_) => {
+                Self::Unavailable(error.to_string())
+            }
+            egress::Error::TooLarge(bytes) => Self::TooLarge(bytes),
+            egress::Error::BodyTooLarge(bytes) => Self::BodyTooLarge(bytes),
+        }
+    }
+}
