@@ -14,7 +14,9 @@ mod page;
 mod record;
 mod schema;
 
-pub use catalogue::{Catalogue, ObjectKind, ObjectSpec, Operation, Property, Quirk, Reference};
+pub use catalogue::{
+    Catalogue, ObjectKind, ObjectSpec, Operation, Property, Quirk, Reference, Unknown,
+};
 pub use clock::{Clock, Entropy, ManualClock, SystemClock, SystemEntropy, Timestamp};
 pub use connection::{
     Connection, ConnectionStatus, Environment, LinkedUser, NewConnection, Project, Scope,

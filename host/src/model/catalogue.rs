@@ -148,10 +148,25 @@ pub struct Property {
     pub money: Option<Money>,
     /// The fields of the object inside it, or of the objects in its array.
     pub properties: Vec<Property>,
+    /// What stands in an answer where the provider says nothing.
+    pub unknown: Unknown,
+    /// The list of references whose first one this is, for clients that know of one only.
+    pub first_of: Option<String>,
     /// Whether it, or a field inside it, is an amount of money.
     pub has_money: bool,
     /// Whether it, or a field inside it, holds ids.
     pub has_reference: bool,
+}
+
+/// What an answer has for a field of which the provider says nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Unknown {
+    /// The schema allows null.
+    Null,
+    /// It does not, and gives this default.
+    Default(Value),
+    /// It does not, and gives none: the key is left out.
+    Absent,
 }
 
 /// Everything about an object.
@@ -341,12 +356,15 @@ fn read_properties(
             .get("x-money")
             .map(|money| read_money(money, field).ok_or_else(|| format!("{path}: money {name}")))
             .transpose()?;
+        let first_of = field.get("x-first-of").and_then(Value::as_str);
         let inner = field.get("items").unwrap_or(field);
         let properties = read_properties(path, inner, by_name)?;
         Ok(Property {
             name: name.clone(),
             reference,
             write_only: field.get("writeOnly").is_some_and(|value| value == true),
+            unknown: unknown(field),
+            first_of: first_of.map(ToOwned::to_owned),
             has_money: money.is_some() || properties.iter().any(|inner| inner.has_money),
             has_reference: reference.is_some()
                 || properties.iter().any(|inner| inner.has_reference),
@@ -376,6 +394,20 @@ fn read_money(money: &Value, field: &Value) -> Option<Money> {
         minor,
         text,
     })
+}
+
+fn unknown(field: &Value) -> Unknown {
+    let nullable = match field.get("type") {
+        Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "null"),
+        Some(kind) => kind == "null",
+        // A reference to a shared part, or no restriction at all.
+        None => true,
+    };
+    match field.get("default") {
+        _ if nullable => Unknown::Null,
+        Some(default) => Unknown::Default(default.clone()),
+        None => Unknown::Absent,
+    }
 }
 
 /// Puts the shared definitions into the schema, so that it stands alone.
@@ -416,5 +448,36 @@ mod tests {
         assert_eq!(contact.name(), "crm.contact");
         let user = contact.spec().property("user_id").unwrap();
         assert_eq!(user.reference.unwrap().target.name(), "crm.user");
+    }
+
+    #[test]
+    fn every_field_says_what_it_is_and_its_example_fits() {
+        let mut wrong = Vec::new();
+        for kind in ObjectKind::all() {
+            let fields = kind.spec().schema["properties"].as_object().unwrap();
+            let mut record = serde_json::Map::new();
+            for (name, field) in fields {
+                if field["description"].as_str().is_none_or(str::is_empty) {
+                    wrong.push(format!("{kind} {name} has no description"));
+                }
+                match field["examples"].get(0) {
+                    Some(example) => {
+                        record.insert(name.clone(), example.clone());
+                    }
+                    None => wrong.push(format!("{kind} {name} has no example")),
+                }
+            }
+            let complete = kind.complete(record.clone());
+            if let Err(violations) = kind.validate_output(&Value::Object(record)) {
+                wrong.push(format!("{kind}: {violations:?}"));
+            }
+            assert!(!complete.is_empty(), "{kind} answers nothing");
+            for required in words(&kind.spec().schema, "required") {
+                if !fields.contains_key(required) {
+                    wrong.push(format!("{kind} requires {required}, which is no field"));
+                }
+            }
+        }
+        assert_eq!(wrong, Vec::<String>::new());
     }
 }

@@ -5,7 +5,7 @@ use std::{fmt, sync::OnceLock};
 use jsonschema::Validator;
 use serde_json::{Map, Value};
 
-use super::ObjectKind;
+use super::{ObjectKind, Unknown};
 
 /// What is wrong with an object, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,7 @@ impl Validators {
         self.create.get_or_init(|| {
             let mut schema = schema.clone();
             forbid_null_in_required(&mut schema);
+            forbid_read_only(&mut schema);
             compile(&schema)
         })
     }
@@ -57,13 +58,17 @@ impl Validators {
         self.update.get_or_init(|| {
             let mut schema = schema.clone();
             forbid_null_in_required(&mut schema);
+            forbid_read_only(&mut schema);
             compile(&without_required(schema))
         })
     }
 
     fn output(&self, schema: &Value) -> &Validator {
-        self.output
-            .get_or_init(|| compile(&without_required(schema.clone())))
+        self.output.get_or_init(|| {
+            let mut schema = schema.clone();
+            allow_null_everywhere(&mut schema);
+            compile(&without_required(schema))
+        })
     }
 }
 
@@ -102,6 +107,25 @@ fn forbid_null_in_required(schema: &mut Value) {
     }
 }
 
+/// What only the provider sets is unknown in what an application sends.
+fn forbid_read_only(schema: &mut Value) {
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.retain(|_, field| field.get("readOnly").is_none_or(|value| value != true));
+    }
+}
+
+/// A connector need not know which fields have a default or are left out: it may say null.
+fn allow_null_everywhere(schema: &mut Value) {
+    let Some(Value::Object(properties)) = schema.get_mut("properties") else {
+        return;
+    };
+    for field in properties.values_mut() {
+        if let Some(kind @ Value::String(_)) = field.get_mut("type") {
+            *kind = Value::Array(vec![kind.take(), Value::from("null")]);
+        }
+    }
+}
+
 impl ObjectKind {
     /// Checks what an application sent.
     ///
@@ -124,18 +148,54 @@ impl ObjectKind {
         check(spec.validators.output(&spec.schema), object)
     }
 
-    /// The object with every field of the schema, null where nothing is known.
+    /// The object with every field of the schema. Where nothing is known there is null, or the
+    /// default of a field that is never null; one that has no default either is left out.
     #[must_use]
     pub fn complete(self, mut object: Map<String, Value>) -> Map<String, Value> {
-        self.spec()
-            .properties
+        let properties = &self.spec().properties;
+        for property in properties {
+            let Some(list) = &property.first_of else {
+                continue;
+            };
+            let known = object.get(&property.name).is_some_and(|one| !one.is_null());
+            let first = object.get(list).and_then(|list| list.get(0)).cloned();
+            if let Some(first) = first.filter(|_| !known) {
+                object.insert(property.name.clone(), first);
+            }
+        }
+        properties
             .iter()
             .filter(|property| !property.write_only)
-            .map(|property| {
-                let value = object.remove(&property.name).unwrap_or(Value::Null);
-                (property.name.clone(), value)
+            .filter_map(|property| {
+                let value = match (object.remove(&property.name), &property.unknown) {
+                    (Some(value), _) if !value.is_null() => value,
+                    (_, Unknown::Null) => Value::Null,
+                    (_, Unknown::Default(default)) => default.clone(),
+                    (_, Unknown::Absent) => return None,
+                };
+                Some((property.name.clone(), value))
             })
             .collect()
+    }
+
+    /// What an application sent, in the form that connectors get: a field that stands for the
+    /// first one of a list becomes that list.
+    #[must_use]
+    pub fn spread(self, mut object: Map<String, Value>) -> Map<String, Value> {
+        for property in &self.spec().properties {
+            let Some(list) = &property.first_of else {
+                continue;
+            };
+            if let Some(one) = object.remove(&property.name) {
+                let alone = if one.is_null() {
+                    Value::Array(Vec::new())
+                } else {
+                    Value::Array(vec![one])
+                };
+                object.entry(list.clone()).or_insert(alone);
+            }
+        }
+        object
     }
 }
 
@@ -190,5 +250,43 @@ mod tests {
         let stage = ObjectKind::parse("crm.stage").unwrap();
         let complete = stage.complete(Map::new());
         assert_eq!(Value::Object(complete), json!({"stage_name": null}));
+    }
+
+    #[test]
+    fn what_is_never_null_has_its_default_or_no_key() {
+        let folder = ObjectKind::parse("filestorage.folder").unwrap();
+        let said = json!({"name": "Plans", "description": null});
+        assert!(folder.validate_output(&said).is_ok());
+        let complete = folder.complete(said.as_object().unwrap().clone());
+        assert_eq!(complete["description"], "");
+        assert_eq!(complete["remote_was_deleted"], false);
+        assert_eq!(complete["size"], Value::Null);
+        let application = ObjectKind::parse("ats.application").unwrap();
+        let complete = application.complete(Map::new());
+        assert!(!complete.contains_key("job_id"));
+        assert!(complete.contains_key("candidate_id"));
+    }
+
+    #[test]
+    fn what_only_the_provider_sets_cannot_be_sent() {
+        let file = ObjectKind::parse("filestorage.file").unwrap();
+        let object = json!({"name": "a", "remote_was_deleted": true});
+        assert!(file.validate_output(&object).is_ok());
+        assert!(file.validate_input(&object, WriteMode::Create).is_err());
+        assert!(file.validate_input(&object, WriteMode::Update).is_err());
+    }
+
+    #[test]
+    fn one_permission_stands_for_a_list_of_one() {
+        let file = ObjectKind::parse("filestorage.file").unwrap();
+        let read = json!({"permissions": ["p1", "p2"]});
+        let complete = file.complete(read.as_object().unwrap().clone());
+        assert_eq!(complete["permission"], "p1");
+        let sent = json!({"name": "a", "permission": "p1"});
+        let spread = file.spread(sent.as_object().unwrap().clone());
+        assert_eq!(json!(spread), json!({"name": "a", "permissions": ["p1"]}));
+        let sent = json!({"permission": "p1", "permissions": []});
+        let spread = file.spread(sent.as_object().unwrap().clone());
+        assert_eq!(json!(spread), json!({"permissions": []}));
     }
 }

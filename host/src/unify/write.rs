@@ -131,7 +131,7 @@ impl Unify {
         let object = Value::Object(object);
         kind.validate_input(&object, mode).map_err(Error::Invalid)?;
         let mut object: Map<String, Value> = match object {
-            Value::Object(object) => object,
+            Value::Object(object) => kind.spread(object),
             _ => Map::new(),
         };
         money::from_wire(kind, &mut object, stored).map_err(Error::Invalid)?;
