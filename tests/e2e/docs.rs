@@ -10,7 +10,12 @@ use jackfield_tests::{
 use serde_json::{Value, json};
 
 /// Pages whose shell blocks run against a server with the demo connector.
-const PAGES: [&str; 1] = ["quick-start.md"];
+const PAGES: [&str; 4] = [
+    "quick-start.md",
+    "authentication.md",
+    "connections.md",
+    "errors.md",
+];
 
 /// Pages that are no stories for users of the API: read by other tests, or by people alone.
 const OTHERS: [&str; 3] = ["README.md", "connectors.md", "connector-spec.md"];
