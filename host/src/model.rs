@@ -3,6 +3,7 @@
 mod catalogue;
 mod clock;
 mod connection;
+mod custom_field;
 mod decimal;
 mod digest;
 mod event;
@@ -13,6 +14,7 @@ pub mod money;
 mod page;
 mod record;
 mod schema;
+mod transform;
 
 pub use catalogue::{
     Catalogue, ObjectKind, ObjectSpec, Operation, Property, Quirk, Reference, Unknown,
@@ -21,11 +23,18 @@ pub use clock::{Clock, Entropy, ManualClock, SystemClock, SystemEntropy, Timesta
 pub use connection::{
     Connection, ConnectionStatus, Environment, LinkedUser, NewConnection, Project, Scope,
 };
+pub use custom_field::{
+    CustomField, CustomFieldMapping, DataType, EffectiveMapping, EffectiveMappings, FieldSlug,
+    Mapped, MappingRules, is_pointer, value_id,
+};
 pub use decimal::Decimal;
 pub use digest::Digest;
 pub use event::{Event, EventKind};
 pub use field::{Choice, FieldMapping, RemoteField};
-pub use id::{ApiKeyId, ConnectionId, EventId, LinkedUserId, ProjectId, RecordId, Slug, SlugError};
+pub use id::{
+    ApiKeyId, ConnectionId, CustomFieldId, EventId, LinkedUserId, MappingId, ProjectId, RecordId,
+    Slug, SlugError,
+};
 pub use manifest::{
     ApiKeyPlace, AuthField, AuthKind, AuthScheme, ClientAuthentication, Endpoint, HttpRule,
     HttpRuleError, MANIFEST_SECTION, Manifest, ManifestError, OAuthClient, ObjectSupport,
@@ -35,3 +44,4 @@ pub use manifest::{
 pub use page::{Cursor, CursorError, DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest};
 pub use record::{Change, Record, RemoteRecord, StoredDocument, Upsert, splice};
 pub use schema::{Violation, WriteMode};
+pub use transform::{Case, DateOutput, DecimalSign, Sources, Transform};

@@ -6,6 +6,7 @@
 
 mod connections;
 mod credentials;
+mod custom_fields;
 mod dialect;
 mod error;
 mod events;
@@ -23,6 +24,7 @@ use crate::model::{Clock, Entropy, ObjectKind, Timestamp};
 
 pub use self::{
     credentials::{RefreshLease, SealedCredentials},
+    custom_fields::{CustomValues, NewCustomField},
     error::{Cause, Error},
     events::EventRow,
     pages::PageOutcome,

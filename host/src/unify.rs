@@ -4,6 +4,7 @@
 //! for all objects: what differs from object to object is data.
 
 mod connect;
+mod custom;
 mod error;
 mod map;
 mod read;
@@ -41,6 +42,7 @@ struct Inner {
     entropy: Arc<dyn Entropy>,
     page_size: u32,
     work: Arc<Notify>,
+    remaps: Arc<Notify>,
 }
 
 impl std::fmt::Debug for Unify {
@@ -68,6 +70,7 @@ impl Unify {
             entropy,
             page_size,
             work: Arc::new(Notify::new()),
+            remaps: Arc::new(Notify::new()),
         }))
     }
 
@@ -75,6 +78,12 @@ impl Unify {
     #[must_use]
     pub fn work(&self) -> Arc<Notify> {
         Arc::clone(&self.0.work)
+    }
+
+    /// Rings when stored records are to be unified again because custom fields were changed.
+    #[must_use]
+    pub fn remaps(&self) -> Arc<Notify> {
+        Arc::clone(&self.0.remaps)
     }
 
     fn version(&self, slug: &Slug) -> Result<Arc<ConnectorVersion>, Error> {

@@ -1,4 +1,5 @@
-//! After a swap, what is stored is unified again by the new version.
+//! After a swap, what is stored is unified again by the new version; after a change of custom
+//! fields, by the mappings that hold now.
 
 use std::time::Duration;
 
@@ -9,10 +10,12 @@ use crate::{runtime::Runtime, unify::Unify};
 /// How long to wait before trying again what failed.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// Unifies again what other versions unified: at the start (a swap may have been cut short by the
-/// end of the process) and after every swap, until `stop`.
+/// Unifies again what other versions or other mappings unified: at the start (the end of the
+/// process may have cut one short), after every swap and after every change of custom fields,
+/// until `stop`.
 pub async fn keep_remapped(runtime: Runtime, unify: Unify, stop: CancellationToken) {
     let mut swaps = runtime.swaps();
+    let fields = unify.remaps();
     loop {
         let mut failed = false;
         swaps.mark_unchanged();
@@ -38,6 +41,7 @@ pub async fn keep_remapped(runtime: Runtime, unify: Unify, stop: CancellationTok
         tokio::select! {
             () = stop.cancelled() => return,
             changed = swaps.changed() => if changed.is_err() { return },
+            () = fields.notified() => {}
             () = tokio::time::sleep(RETRY), if failed => {}
         }
     }

@@ -50,6 +50,10 @@ uuid_ids! {
     ConnectionId,
     /// An event.
     EventId,
+    /// The definition of a custom field.
+    CustomFieldId,
+    /// A mapping of a custom field.
+    MappingId,
 }
 
 /// The id of a unified record, derived from where it comes from.

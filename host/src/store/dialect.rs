@@ -12,7 +12,8 @@ use sqlx::{
 
 use super::Error;
 use crate::model::{
-    ApiKeyId, ConnectionId, Digest, EventId, LinkedUserId, ProjectId, RecordId, Slug, Timestamp,
+    ApiKeyId, ConnectionId, CustomFieldId, Digest, EventId, LinkedUserId, MappingId, ProjectId,
+    RecordId, Slug, Timestamp,
 };
 
 /// One statement: a single constant text where possible, else one for each database.
@@ -136,6 +137,9 @@ into_value! {
     LinkedUserId => |value| Self::Text(Some(value.to_string()));
     ConnectionId => |value| Self::Text(Some(value.to_string()));
     EventId => |value| Self::Text(Some(value.to_string()));
+    CustomFieldId => |value| Self::Text(Some(value.to_string()));
+    MappingId => |value| Self::Text(Some(value.to_string()));
+    Option<LinkedUserId> => |value| Self::Text(value.map(|id| id.to_string()));
     RecordId => |value| Self::Bytes(Some(value.as_bytes().to_vec()));
     &Digest => |value| Self::Bytes(Some(value.as_bytes().to_vec()));
     Vec<u8> => |value| Self::Bytes(Some(value));

@@ -20,12 +20,20 @@ const TRUSTED_FOR: Duration = Duration::from_secs(1);
 const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
 
 /// Every migration: number, name, text for SQLite, text for PostgreSQL. Applied ones never change.
-const MIGRATIONS: &[(i64, &str, &str, &str)] = &[(
-    1,
-    "init",
-    include_str!("../../../migrations/sqlite/0001_init.sql"),
-    include_str!("../../../migrations/postgres/0001_init.sql"),
-)];
+const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
+    (
+        1,
+        "init",
+        include_str!("../../../migrations/sqlite/0001_init.sql"),
+        include_str!("../../../migrations/postgres/0001_init.sql"),
+    ),
+    (
+        3,
+        "custom_fields",
+        include_str!("../../../migrations/sqlite/0003_custom_fields.sql"),
+        include_str!("../../../migrations/postgres/0003_custom_fields.sql"),
+    ),
+];
 
 /// Connects. The schema has to be up to date already.
 pub(super) async fn connect(options: &Options) -> Result<Database, Error> {

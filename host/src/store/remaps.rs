@@ -23,8 +23,9 @@ pub struct Remap {
 }
 
 impl Store {
-    /// Writes down which connector version unifies an object of a connection. `first` leaves what
-    /// is there: at the beginning of a sync, older documents may still wait to be unified again.
+    /// Writes down what unifies an object of a connection: a connector version, and a revision of
+    /// the mappings of custom fields. `first` leaves what is there: at the beginning of a sync,
+    /// older documents may still wait to be unified again.
     ///
     /// # Errors
     /// The database failed.
@@ -32,19 +33,21 @@ impl Store {
         &self,
         scope: &Scope,
         kind: ObjectKind,
-        digest: &str,
+        mark: &str,
         first: bool,
     ) -> Result<(), Error> {
         let sql = "UPDATE sync_state SET unified_by = $3
                    WHERE connection = $1 AND object = $2 AND (unified_by IS NULL OR NOT $4)";
         let number = scope.connection().number;
-        let values = values![number, self.object(kind), digest, first];
+        let values = values![number, self.object(kind), mark, first];
         self.database().write(sql, values).await?;
         Ok(())
     }
 
-    /// The objects of all connections of a connector that another version unified, whatever the
-    /// project: this is the server's own work.
+    /// The objects of all connections of a connector that are perhaps to be unified again, each
+    /// with the mark that it has, whatever the project: this is the server's own work. Those are
+    /// all whose mark is not `digest`, and all that custom fields are mapped for, whose mark says
+    /// more than the version.
     ///
     /// # Errors
     /// The database failed.
@@ -52,12 +55,16 @@ impl Store {
         &self,
         connector: &Slug,
         digest: &str,
-    ) -> Result<Vec<(Scope, ObjectKind)>, Error> {
+    ) -> Result<Vec<(Scope, ObjectKind, String)>, Error> {
         const SQL: &str = concat!(
             "SELECT ",
             connection_columns!(),
-            ", s.object FROM connection c JOIN sync_state s ON s.connection = c.number
-             WHERE c.connector = $1 AND c.deleted_at IS NULL AND s.unified_by <> $2
+            ", s.object, s.unified_by FROM connection c JOIN sync_state s ON s.connection = c.number
+             WHERE c.connector = $1 AND c.deleted_at IS NULL AND s.unified_by IS NOT NULL
+               AND (s.unified_by <> $2 OR EXISTS
+                   (SELECT 1 FROM custom_field f JOIN custom_field_mapping m ON m.field = f.id
+                    WHERE f.project = c.project AND f.object = s.object AND m.connector = $1
+                      AND (m.linked_user IS NULL OR m.linked_user = c.linked_user)))
              ORDER BY c.number, s.position"
         );
         let rows = self
@@ -67,7 +74,7 @@ impl Store {
         let mut found = Vec::with_capacity(rows.len());
         for row in &rows {
             if let Some(kind) = self.kind(row.number(CONNECTION_COLUMNS)?) {
-                found.push((scope_from(row)?, kind));
+                found.push((scope_from(row)?, kind, row.text(CONNECTION_COLUMNS + 1)?));
             }
         }
         Ok(found)

@@ -2,9 +2,12 @@
 
 use serde_json::{Map, Value, value::RawValue};
 
-use super::{Error, Unify};
+use super::{Error, Unify, custom};
 use crate::{
-    model::{ObjectKind, RemoteRecord, Scope, StoredDocument, Timestamp, Upsert, Violation, money},
+    model::{
+        EffectiveMappings, ObjectKind, RemoteRecord, Scope, StoredDocument, Timestamp, Upsert,
+        Violation, money,
+    },
     runtime::ConnectorVersion,
 };
 
@@ -16,6 +19,8 @@ pub(super) struct MappedPage {
     pub(super) upserts: Vec<Upsert>,
     /// Records that could not be unified: remote id and reason.
     pub(super) failures: Vec<(String, String)>,
+    /// What unified them, for [`Unify::recheck`] once they are written.
+    pub(super) unified_by: String,
 }
 
 /// What the connector made of one document.
@@ -48,13 +53,15 @@ impl Unify {
                 documents.push(data);
             }
         }
+        let mappings = self.0.store.effective_mappings(scope, kind).await?;
         let mut unified = self
-            .unify_documents(scope, version, kind, &documents)
+            .unify_documents(scope, version, kind, &mappings, &documents)
             .await?
             .into_iter();
         let mut page = MappedPage {
             upserts: Vec::with_capacity(records.len()),
             failures: Vec::new(),
+            unified_by: custom::mark(version, &mappings),
         };
         for record in records {
             let document = match record.data.filter(|_| !record.deleted) {
@@ -88,8 +95,38 @@ impl Unify {
         scope: &Scope,
         version: &ConnectorVersion,
         kind: ObjectKind,
+        mappings: &EffectiveMappings,
         documents: &[&RawValue],
     ) -> Result<Vec<Result<Unified, String>>, Error> {
+        let entries = self
+            .unify_as_answered(scope, version, kind, mappings, documents)
+            .await?;
+        entries
+            .into_iter()
+            .zip(documents)
+            .map(|(entry, document)| {
+                // Parsed only where a mapping reads it.
+                let document: Value = if mappings.reads_document() {
+                    serde_json::from_str(document.get()).map_err(|error| {
+                        Error::Contract(format!("a document of {kind} is no JSON: {error}"))
+                    })?
+                } else {
+                    Value::Null
+                };
+                Ok(self.accept(scope, kind, mappings, entry, &document))
+            })
+            .collect()
+    }
+
+    /// What the connector makes of documents, one entry for each, unchecked.
+    pub(super) async fn unify_as_answered(
+        &self,
+        scope: &Scope,
+        version: &ConnectorVersion,
+        kind: ObjectKind,
+        mappings: &EffectiveMappings,
+        documents: &[&RawValue],
+    ) -> Result<Vec<Value>, Error> {
         if documents.is_empty() {
             return Ok(Vec::new());
         }
@@ -100,7 +137,7 @@ impl Unify {
             array.push_str(document.get());
         }
         array.push(']');
-        let answer = match version.unify(kind, array, &[]).await {
+        let answer = match version.unify(kind, array, &mappings.for_connector()).await {
             Ok(answer) => answer,
             Err(error) => return Err(self.failed(scope, error).await),
         };
@@ -110,14 +147,18 @@ impl Unify {
         if entries.len() != documents.len() {
             return Err(count(kind, documents.len(), entries.len()));
         }
-        Ok(entries
-            .into_iter()
-            .map(|entry| self.accept(scope, kind, entry))
-            .collect())
+        Ok(entries)
     }
 
     /// Checks one unified object and brings it into the form that is stored.
-    fn accept(&self, scope: &Scope, kind: ObjectKind, entry: Value) -> Result<Unified, String> {
+    fn accept(
+        &self,
+        scope: &Scope,
+        kind: ObjectKind,
+        mappings: &EffectiveMappings,
+        entry: Value,
+        document: &Value,
+    ) -> Result<Unified, String> {
         let Value::Object(mut object) = entry else {
             return Err("the connector answered something that is not an object".to_owned());
         };
@@ -130,10 +171,11 @@ impl Unify {
                 None => message.to_owned(),
             });
         }
-        let custom = match object.remove("field_mappings") {
-            Some(Value::Object(custom)) => custom,
+        let answered = match object.remove("field_mappings") {
+            Some(Value::Object(answered)) => answered,
             _ => Map::new(),
         };
+        let custom = custom::values(mappings, &answered, document);
         money::to_wire(kind, &mut object).map_err(|violations| sentence(&violations))?;
         let object = Value::Object(object);
         kind.validate_output(&object)

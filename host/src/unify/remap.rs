@@ -1,10 +1,11 @@
-//! When a connector changes, what is stored is unified again, without asking the provider.
+//! When a connector or the mapping of a custom field changes, what is stored is unified again,
+//! without asking the provider.
 
 use serde_json::value::RawValue;
 
-use super::{Error, Unify};
+use super::{Error, Unify, custom};
 use crate::{
-    model::{ObjectKind, RecordId, Scope},
+    model::{EffectiveMappings, ObjectKind, RecordId, Scope},
     runtime::ConnectorVersion,
     store::Remap,
 };
@@ -24,9 +25,9 @@ pub struct Remapped {
 }
 
 impl Unify {
-    /// Unifies again what another version of a connector unified: all objects of all connections
-    /// that this version has not been over. Begun again after a crash, it goes on with the
-    /// objects that are left.
+    /// Unifies again what another version of a connector unified, or other custom fields: all
+    /// objects of all connections that have not been gone over as they would be now. Begun again
+    /// after a crash, it goes on with the objects that are left.
     ///
     /// # Errors
     /// The connector or the database fails.
@@ -34,13 +35,19 @@ impl Unify {
         let mut total = Remapped::default();
         let slug = &version.manifest().slug;
         let digest = version.digest().to_string();
-        for (scope, kind) in self.0.store.unified_by_others(slug, &digest).await? {
+        for (scope, kind, unified_by) in self.0.store.unified_by_others(slug, &digest).await? {
+            let mappings = self.0.store.effective_mappings(&scope, kind).await?;
+            let mark = custom::mark(version, &mappings);
+            if mark == unified_by {
+                continue;
+            }
             if version.manifest().object(kind).is_some() {
-                self.remap_object(&scope, version, kind, &mut total).await?;
+                self.remap_object(&scope, version, kind, &mappings, &mut total)
+                    .await?;
             }
             self.0
                 .store
-                .mark_unified(&scope, kind, &digest, false)
+                .mark_unified(&scope, kind, &mark, false)
                 .await?;
         }
         Ok(total)
@@ -51,6 +58,7 @@ impl Unify {
         scope: &Scope,
         version: &ConnectorVersion,
         kind: ObjectKind,
+        mappings: &EffectiveMappings,
         total: &mut Remapped,
     ) -> Result<(), Error> {
         let mut after: Option<RecordId> = None;
@@ -72,7 +80,7 @@ impl Unify {
                 return Err(Error::Contract(format!("a stored {kind} is no JSON")));
             }
             let unified = self
-                .unify_documents(scope, version, kind, &documents)
+                .unify_documents(scope, version, kind, mappings, &documents)
                 .await?;
             let mut remaps = Vec::with_capacity(stored.len());
             for ((id, remote), unified) in stored.iter().zip(unified) {

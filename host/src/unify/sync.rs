@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Error, Unify};
+use super::{Error, Unify, custom};
 use crate::{
     model::{ObjectKind, RemoteRecord, Scope, Timestamp},
     runtime::FetchRequest,
@@ -89,6 +89,7 @@ impl Unify {
             .apply_page(&scope, kind, &mapped.upserts, Some(&checkpoint))
             .await?;
         count(&scope, kind, &outcome);
+        self.recheck(&scope, kind, &mapped.unified_by).await?;
         let progress = SyncProgress {
             records: records.len(),
             failed: mapped.failures.len(),
@@ -109,11 +110,9 @@ impl Unify {
     ) -> Result<(), Error> {
         let objects: Vec<ObjectKind> = readable(version).collect();
         self.0.store.ensure_syncs(scope, &objects).await?;
-        let digest = version.digest().to_string();
-        self.0
-            .store
-            .mark_unified(scope, kind, &digest, true)
-            .await?;
+        let mappings = self.0.store.effective_mappings(scope, kind).await?;
+        let mark = custom::mark(version, &mappings);
+        self.0.store.mark_unified(scope, kind, &mark, true).await?;
         Ok(())
     }
 

@@ -118,16 +118,7 @@ impl Unify {
         let Value::Object(mut object) = body else {
             return Err(invalid("", "must be a JSON object"));
         };
-        match object.remove("field_mappings") {
-            None | Some(Value::Null) => {}
-            Some(Value::Object(custom)) if custom.is_empty() => {}
-            Some(_) => {
-                return Err(invalid(
-                    "/field_mappings",
-                    "names custom fields, and none is defined for this connection",
-                ));
-            }
-        }
+        let custom = object.remove("field_mappings");
         let object = Value::Object(object);
         kind.validate_input(&object, mode).map_err(Error::Invalid)?;
         let mut object: Map<String, Value> = match object {
@@ -136,8 +127,12 @@ impl Unify {
         };
         money::from_wire(kind, &mut object, stored).map_err(Error::Invalid)?;
         self.refer_out(scope, kind, &mut object).await?;
+        let custom = self.custom_out(scope, kind, custom).await?;
+        if !custom.fields.is_empty() {
+            object.insert("field_mappings".to_owned(), Value::Object(custom.values));
+        }
         let unified = Value::Object(object).to_string();
-        match version.desunify(kind, unified, &[]).await {
+        match version.desunify(kind, unified, &custom.fields).await {
             Ok(data) => Ok(data),
             Err(error) => Err(self.failed(scope, error).await),
         }
@@ -191,6 +186,7 @@ impl Unify {
             .store
             .apply_page(scope, kind, &page.upserts, None)
             .await?;
+        self.recheck(scope, kind, &page.unified_by).await?;
         let id = self.0.store.record_id(scope, kind, &remote_id);
         self.get(scope, kind, id, remote_data).await
     }

@@ -140,8 +140,8 @@ pub(crate) async fn objects_unified_by_another_version_are_found(world: World) {
     let found = store.unified_by_others(connector, "v2").await.unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(
-        (found[0].0.connection().id, found[0].1),
-        (scope.connection().id, contact())
+        (found[0].0.connection().id, found[0].1, &*found[0].2),
+        (scope.connection().id, contact(), "v1")
     );
     store
         .mark_unified(&scope, contact(), "v2", false)
