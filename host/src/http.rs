@@ -5,6 +5,8 @@ mod body;
 mod caller;
 mod error;
 mod layers;
+mod openapi;
+mod operation;
 mod query;
 mod routes;
 mod server;
@@ -23,6 +25,7 @@ use crate::{
 };
 
 pub use error::{Code, Error};
+pub use openapi::document as openapi_document;
 pub use server::{Limits, serve};
 
 /// What the handlers use.

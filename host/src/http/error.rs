@@ -10,6 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
     model::{Timestamp, Violation},
@@ -107,21 +108,7 @@ impl Error {
     /// contract has in every error.
     pub(super) fn render(&self, path: &str, request_id: &str, now: Timestamp) -> Response {
         let status = self.code.status();
-        let body = serde_json::to_string(&Body {
-            r#type: format!("/errors/{}", self.code.name()),
-            title: self.code.title(),
-            status: status.as_u16(),
-            detail: &self.detail,
-            code: self.code.name(),
-            help: self.code.help(),
-            request_id,
-            violations: self.violations.iter().map(Into::into).collect(),
-            status_code: status.as_u16(),
-            timestamp: now.to_string(),
-            path,
-            message: &self.detail,
-        })
-        .unwrap_or_default();
+        let body = self.body(path, request_id, now).to_string();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(
@@ -141,6 +128,28 @@ impl Error {
             headers.insert(header::ALLOW, methods);
         }
         response
+    }
+}
+
+impl Error {
+    /// The body of the answer.
+    pub(super) fn body(&self, path: &str, request_id: &str, now: Timestamp) -> Value {
+        let status = self.code.status().as_u16();
+        let body = Body {
+            r#type: format!("/errors/{}", self.code.name()),
+            title: self.code.title(),
+            status,
+            detail: &self.detail,
+            code: self.code.name(),
+            help: self.code.help(),
+            request_id,
+            violations: self.violations.iter().map(Into::into).collect(),
+            status_code: status,
+            timestamp: now.to_string(),
+            path,
+            message: &self.detail,
+        };
+        serde_json::to_value(body).unwrap_or_default()
     }
 }
 
@@ -194,7 +203,6 @@ impl<'a> From<&'a Violation> for BodyViolation<'a> {
 #[cfg(test)]
 mod tests {
     use axum::body::to_bytes;
-    use serde_json::Value;
 
     use super::*;
 

@@ -17,60 +17,38 @@ use axum::{
     Router,
     http::{Method, Uri, header},
     response::{IntoResponse as _, Response},
-    routing::{get, post},
 };
 use serde::Serialize;
 
 use super::{
     Services,
     error::{Code, Error},
+    operation::Operation,
 };
 
-/// All routes. What is neither here nor a unified object does not exist.
+/// All operations, in the order of the document. What is neither here nor a unified object does
+/// not exist.
+pub(super) fn operations() -> Vec<Operation> {
+    let files = [
+        about::operations(),
+        projects::operations(),
+        linked_users::operations(),
+        connections::operations(),
+        connect::operations(),
+        oauth::operations(),
+        connectors::operations(),
+        events::operations(),
+        sync::operations(),
+        objects::operations(),
+    ];
+    files.into_iter().flatten().collect()
+}
+
+/// The router made of them.
 pub(super) fn all() -> Router<Arc<Services>> {
-    Router::new()
-        .route("/", get(about::greeting))
-        .route("/health", get(about::health))
-        .route("/healthz", get(about::alive))
-        .route("/readyz", get(about::ready))
-        .route("/metrics", get(about::metrics))
-        .route("/errors", get(about::errors))
-        .route("/errors/{code}", get(about::error))
-        .route("/projects", get(projects::list).post(projects::create))
-        .route(
-            "/linked_users",
-            get(linked_users::list).post(linked_users::create),
-        )
-        .route("/linked_users/batch", post(linked_users::create_batch))
-        .route("/linked_users/fromRemoteId", get(linked_users::by_origin))
-        .route("/linked_users/{id}", get(linked_users::get))
-        .route("/connections", get(connections::list).post(connect::create))
-        .route(
-            "/connections/{id}",
-            get(connections::get).delete(connections::delete),
-        )
-        .route("/connections/oauth/start", post(oauth::start))
-        .route("/connections/oauth/callback", get(oauth::callback))
-        .route(
-            "/connections/basicorapikey/callback",
-            post(connect::callback),
-        )
-        .route("/connections/apikey/callback", post(connect::callback))
-        .route("/connectors", get(connectors::list))
-        .route("/connectors/{slug}", get(connectors::get))
-        .route("/events", get(events::list))
-        .route("/sync/resync", post(sync::resync))
-        .route("/sync/status/{vertical}", get(sync::status))
-        .route(
-            "/{vertical}/{objects}",
-            get(objects::list).post(objects::create),
-        )
-        .route(
-            "/{vertical}/{objects}/{id}",
-            get(objects::get)
-                .patch(objects::update)
-                .delete(objects::delete),
-        )
+    operations()
+        .into_iter()
+        .fold(Router::new(), |router, operation| operation.mount(router))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
 }

@@ -188,6 +188,8 @@ pub struct ObjectSpec {
     pub properties: Vec<Property>,
     /// Differences for generated clients.
     pub quirks: Vec<Quirk>,
+    /// Names of operations in generated clients, where the published contract has its own.
+    operation_ids: Vec<(Operation, String)>,
     /// The schema, with the shared definitions in place.
     pub schema: Value,
     pub(super) validators: Validators,
@@ -204,6 +206,39 @@ impl ObjectSpec {
     #[must_use]
     pub fn has_quirk(&self, quirk: Quirk) -> bool {
         self.quirks.contains(&quirk)
+    }
+
+    /// The name of `operation` in generated clients: the file's `x-operation-ids`, or else verb,
+    /// vertical and object, `listCrmContacts`.
+    #[must_use]
+    pub fn operation_id(&self, operation: Operation) -> String {
+        let mut ids = self.operation_ids.iter();
+        if let Some((_, id)) = ids.find(|(of, _)| *of == operation) {
+            return id.clone();
+        }
+        let verb = match operation {
+            Operation::Get => "retrieve",
+            other => other.as_str(),
+        };
+        let object = match operation {
+            Operation::List => &self.plural,
+            _ => &self.object,
+        };
+        format!(
+            "{verb}{}{}",
+            capitalised(&self.vertical),
+            capitalised(object)
+        )
+    }
+
+    /// The name in the contract's schemas, `CrmContact`.
+    #[must_use]
+    pub fn pascal_name(&self) -> String {
+        format!(
+            "{}{}",
+            capitalised(&self.vertical),
+            capitalised(&self.object)
+        )
     }
 
     /// The field of that name.
@@ -266,6 +301,13 @@ impl Catalogue {
     }
 }
 
+/// `crm` as `Crm`.
+fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}
+
 fn parse(path: &str, contents: &[u8]) -> Result<Value, String> {
     serde_json::from_slice(contents).map_err(|error| format!("{path}: {error}"))
 }
@@ -307,6 +349,17 @@ fn read_spec(
             other => Err(format!("{path}: quirk {other:?}")),
         })
         .collect::<Result<_, _>>()?;
+    let named = schema.get("x-operation-ids").and_then(Value::as_object);
+    let operation_ids = named
+        .into_iter()
+        .flatten()
+        .map(|(word, id)| {
+            let operation = Operation::parse(word).zip(id.as_str());
+            operation
+                .map(|(operation, id)| (operation, id.to_owned()))
+                .ok_or_else(|| format!("{path}: x-operation-ids has {word:?}: {id}"))
+        })
+        .collect::<Result<_, _>>()?;
     let properties = read_properties(path, &schema, by_name)?;
     if properties.is_empty() {
         return Err(format!("{path}: properties are missing"));
@@ -319,6 +372,7 @@ fn read_spec(
         operations,
         properties,
         quirks,
+        operation_ids,
         validators: Validators::default(),
         name,
         schema,
@@ -448,6 +502,9 @@ mod tests {
         assert_eq!(contact.name(), "crm.contact");
         let user = contact.spec().property("user_id").unwrap();
         assert_eq!(user.reference.unwrap().target.name(), "crm.user");
+        let note = ObjectKind::parse("crm.note").unwrap().spec();
+        assert_eq!(note.operation_id(Operation::List), "listCrmNote");
+        assert_eq!(note.operation_id(Operation::Update), "updateCrmNote");
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! What `GET /connectors` tells.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Import;
 use crate::model::{AuthKind, Manifest, SettingType};
 
 /// How a connector stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConnectorState {
     /// It serves.
@@ -18,7 +19,7 @@ pub enum ConnectorState {
 }
 
 /// How a version stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum VersionState {
     /// It serves new calls.
@@ -30,7 +31,7 @@ pub enum VersionState {
 }
 
 /// A connector, as operators and applications see it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ConnectorStatus {
     /// Its name in URLs; none for a file that was refused before its name was known.
     pub slug: Option<String>,
@@ -50,7 +51,7 @@ pub struct ConnectorStatus {
 }
 
 /// One version.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct VersionStatus {
     /// The manifest's version.
     pub version: String,
@@ -71,7 +72,7 @@ pub struct VersionStatus {
 }
 
 /// What a manifest tells to people.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Described {
     name: String,
     version: String,
@@ -89,7 +90,7 @@ pub struct Described {
     permissions: DescribedPermissions,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 struct DescribedObject {
     object: &'static str,
     operations: Vec<&'static str>,
@@ -97,7 +98,7 @@ struct DescribedObject {
     incremental: bool,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 struct DescribedAuth {
     scheme: String,
     r#type: &'static str,
@@ -106,7 +107,7 @@ struct DescribedAuth {
     fields: Vec<DescribedField>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 struct DescribedField {
     id: String,
     r#type: &'static str,
@@ -120,7 +121,7 @@ struct DescribedField {
     default: Option<String>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 struct DescribedPermissions {
     http: Vec<String>,
     secrets: Vec<String>,

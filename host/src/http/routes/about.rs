@@ -7,6 +7,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::json;
@@ -14,9 +15,62 @@ use crate::{
     http::{
         Services,
         error::{Code, Error},
+        operation::Operation,
     },
     telemetry::METRICS,
 };
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/", greeting)
+            .id("hello")
+            .tag("About")
+            .summary("A greeting.")
+            .open()
+            .gives_other(200, "text/plain; charset=utf-8", "Name and version."),
+        Operation::get("/health", health)
+            .id("health")
+            .tag("About")
+            .summary("Whether the server runs, in the published contract's form.")
+            .open()
+            .gives::<u16>(200, "The number 200."),
+        Operation::get("/healthz", alive)
+            .id("isAlive")
+            .tag("About")
+            .summary("Whether the process lives; nothing else is asked.")
+            .open()
+            .gives_other(200, "text/plain; charset=utf-8", "It does."),
+        Operation::get("/readyz", ready)
+            .id("isReady")
+            .tag("About")
+            .summary("Whether requests can be served: the database takes a write.")
+            .open()
+            .gives_other(200, "text/plain; charset=utf-8", "They can.")
+            .fails(&[Code::StoreUnavailable]),
+        Operation::get("/metrics", metrics)
+            .id("metrics")
+            .tag("About")
+            .summary("Numbers for Prometheus. None names a project or a caller.")
+            .open()
+            .gives_other(200, METRICS_TYPE, "The text format of Prometheus."),
+        Operation::get("/errors", errors)
+            .id("listErrors")
+            .tag("About")
+            .summary("Every error code with its status and what to do.")
+            .open()
+            .gives::<Vec<ErrorRow>>(200, "The table."),
+        Operation::get("/errors/{code}", error)
+            .id("retrieveError")
+            .tag("About")
+            .summary("One error code: where the `type` of a problem leads.")
+            .open()
+            .path::<String>("code", "The `code` of a problem.")
+            .gives::<ErrorRow>(200, "Its row of the table.")
+            .fails(&[Code::RouteNotFound]),
+    ]
+}
+
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub(super) async fn greeting() -> &'static str {
     concat!(
@@ -44,8 +98,7 @@ pub(super) async fn ready(State(services): State<Arc<Services>>) -> Result<&'sta
 
 /// Without a key, as Prometheus expects it; no number names a project or a caller.
 pub(super) async fn metrics() -> Response {
-    let kind = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], METRICS.render()).into_response()
+    ([(header::CONTENT_TYPE, METRICS_TYPE)], METRICS.render()).into_response()
 }
 
 /// The table of error codes.
@@ -62,16 +115,23 @@ pub(super) async fn error(Path(code): Path<String>) -> Result<Response, Error> {
     json(&row(code))
 }
 
-#[derive(Serialize)]
-struct Row {
+/// A kind of error.
+#[derive(Serialize, JsonSchema)]
+struct ErrorRow {
+    /// Stable: clients match on it.
+    #[schemars(example = &"record_not_found")]
     code: &'static str,
+    /// The status of the answer.
+    #[schemars(range(min = 400, max = 599), example = 404)]
     status: u16,
+    /// What it means.
     title: &'static str,
+    /// What to do about it.
     help: &'static str,
 }
 
-fn row(code: Code) -> Row {
-    Row {
+fn row(code: Code) -> ErrorRow {
+    ErrorRow {
         code: code.name(),
         status: code.status().as_u16(),
         title: code.title(),

@@ -8,30 +8,103 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{connections, linked_users};
+use super::{
+    connections::{self, ConnectionBody},
+    linked_users,
+};
 use crate::{
     http::{
         Services,
         body::{Fields, Json, fields_of},
         caller::{Caller, Client},
         error::{Code, Error},
+        operation::{Body, Operation},
         query::Query,
     },
     model::{Environment, Project, Slug},
     unify::{ConnectRequest, Connected},
 };
 
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::post("/connections", create)
+            .id("createConnection")
+            .tag("Connections")
+            .summary("Connect an account with what the end customer typed: an API key, a password, a token.")
+            .describe("The provider is asked whether it takes the credentials. The same account connected again keeps its connection and its token.")
+            .takes::<Target>()
+            .gives::<ConnectionBody<'static>>(201, "The connection.")
+            .fails(CONNECT_FAILURES),
+        Operation::post("/connections/basicorapikey/callback", callback)
+            .alias("/connections/apikey/callback")
+            .id("connectWithCredentials")
+            .tag("Connections")
+            .summary("The published contract's spelling of `POST /connections`.")
+            .describe("The fields of the login are the body, as JSON or as a form.")
+            .require_query::<String>("state", "A URL-encoded JSON object with `linkedUserId` (of this API or your own), `providerName`, and optionally `projectId`, `vertical`, `returnUrl` and variables of the connector.")
+            .body(
+                Body::json::<BTreeMap<String, FieldValue>>()
+                    .or::<BTreeMap<String, String>>("application/x-www-form-urlencoded")
+                    .optional(),
+            )
+            .gives::<ConnectionBody<'static>>(201, "The connection.")
+            .gives_nothing(302, "For callers that accept HTML: to `returnUrl`.")
+            .fails(&[Code::ProjectNotFound])
+            .fails(CONNECT_FAILURES),
+    ]
+}
+
+/// What goes wrong with new connections.
+pub(super) const CONNECT_FAILURES: &[Code] = &[
+    Code::ConnectorNotFound,
+    Code::LinkedUserNotFound,
+    Code::InvalidParameter,
+    Code::InvalidSetting,
+    Code::CredentialsRefused,
+    Code::Conflict,
+    Code::Unsupported,
+    Code::OAuthAppMissing,
+    Code::RateLimited,
+    Code::ProviderForbidden,
+    Code::ProviderRefused,
+    Code::ProviderFailed,
+    Code::ProviderUnavailable,
+    Code::ConnectorFailed,
+    Code::ConnectorUnavailable,
+    Code::ConnectorTimeout,
+    Code::Busy,
+    Code::NeedsReconnect,
+];
+
+/// The value of a field: a text; a number or a boolean counts as its text, null as not there.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+#[expect(dead_code, reason = "it describes what `fields_of` takes")]
+enum FieldValue {
+    Text(String),
+    Number(f64),
+    Flag(bool),
+    Nothing(()),
+}
+
 /// Whose account at which provider.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ConnectionTarget")]
 pub(super) struct Target {
+    /// The connector's slug.
+    #[schemars(example = &"hubspot")]
     connector: String,
+    /// Which of the connector's ways to log in; the first that fits where none is named.
     #[serde(default)]
     scheme: Option<String>,
+    /// Of the objects that are read; the connector's where it has one only.
     #[serde(default)]
     vertical: Option<String>,
     /// Of a linked user that is there; or else `linked_user_origin_id`.
@@ -39,12 +112,14 @@ pub(super) struct Target {
     linked_user_id: Option<String>,
     /// The integrator's own id; the linked user is made where there is none.
     #[serde(default)]
+    #[schemars(example = &"customer-17")]
     linked_user_origin_id: Option<String>,
     /// The provider's environment; the project's where none is named.
     #[serde(default)]
     environment: Option<Environment>,
     /// Fields of the login, variables and settings of the manifest, by key.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, FieldValue>", example = serde_json::json!({"access_token": "pat-eu1-…"}))]
     fields: Map<String, Value>,
     /// For a login in the browser only.
     #[serde(default)]

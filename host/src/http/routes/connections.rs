@@ -7,8 +7,10 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::json;
 use crate::{
@@ -16,33 +18,80 @@ use crate::{
         Services,
         caller::Caller,
         error::{Code, Error},
+        operation::Operation,
     },
-    model::{AuthScheme, Connection, ConnectionId, ProjectId, Scope},
+    model::{AuthScheme, Connection, ConnectionId, Environment, ProjectId, Scope},
 };
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/connections", list)
+            .id("listConnections")
+            .tag("Connections")
+            .summary("All connections of the project.")
+            .gives::<Vec<ConnectionBody<'static>>>(200, "The connections."),
+        Operation::get("/connections/{id}", get)
+            .id("retrieveConnection")
+            .tag("Connections")
+            .summary("One connection.")
+            .path::<Uuid>("id", "The `id_connection`.")
+            .gives::<ConnectionBody<'static>>(200, "The connection.")
+            .fails(&[Code::ConnectionNotFound]),
+        Operation::delete("/connections/{id}", delete)
+            .id("deleteConnection")
+            .tag("Connections")
+            .summary("End a connection: its token works no more, its credentials are wiped.")
+            .path::<Uuid>("id", "The `id_connection`.")
+            .gives_nothing(204, "It is gone.")
+            .fails(&[Code::ConnectionNotFound]),
+    ]
+}
 
 /// A connection as the wire contract has it, and what it lacks.
 ///
 /// The contract's clients insist on texts for the provider's tokens and on a date for their end:
 /// they get empty texts and a date far away, since no credential ever leaves the vault.
-#[derive(Serialize)]
-struct ConnectionBody<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Connection")]
+pub(super) struct ConnectionBody<'a> {
+    #[schemars(with = "Uuid")]
     id_connection: String,
+    /// `needs_reconnect`: the linked user has to log in again.
+    #[schemars(extend("enum" = ["valid", "needs_reconnect"]))]
     status: &'static str,
+    /// The connector.
+    #[schemars(example = &"hubspot")]
     provider_slug: &'a str,
+    #[schemars(example = &"crm")]
     vertical: &'a str,
+    /// Always empty.
     account_url: &'static str,
+    #[schemars(extend("enum" = ["oauth2", "apikey", "basic"]))]
     token_type: &'static str,
+    /// Always empty: no credential leaves the server.
     access_token: &'static str,
+    /// Always empty.
     refresh_token: &'static str,
+    /// Always far away: the server renews credentials by itself.
+    #[schemars(extend("format" = "date-time"))]
     expiration_timestamp: &'static str,
+    #[schemars(extend("format" = "date-time"))]
     created_at: String,
+    /// For the header `x-connection-token`.
     connection_token: &'a str,
+    #[schemars(with = "Uuid")]
     id_project: String,
+    #[schemars(with = "Uuid")]
     id_linked_user: String,
+    /// Which of the connector's ways to log in it uses.
     scheme: &'a str,
+    #[schemars(with = "Environment")]
     environment: &'static str,
+    /// The account at the provider, as the provider names it.
     account: Option<&'a str>,
+    /// The account's name for people.
     account_name: Option<&'a str>,
+    /// What was chosen when it was connected; no secrets.
     settings: &'a BTreeMap<String, String>,
 }
 

@@ -13,9 +13,28 @@ use crate::{
         Services,
         caller::Caller,
         error::{Code, Error},
+        operation::Operation,
     },
     model::Slug,
+    runtime::ConnectorStatus,
 };
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/connectors", list)
+            .id("listConnectors")
+            .tag("Connectors")
+            .summary("All connectors of this server.")
+            .gives::<Vec<ConnectorStatus>>(200, "The connectors."),
+        Operation::get("/connectors/{slug}", get)
+            .id("retrieveConnector")
+            .tag("Connectors")
+            .summary("One connector: objects, fields, ways to log in, permissions, versions.")
+            .path::<String>("slug", "Its name in URLs, such as `hubspot`.")
+            .gives::<ConnectorStatus>(200, "The connector.")
+            .fails(&[Code::ConnectorNotFound]),
+    ]
+}
 
 pub(super) async fn list(
     State(services): State<Arc<Services>>,

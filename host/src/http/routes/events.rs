@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
+use uuid::Uuid;
 
 use super::json;
 use crate::{
@@ -12,6 +14,7 @@ use crate::{
         Services,
         caller::{Caller, Client},
         error::Error,
+        operation::{Operation, Parameter},
         query::Query,
     },
     model::{MAX_LIMIT, ObjectKind, ProjectId},
@@ -43,20 +46,55 @@ const GENERATED_TYPES: [&str; 18] = [
     "filestorage.folder.created",
 ];
 
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/events", list)
+            .id("getPanoraCoreEvents")
+            .tag("Events")
+            .summary("What happened in the project, newest first.")
+            .parameter(
+                Parameter::query::<u32>("page", "Which page, from 1.")
+                    .rule("minimum", 1)
+                    .rule("default", 1),
+            )
+            .parameter(
+                Parameter::query::<u32>("limit", "Events on a page; more than 200 count as 200.")
+                    .rule("minimum", 1)
+                    .rule("default", DEFAULT_EVENTS),
+            )
+            .gives::<Vec<EventBody<'static>>>(200, "The events."),
+    ]
+}
+
 /// An event as the wire contract has it, where every value is a text, and its data.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Event")]
 struct EventBody<'a> {
+    #[schemars(with = "Uuid")]
     id_event: String,
+    /// Empty where the event belongs to no connection.
     id_connection: String,
+    #[schemars(with = "Uuid")]
     id_project: String,
+    #[schemars(example = &"crm.contact.created")]
     r#type: &'a str,
+    #[schemars(extend("enum" = ["success", "fail"]))]
     status: &'static str,
+    /// Always `0`.
     direction: &'static str,
+    #[schemars(extend("enum" = ["GET", "POST", "PUT", "DELETE"]))]
     method: &'static str,
+    /// The path of what the event is about.
+    #[schemars(example = &"/crm/contacts")]
     url: String,
+    /// The connector; empty where the event belongs to no connection.
     provider: &'a str,
+    #[schemars(extend("format" = "date-time"))]
     timestamp: String,
+    /// Empty where the event belongs to no connection.
     id_linked_user: String,
+    /// What the event is about, by its type.
+    #[schemars(with = "Option<Value>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<&'a RawValue>,
 }

@@ -7,7 +7,9 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::json;
 use crate::{
@@ -16,6 +18,7 @@ use crate::{
         body::Json,
         caller::Caller,
         error::{Code, Error},
+        operation::Operation,
         query::Query,
     },
     model::{LinkedUser, LinkedUserId, ProjectId},
@@ -25,13 +28,58 @@ use crate::{
 const MAX_BATCH: usize = 1000;
 const MAX_TEXT: usize = 255;
 
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/linked_users", list)
+            .id("listLinkedUsers")
+            .tag("Linked users")
+            .summary("All linked users of the project.")
+            .gives::<Vec<LinkedUserBody<'static>>>(200, "The linked users."),
+        Operation::post("/linked_users", create)
+            .id("createLinkedUser")
+            .tag("Linked users")
+            .summary("Make a linked user.")
+            .takes::<Create>()
+            .gives::<LinkedUserBody<'static>>(201, "The new linked user.")
+            .fails(&[Code::Conflict]),
+        Operation::post("/linked_users/batch", create_batch)
+            .id("importBatch")
+            .tag("Linked users")
+            .summary("Make those of many linked users that are not there yet.")
+            .takes::<CreateBatch>()
+            .gives::<Vec<LinkedUserBody<'static>>>(201, "All that were named, in their order."),
+        Operation::get("/linked_users/fromRemoteId", by_origin)
+            .id("remoteId")
+            .tag("Linked users")
+            .summary("The linked user with an id of your own.")
+            .require_query::<String>("remoteId", "The `linked_user_origin_id`.")
+            .gives::<LinkedUserBody<'static>>(200, "The linked user.")
+            .fails(&[Code::LinkedUserNotFound]),
+        Operation::get("/linked_users/{id}", get)
+            .id("retrieveLinkedUser")
+            .tag("Linked users")
+            .summary("One linked user.")
+            .path::<Uuid>("id", "The `id_linked_user`.")
+            .gives::<LinkedUserBody<'static>>(200, "The linked user.")
+            .fails(&[Code::LinkedUserNotFound]),
+    ]
+}
+
 /// A linked user as the wire contract has it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LinkedUser")]
 struct LinkedUserBody<'a> {
+    #[schemars(with = "Uuid")]
     id_linked_user: String,
+    /// Your own id of this customer.
+    #[schemars(example = &"customer-17")]
     linked_user_origin_id: &'a str,
+    /// A name for people.
+    #[schemars(example = &"Lovelace Ltd")]
     alias: &'a str,
+    #[schemars(with = "Uuid")]
     id_project: String,
+    #[schemars(extend("format" = "date-time"))]
     created_at: String,
 }
 
@@ -47,16 +95,30 @@ impl<'a> From<&'a LinkedUser> for LinkedUserBody<'a> {
     }
 }
 
-#[derive(Deserialize)]
+/// A new linked user.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "LinkedUserCreate")]
 pub(super) struct Create {
+    /// Your own id of this customer, at most 255 bytes.
+    #[schemars(length(min = 1, max = 255), example = &"customer-17")]
     linked_user_origin_id: String,
+    /// A name for people; your id where there is none.
     #[serde(default)]
+    #[schemars(length(max = 255), example = &"Lovelace Ltd")]
     alias: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// New linked users.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "LinkedUserBatch")]
 pub(super) struct CreateBatch {
+    /// Your own ids, at most 1000.
+    #[schemars(length(max = 1000), inner(length(min = 1, max = 255)), example = ["customer-17"])]
     linked_user_origin_ids: Vec<String>,
+    /// A name for all of them; the id of each where there is none.
+    #[schemars(length(max = 255))]
     #[serde(default)]
     alias: Option<String>,
 }

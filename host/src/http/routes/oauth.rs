@@ -10,10 +10,11 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    connect::{Target, browser_url},
+    connect::{CONNECT_FAILURES, Target, browser_url},
     json,
 };
 use crate::{
@@ -22,13 +23,52 @@ use crate::{
         body::Json,
         caller::Caller,
         error::{Code, Error},
+        operation::{Answer, Operation},
         query::Query,
     },
     unify::OAuthRequest,
 };
 
-#[derive(Serialize)]
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::post("/connections/oauth/start", start)
+            .id("startOAuth")
+            .tag("Connections")
+            .summary("Begin a login in the end customer's browser.")
+            .describe("The login can be finished once, within ten minutes.")
+            .takes::<Target>()
+            .gives::<Started>(201, "Where to send the browser.")
+            .fails(CONNECT_FAILURES),
+        Operation::get("/connections/oauth/callback", callback)
+            .id("handleOAuthCallback")
+            .tag("Connections")
+            .summary("Where the provider sends the browser back to; not for programs.")
+            .open()
+            .query::<String>("state", "What this server gave the provider.")
+            .query::<String>("code", "What the provider gave.")
+            .query::<String>("spapi_oauth_code", "Amazon's name of `code`.")
+            .query::<String>("error", "Why the provider ended the login.")
+            .query::<String>("error_description", "The same for people.")
+            .gives_other(200, "text/plain; charset=utf-8", "Connected.")
+            .answer(
+                Answer::empty(302, "Connected; to the `return_url` of the start.")
+                    .header("Location", "The `return_url`."),
+            )
+            .fails(&[
+                Code::StateInvalid,
+                Code::LoginRefused,
+                Code::StoreUnavailable,
+            ])
+            .fails(CONNECT_FAILURES),
+    ]
+}
+
+/// A login that began.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OAuthStart")]
 struct Started {
+    /// Where to send the end customer's browser.
+    #[schemars(url)]
     authorize_url: String,
 }
 

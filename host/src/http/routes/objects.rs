@@ -8,6 +8,7 @@ use axum::{
     response::Response,
 };
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::json_text;
 use crate::{
@@ -16,10 +17,98 @@ use crate::{
         body::Json,
         caller::{Client, Scoped},
         error::{Code, Error},
+        operation::{Answer, Operation, Parameter},
         query::Query,
     },
-    model::{Cursor, ObjectKind, Operation, Page, Quirk, Record, RecordId, splice},
+    model::{self, Cursor, DEFAULT_LIMIT, ObjectKind, Page, Quirk, Record, RecordId, splice},
 };
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/{vertical}/{objects}", list)
+            .unified(model::Operation::List)
+            .describe("Stored records, a page at a time, by the time of their last change.")
+            .connection()
+            .parameter(remote_data())
+            .parameter(
+                Parameter::query::<u32>("limit", "Records on a page; more than 200 count as 200.")
+                    .rule("minimum", 1)
+                    .rule("default", DEFAULT_LIMIT),
+            )
+            .query::<String>("cursor", "`next_cursor` or `prev_cursor` of another page.")
+            .parameter(
+                Parameter::query::<String>(
+                    "modified_after",
+                    "Only records that changed after this moment.",
+                )
+                .rule("format", "date-time"),
+            )
+            .query::<bool>("include_deleted", "Deleted records too, with `deleted_at`.")
+            .gives::<Value>(200, "The page.")
+            .fails(READ_FAILURES),
+        Operation::post("/{vertical}/{objects}", create)
+            .unified(model::Operation::Create)
+            .describe("The provider has it when the answer comes.")
+            .connection()
+            .parameter(remote_data())
+            .takes::<Value>()
+            .answer(
+                Answer::json::<Value>(201, "The record, as the provider has it.")
+                    .header("Location", "The path of the record."),
+            )
+            .fails(WRITE_FAILURES),
+        Operation::get("/{vertical}/{objects}/{id}", get)
+            .unified(model::Operation::Get)
+            .connection()
+            .path::<Uuid>("id", "The record's `id`.")
+            .parameter(remote_data())
+            .gives::<Value>(200, "The record.")
+            .fails(&[Code::RecordNotFound])
+            .fails(READ_FAILURES),
+        Operation::patch("/{vertical}/{objects}/{id}", update)
+            .unified(model::Operation::Update)
+            .describe("What is not sent stays as it is.")
+            .connection()
+            .path::<Uuid>("id", "The record's `id`.")
+            .parameter(remote_data())
+            .takes::<Value>()
+            .gives::<Value>(200, "The record, as the provider has it.")
+            .fails(&[Code::RecordNotFound])
+            .fails(WRITE_FAILURES),
+        Operation::delete("/{vertical}/{objects}/{id}", delete)
+            .unified(model::Operation::Delete)
+            .connection()
+            .path::<Uuid>("id", "The record's `id`.")
+            .gives_nothing(204, "The provider has it no more.")
+            .fails(&[Code::RecordNotFound])
+            .fails(WRITE_FAILURES),
+    ]
+}
+
+/// What goes wrong with stored records.
+const READ_FAILURES: &[Code] = &[Code::Unsupported, Code::ConnectorUnavailable];
+
+/// What goes wrong with a provider.
+const WRITE_FAILURES: &[Code] = &[
+    Code::Unsupported,
+    Code::UnknownReference,
+    Code::NeedsReconnect,
+    Code::RateLimited,
+    Code::ProviderConflict,
+    Code::ProviderForbidden,
+    Code::ProviderRefused,
+    Code::ProviderFailed,
+    Code::ProviderUnavailable,
+    Code::ConnectorFailed,
+    Code::ConnectorUnavailable,
+    Code::ConnectorTimeout,
+    Code::Busy,
+];
+
+fn remote_data() -> Parameter {
+    Parameter::query::<bool>("remote_data", "The provider's own document too.")
+        .rule("default", false)
+}
 
 pub(super) async fn list(
     State(services): State<Arc<Services>>,
@@ -28,7 +117,7 @@ pub(super) async fn list(
     client: Client,
     query: Query,
 ) -> Result<Response, Error> {
-    offered(kind, Operation::List)?;
+    offered(kind, model::Operation::List)?;
     let request = query.page()?;
     let page = services.unify.list(&scope, kind, &request).await?;
     Ok(json_text(envelope(&page, dates(kind, client))))
@@ -42,7 +131,7 @@ pub(super) async fn get(
     client: Client,
     query: Query,
 ) -> Result<Response, Error> {
-    offered(kind, Operation::Get)?;
+    offered(kind, model::Operation::Get)?;
     let remote_data = query.flag("remote_data")?;
     let record = services.unify.get(&scope, kind, id, remote_data).await?;
     let text = splice(&record, dates(kind, client));
@@ -58,7 +147,7 @@ pub(super) async fn create(
     query: Query,
     Json(body): Json<Value>,
 ) -> Result<Response, Error> {
-    offered(kind, Operation::Create)?;
+    offered(kind, model::Operation::Create)?;
     let remote_data = query.flag("remote_data")?;
     let record = services
         .unify
@@ -83,7 +172,7 @@ pub(super) async fn update(
     query: Query,
     Json(body): Json<Value>,
 ) -> Result<Response, Error> {
-    offered(kind, Operation::Update)?;
+    offered(kind, model::Operation::Update)?;
     let remote_data = query.flag("remote_data")?;
     let unify = &services.unify;
     let record = unify.update(&scope, kind, id, body, remote_data).await?;
@@ -96,7 +185,7 @@ pub(super) async fn delete(
     Id(id): Id,
     Scoped(scope): Scoped,
 ) -> Result<StatusCode, Error> {
-    offered(kind, Operation::Delete)?;
+    offered(kind, model::Operation::Delete)?;
     services.unify.delete(&scope, kind, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -150,23 +239,24 @@ fn nothing(parts: &Parts) -> Error {
     Error::new(Code::RouteNotFound, detail)
 }
 
-fn offered(kind: ObjectKind, operation: Operation) -> Result<(), Error> {
+fn offered(kind: ObjectKind, operation: model::Operation) -> Result<(), Error> {
     let spec = kind.spec();
     if spec.offers(operation) {
         return Ok(());
     }
-    let on_collection = matches!(operation, Operation::List | Operation::Create);
-    let same_path =
-        |one: &Operation| matches!(one, Operation::List | Operation::Create) == on_collection;
+    let on_collection = matches!(operation, model::Operation::List | model::Operation::Create);
+    let same_path = |one: &model::Operation| {
+        matches!(one, model::Operation::List | model::Operation::Create) == on_collection
+    };
     let methods: Vec<_> = spec
         .operations
         .iter()
         .filter(|one| same_path(one))
         .map(|one| match one {
-            Operation::List | Operation::Get => "GET",
-            Operation::Create => "POST",
-            Operation::Update => "PATCH",
-            Operation::Delete => "DELETE",
+            model::Operation::List | model::Operation::Get => "GET",
+            model::Operation::Create => "POST",
+            model::Operation::Update => "PATCH",
+            model::Operation::Delete => "DELETE",
         })
         .collect();
     let offered: Vec<_> = spec.operations.iter().map(|one| one.as_str()).collect();

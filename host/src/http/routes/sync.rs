@@ -7,18 +7,48 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::json;
 use crate::{
-    http::{Services, body::OptionalJson, caller::MaybeScoped, error::Error},
+    http::{
+        Services,
+        body::OptionalJson,
+        caller::MaybeScoped,
+        error::{Code, Error},
+        operation::Operation,
+    },
     model::{Connection, Scope},
     store::SyncState,
     unify,
 };
 
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::post("/sync/resync", resync)
+            .id("resync")
+            .tag("Sync")
+            .summary("Read again now: the connection that the token names, or those that the body selects.")
+            .describe("Without a token and without a body: all connections of the project.")
+            .maybe_connection()
+            .takes_optional::<Selection>()
+            .gives::<Requested>(201, "What is due now.")
+            .fails(&[Code::ConnectorUnavailable]),
+        Operation::get("/sync/status/{vertical}", status)
+            .id("status")
+            .tag("Sync")
+            .summary("How the background reads stand: of the connection that the token names, or of all.")
+            .maybe_connection()
+            .path::<String>("vertical", "Such as `crm`.")
+            .gives::<Vec<StatusBody>>(200, "One for each object of each connection."),
+    ]
+}
+
 /// Which connections, where no connection token names one. Nothing means all of the project.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
+#[schemars(rename = "ResyncSelection")]
 pub(super) struct Selection {
     #[serde(default)]
     vertical: Option<String>,
@@ -40,11 +70,17 @@ impl Selection {
     }
 }
 
-#[derive(Serialize)]
+/// Background reads that are due now.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Resync")]
 struct Requested {
+    #[schemars(extend("format" = "date-time"))]
     timestamp: String,
-    vertical: Option<String>,
-    provider: Option<String>,
+    /// Empty for several.
+    vertical: String,
+    /// Empty for several.
+    provider: String,
+    #[schemars(extend("enum" = ["success", "fail"]))]
     status: &'static str,
     /// Syncs that are due now: one for each object of each connection.
     syncs: u32,
@@ -82,10 +118,12 @@ pub(super) async fn resync(
         timestamp: services.clock.now().to_string(),
         vertical: selection
             .vertical
-            .or_else(|| only.map(|connection| connection.vertical.clone())),
+            .or_else(|| only.map(|connection| connection.vertical.clone()))
+            .unwrap_or_default(),
         provider: selection
             .provider
-            .or_else(|| only.map(|connection| connection.connector.to_string())),
+            .or_else(|| only.map(|connection| connection.connector.to_string()))
+            .unwrap_or_default(),
         status,
         syncs,
     };
@@ -93,13 +131,18 @@ pub(super) async fn resync(
 }
 
 /// How the sync of one object of one connection stands.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SyncStatus")]
 struct StatusBody {
+    #[schemars(with = "Uuid")]
     id_connection: String,
     provider: String,
+    #[schemars(with = "Uuid")]
     id_linked_user: String,
+    #[schemars(example = &"crm.contact")]
     object: &'static str,
-    /// `waiting` before the first run, `running`, `completed` or `failed`.
+    /// `waiting` before the first run.
+    #[schemars(extend("enum" = ["waiting", "running", "completed", "failed"]))]
     status: String,
     /// Whether everything was read at least once.
     complete: bool,
@@ -107,7 +150,9 @@ struct StatusBody {
     records_read: u64,
     pages: u64,
     last_error: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
     last_finished_at: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
     next_run_at: String,
 }
 
