@@ -38,8 +38,8 @@ pub use id::{
 pub use manifest::{
     ApiKeyPlace, AuthField, AuthKind, AuthScheme, ClientAuthentication, Endpoint, HttpRule,
     HttpRuleError, MANIFEST_SECTION, Manifest, ManifestError, OAuthClient, ObjectSupport,
-    Permissions, PushOperation, RuleHost, Setting, SettingType, Template, TemplateError, Variable,
-    VariableType,
+    Permissions, PushOperation, RuleHost, SAMPLES_SECTION, Setting, SettingType, Template,
+    TemplateError, Variable, VariableType, WebhookRoute, WebhookSecret, Webhooks,
 };
 pub use page::{Cursor, CursorError, DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest};
 pub use record::{Change, Record, RemoteRecord, StoredDocument, Upsert, splice};

@@ -13,6 +13,8 @@ mod changes;
 mod engine;
 mod error;
 mod limits;
+mod linked;
+mod optional;
 mod passthrough;
 mod registry;
 mod routes;
@@ -35,6 +37,7 @@ pub use bindings::types::{Account, FetchRequest, Invalid, PushAction, PushReques
 pub use call::CallContext;
 pub use changes::Changes;
 pub use error::{CallError, Failure, LoadError};
+pub use optional::{Incoming, Notice, Receipt, Rejection, Reply};
 pub use passthrough::{Passage, PassageError, Place};
 pub use routes::{Routes, RoutesError};
 pub use status::{ConnectorState, ConnectorStatus, Described, VersionState, VersionStatus};

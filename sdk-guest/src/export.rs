@@ -2,15 +2,21 @@
 
 use serde_json::value::RawValue;
 
+use crate::bindings::discovery::exports::jackfield::connector::discovery;
 use crate::bindings::exports::jackfield::connector::connector::Guest;
+use crate::bindings::webhooks::exports::jackfield::connector::webhooks;
 use crate::document::{Document, Fields, Json};
 use crate::{
-    Account, Connection, Connector, Failure, FetchRequest, FieldMapping, Invalid, PushRequest,
+    Account, Connection, Connector, Discovery, Failure, FetchRequest, FieldMapping, Invalid,
+    PushRequest, Webhooks,
 };
 
 /// Makes the crate a connector: exports the implementation and embeds the manifest.
 ///
-/// The path of the manifest is relative to the crate's folder.
+/// Paths are relative to the crate's folder. `samples` are fixtures whose `documents` show which fields the
+/// connector fills: the catalogue's coverage is computed from them, so they are embedded too, 256 KiB at most. Then
+/// come the optional interfaces that the type implements, [`webhooks`](crate::Webhooks) and
+/// [`discovery`](crate::Discovery).
 ///
 /// ```
 /// # use jackfield_sdk::{Account, Connection, Connector, Failure};
@@ -25,7 +31,30 @@ use crate::{
 /// ```
 #[macro_export]
 macro_rules! export_connector {
-    ($connector:ident, manifest = $path:literal) => {
+    (
+        $connector:ident,
+        manifest = $path:literal
+        $(, samples = [$($sample:literal),* $(,)?])?
+        $(, $interface:ident)* $(,)?
+    ) => {
+        $($(
+            const _: () = {
+                const SAMPLE: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $sample));
+
+                // The linker joins sections of one name: the host reads one JSON document after the other.
+                #[cfg(target_arch = "wasm32")]
+                #[used]
+                #[unsafe(link_section = "jackfield:samples")]
+                static SECTION: [u8; SAMPLE.len()] =
+                    *include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $sample));
+
+                #[cfg(not(target_arch = "wasm32"))]
+                const _: &[u8] = SAMPLE;
+            };
+        )*)?
+
+        $($crate::export_optional!($interface, $connector);)*
+
         const _: () = {
             const MANIFEST: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $path));
 
@@ -43,6 +72,50 @@ macro_rules! export_connector {
         #[cfg(target_arch = "wasm32")]
         $crate::bindings::export_bindings!($connector with_types_in $crate::bindings);
     };
+}
+
+/// One of the optional interfaces, by its name.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! export_optional {
+    (webhooks, $connector:ident) => {
+        const _: fn() = || {
+            const fn implements<T: $crate::Webhooks>() {}
+            implements::<$connector>();
+        };
+        #[cfg(target_arch = "wasm32")]
+        $crate::bindings::webhooks::export_webhooks!($connector with_types_in $crate::bindings::webhooks);
+    };
+    (discovery, $connector:ident) => {
+        const _: fn() = || {
+            const fn implements<T: $crate::Discovery>() {}
+            implements::<$connector>();
+        };
+        #[cfg(target_arch = "wasm32")]
+        $crate::bindings::discovery::export_discovery!($connector with_types_in $crate::bindings::discovery);
+    };
+}
+
+impl<T: Webhooks> webhooks::Guest for T {
+    fn receive(request: webhooks::Incoming) -> Result<webhooks::Receipt, webhooks::Rejection> {
+        report_panics();
+        <T as Webhooks>::receive(&request)
+    }
+}
+
+impl<T: Discovery> discovery::Guest for T {
+    fn remote_fields(
+        connection: Connection,
+        object: String,
+    ) -> Result<Vec<discovery::RemoteField>, Failure> {
+        report_panics();
+        <T as Discovery>::remote_fields(&connection, &object)
+    }
+
+    fn choices(connection: Connection, setting: String) -> Result<Vec<discovery::Choice>, Failure> {
+        report_panics();
+        <T as Discovery>::choices(&connection, &setting)
+    }
 }
 
 impl<T: Connector> Guest for T {

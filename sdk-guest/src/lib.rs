@@ -140,6 +140,7 @@
 pub mod bindings;
 mod connector;
 mod decimal;
+pub mod discovery;
 mod document;
 mod export;
 mod failure;
@@ -153,6 +154,7 @@ pub mod secrets;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 pub mod time;
+pub mod webhooks;
 
 pub use bindings::jackfield::connector::types::{
     Account, Connection, Environment, Failure, FetchRequest, FieldMapping, Invalid, PushAction,
@@ -160,6 +162,8 @@ pub use bindings::jackfield::connector::types::{
 };
 pub use connector::Connector;
 pub use decimal::{Decimal, ParseDecimalError};
+pub use discovery::Discovery;
 pub use document::{Document, Fields, Json, Raw};
 pub use field::Field;
 pub use page::{Page, RemoteRecord};
+pub use webhooks::Webhooks;

@@ -42,6 +42,7 @@ mod playback;
 pub use mapping::{check_mappings, desunify, unify};
 pub use playback::Playback;
 
+use crate::webhooks::Incoming;
 use crate::{Connection, Environment, FetchRequest, PushAction, PushRequest, Setting};
 
 /// A connection in the production environment with these settings.
@@ -57,6 +58,24 @@ pub fn connection(settings: &[(&str, &str)]) -> Connection {
                 value: (*value).to_owned(),
             })
             .collect(),
+    }
+}
+
+/// A webhook that arrived at a time (RFC 3339), with these headers and this body. Change it with struct update
+/// syntax. Its URL is `https://jackfield.example/inbound/example/`.
+pub fn incoming(received_at: &str, headers: &[(&str, &str)], body: &[u8]) -> Incoming {
+    let millis = crate::time::parse(received_at).and_then(|millis| u64::try_from(millis).ok());
+    Incoming {
+        method: "POST".to_owned(),
+        path: String::new(),
+        url: "https://jackfield.example/inbound/example/".to_owned(),
+        query: Vec::new(),
+        headers: headers
+            .iter()
+            .map(|(name, value)| (name.to_lowercase(), (*value).to_owned()))
+            .collect(),
+        body: body.to_vec(),
+        received_at: millis.expect("the time is RFC 3339 after 1970"),
     }
 }
 

@@ -206,6 +206,14 @@ fn refusal(error: &LoadError) -> Problem {
             "connector.toml",
             "Embed it once: export_connector!(Type, manifest = \"connector.toml\").",
         ),
+        LoadError::WebhooksNotExported | LoadError::WebhooksNotDeclared => (
+            "webhooks",
+            "Have both or neither: [webhooks] in connector.toml, and `webhooks` in export_connector!.",
+        ),
+        LoadError::Samples(..) => (
+            "file",
+            "Name fewer or smaller fixtures under `samples` of export_connector!.",
+        ),
         LoadError::Memory { .. } => (
             "permissions.memory_mib",
             "Ask for less, and read in smaller pages.",

@@ -5,6 +5,7 @@
 mod auth;
 mod rule;
 mod template;
+mod webhooks;
 
 use std::collections::BTreeMap;
 
@@ -15,9 +16,12 @@ use super::{ObjectKind, Slug};
 pub use auth::{ApiKeyPlace, AuthField, AuthKind, AuthScheme, ClientAuthentication, OAuthClient};
 pub use rule::{HttpRule, HttpRuleError, RuleHost};
 pub use template::{Template, TemplateError, Variable, VariableType};
+pub use webhooks::{WebhookRoute, WebhookSecret, Webhooks};
 
 /// The custom section of the component that holds the manifest.
 pub const MANIFEST_SECTION: &str = "jackfield:manifest";
+/// The custom section that holds fixtures, from which the coverage is computed.
+pub const SAMPLES_SECTION: &str = "jackfield:samples";
 
 const MAX_MANIFEST: usize = 64 * 1024;
 const MAX_ICON: usize = 32 * 1024;
@@ -54,6 +58,8 @@ pub struct Manifest {
     pub settings: Vec<Setting>,
     /// What it reads and writes, in the order in which it should be synced.
     pub objects: Vec<ObjectSupport>,
+    /// What its provider sends by itself, where the connector reads that.
+    pub webhooks: Option<Webhooks>,
     /// What it asks for.
     pub permissions: Permissions,
 }

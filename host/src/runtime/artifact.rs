@@ -5,7 +5,7 @@ use std::fmt;
 use wasmparser::{Parser, Payload};
 
 use super::LoadError;
-use crate::model::{Digest, MANIFEST_SECTION, Manifest};
+use crate::model::{Digest, MANIFEST_SECTION, Manifest, SAMPLES_SECTION};
 
 /// The most bytes of a connector's file.
 pub(super) const MAX_FILE: u64 = 32 * 1024 * 1024;
@@ -13,6 +13,10 @@ pub(super) const MAX_FILE: u64 = 32 * 1024 * 1024;
 const PACKAGE: &str = "jackfield:connector/";
 const IMPORTS: [&str; 5] = ["types", "http", "secrets", "log", "clock"];
 const EXPORT: &str = "connector";
+const WEBHOOKS: &str = "webhooks";
+const DISCOVERY: &str = "discovery";
+/// The most bytes of samples.
+const MAX_SAMPLES: usize = 256 * 1024;
 
 /// A verified component, not yet compiled.
 #[derive(Debug)]
@@ -25,6 +29,8 @@ pub struct Artifact {
     pub imports: Vec<Import>,
     /// What it offers: names of interfaces.
     pub exports: Vec<String>,
+    /// Fixtures that show what it maps: JSON documents, one after the other.
+    pub samples: String,
     /// The bytes of the component.
     pub component: Vec<u8>,
 }
@@ -54,6 +60,23 @@ impl Import {
 }
 
 impl Artifact {
+    /// Whether it reads what its provider sends.
+    #[must_use]
+    pub fn has_webhooks(&self) -> bool {
+        self.has(WEBHOOKS)
+    }
+
+    /// Whether it tells which fields its provider has.
+    #[must_use]
+    pub fn has_discovery(&self) -> bool {
+        self.has(DISCOVERY)
+    }
+
+    fn has(&self, export: &str) -> bool {
+        let mut names = self.exports.iter();
+        names.any(|name| interface(name) == Some(export))
+    }
+
     /// Verifies the bytes of a file: a component of the contract, or a core module that says how
     /// to make one of it, with one good manifest and no foreign import.
     ///
@@ -92,11 +115,24 @@ impl Artifact {
         {
             return Err(LoadError::MissingExport(format!("{PACKAGE}{EXPORT}")));
         }
+        let exports = |interface_name: &str| {
+            let mut names = outline.exports.iter();
+            names.any(|name| interface(name) == Some(interface_name))
+        };
+        match (manifest.webhooks.is_some(), exports(WEBHOOKS)) {
+            (true, false) => return Err(LoadError::WebhooksNotExported),
+            (false, true) => return Err(LoadError::WebhooksNotDeclared),
+            _ => {}
+        }
+        if outline.samples.len() > MAX_SAMPLES {
+            return Err(LoadError::Samples(outline.samples.len(), MAX_SAMPLES));
+        }
         Ok(Self {
             digest,
             manifest,
             imports: outline.imports.into_iter().map(Import).collect(),
             exports: outline.exports,
+            samples: outline.samples,
             component,
         })
     }
@@ -132,6 +168,7 @@ struct Outline {
     manifests: Vec<String>,
     imports: Vec<String>,
     exports: Vec<String>,
+    samples: String,
 }
 
 impl Outline {
@@ -142,6 +179,7 @@ impl Outline {
             manifests: Vec::new(),
             imports: Vec::new(),
             exports: Vec::new(),
+            samples: String::new(),
         };
         let mut depth = 0_u32;
         for payload in Parser::new(0).parse_all(component) {
@@ -159,6 +197,12 @@ impl Outline {
                         let export = export.map_err(|error| malformed(&error))?;
                         outline.exports.push(export.name.name.to_owned());
                     }
+                }
+                Payload::CustomSection(section) if section.name() == SAMPLES_SECTION => {
+                    let text = std::str::from_utf8(section.data()).map_err(|_| {
+                        LoadError::Malformed("the samples are not UTF-8".to_owned())
+                    })?;
+                    outline.samples.push_str(text);
                 }
                 Payload::CustomSection(section) if section.name() == MANIFEST_SECTION => {
                     let text = std::str::from_utf8(section.data()).map_err(|_| {

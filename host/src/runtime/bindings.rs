@@ -22,6 +22,28 @@ wasmtime::component::bindgen!({
     exports: { default: async },
 });
 
+/// The optional interface `webhooks`.
+pub mod inbound {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "webhooks-plugin",
+        with: { "jackfield:connector/types": super::jackfield::connector::types },
+        exports: { default: async },
+    });
+    pub use self::exports::jackfield::connector::webhooks::*;
+}
+
+/// The optional interface `discovery`.
+pub mod fields {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "discovery-plugin",
+        with: { "jackfield:connector/types": super::jackfield::connector::types },
+        exports: { default: async },
+    });
+    pub use self::exports::jackfield::connector::discovery::*;
+}
+
 pub use self::jackfield::connector::{clock, http, log, secrets, types};
 
 /// Everything that a connector may import, as functions over [`State`]. A pure call has the same

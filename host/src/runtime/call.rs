@@ -2,11 +2,14 @@
 
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use wasmtime::{Store, Trap};
+use wasmtime::{
+    Store, Trap,
+    component::{Instance, InstancePre},
+};
 
 use super::{
     CallError, Routes, Shared,
-    bindings::{ConnectorPlugin, ConnectorPluginPre, types},
+    bindings::types,
     limits::{self, Limits},
 };
 use crate::{
@@ -86,9 +89,12 @@ pub(super) struct Outside {
     pub(super) context: CallContext,
     pub(super) routes: Routes,
     pub(super) requests: u32,
+    /// The secrets that the call may use in place of the manifest's list; no request is sent then.
+    pub(super) receiving: Option<&'static str>,
 }
 
-type Body<'call, T> = Pin<Box<dyn Future<Output = wasmtime::Result<Answer<T>>> + Send + 'call>>;
+pub(super) type Body<'call, T> =
+    Pin<Box<dyn Future<Output = wasmtime::Result<Answer<T>>> + Send + 'call>>;
 pub(super) type Answer<T> = Result<T, types::Failure>;
 
 /// Runs `body` on a fresh instance.
@@ -97,15 +103,13 @@ pub(super) type Answer<T> = Result<T, types::Failure>;
 /// instead of being torn out of the middle of a host call.
 pub(super) async fn run<T, F>(
     shared: &Arc<Shared>,
-    instance: &ConnectorPluginPre<State>,
+    instance: &InstancePre<State>,
     state: State,
     body: F,
 ) -> Result<T, CallError>
 where
     T: Send + 'static,
-    F: for<'call> FnOnce(&'call ConnectorPlugin, &'call mut Store<State>) -> Body<'call, T>
-        + Send
-        + 'static,
+    F: for<'call> FnOnce(Instance, &'call mut Store<State>) -> Body<'call, T> + Send + 'static,
 {
     let busy = CallError::Busy(shared.options.max_instances);
     let waiting = Arc::clone(&shared.permits).acquire_owned();
@@ -121,8 +125,8 @@ where
         let mut store = Store::new(&shared.engine, state);
         limits::apply(&mut store);
         let outcome = tokio::time::timeout(deadline, async {
-            let plugin = instance.instantiate_async(&mut store).await?;
-            body(&plugin, &mut store).await
+            let instance = instance.instantiate_async(&mut store).await?;
+            body(instance, &mut store).await
         })
         .await;
         let answer = match outcome {

@@ -2,6 +2,8 @@
 
 pub(super) mod http;
 
+use std::sync::Arc;
+
 use super::{
     bindings::{clock, log, secrets, types},
     call::{Outside, State},
@@ -24,6 +26,9 @@ impl State {
 
     /// Whether the manifest lets the guest use the secret of that name.
     fn may_use(&self, secret: &str) -> bool {
+        if let Some(only) = self.outside.as_ref().and_then(|outside| outside.receiving) {
+            return secret == only;
+        }
         self.manifest
             .permissions
             .secrets
@@ -59,9 +64,14 @@ impl State {
 
 impl secrets::Host for State {
     async fn names(&mut self) -> wasmtime::Result<Vec<String>> {
-        let allowed = self.manifest.permissions.secrets.clone();
         let outside = self.outside("secrets.names")?;
-        let Ok(authorization) = outside.context.authorizer.current().await else {
+        let receiving = outside.receiving;
+        let authorizer = Arc::clone(&outside.context.authorizer);
+        let allowed = match receiving {
+            Some(only) => vec![only.to_owned()],
+            None => self.manifest.permissions.secrets.clone(),
+        };
+        let Ok(authorization) = authorizer.current().await else {
             return Ok(Vec::new());
         };
         let has = |name: &String| authorization.secret(name).is_some();

@@ -40,6 +40,19 @@ pub enum LoadError {
     /// It does not export what a connector must.
     #[error("it does not export {0}")]
     MissingExport(String),
+    /// The manifest promises an optional interface.
+    #[error(
+        "its manifest has [webhooks], and it does not export jackfield:connector/webhooks: export_connector!(…, webhooks)"
+    )]
+    WebhooksNotExported,
+    /// An optional interface needs words in the manifest.
+    #[error(
+        "it exports jackfield:connector/webhooks, and its manifest has no [webhooks] that says how connections are found and which secret is used"
+    )]
+    WebhooksNotDeclared,
+    /// Its samples are too large.
+    #[error("its samples (section `jackfield:samples`) have {0} bytes; they may have {1}")]
+    Samples(usize, usize),
     /// It asks for more memory than the operator gives.
     #[error(
         "it asks for {asked} MiB of memory; the operator gives at most {limit} (runtime.max_memory_mib)"

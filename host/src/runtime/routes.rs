@@ -70,6 +70,14 @@ impl Routes {
         Ok(Self { rules, endpoints })
     }
 
+    /// Leads nowhere.
+    pub(super) const fn none() -> Self {
+        Self {
+            rules: Vec::new(),
+            endpoints: BTreeMap::new(),
+        }
+    }
+
     /// The address to call for what a guest named.
     ///
     /// # Errors

@@ -8,16 +8,17 @@ use std::{
     time::Duration,
 };
 
+use wasmtime::component::Instance;
+
 use super::{
     Account, Artifact, CallContext, CallError, FetchRequest, LoadError, PushRequest, RecordPage,
     Routes, Shared,
     artifact::Import,
-    bindings::{
-        ConnectorPlugin, ConnectorPluginPre, exports::jackfield::connector::connector::Guest,
-    },
+    bindings::exports::jackfield::connector::connector::Guest,
     cache,
-    call::{self, Answer, Outside, State},
+    call::{self, Outside, State},
     limits::{Limits, MAX_CURSOR},
+    linked::Linked,
 };
 use crate::{
     model::{Digest, FieldMapping, Manifest, ObjectKind},
@@ -33,7 +34,9 @@ pub struct ConnectorVersion {
     manifest: Arc<Manifest>,
     digest: Digest,
     imports: Vec<Import>,
-    instance: ConnectorPluginPre<State>,
+    exports: Vec<String>,
+    samples: String,
+    pub(super) instance: Linked,
     pub(super) counters: Counters,
 }
 
@@ -76,7 +79,7 @@ impl ConnectorVersion {
                 .linker
                 .instantiate_pre(&component)
                 .map_err(LoadError::Contract)?;
-            let instance = ConnectorPluginPre::new(linked).map_err(LoadError::Contract)?;
+            let instance = Linked::new(linked, &artifact).map_err(LoadError::Contract)?;
             Ok((artifact, instance))
         };
         let (artifact, instance) = tokio::task::spawn_blocking(work)
@@ -87,6 +90,8 @@ impl ConnectorVersion {
             manifest: Arc::new(artifact.manifest),
             digest: artifact.digest,
             imports: artifact.imports,
+            exports: artifact.exports,
+            samples: artifact.samples,
             instance,
             counters: Counters::default(),
         };
@@ -98,7 +103,7 @@ impl ConnectorVersion {
     async fn probe(&self) -> Result<(), LoadError> {
         let mut state = self.state(None);
         state.cpu = START;
-        call::run(&self.shared, &self.instance, state, |_, _| {
+        call::run(&self.shared, self.instance.linked(), state, |_, _| {
             Box::pin(async { Ok(Ok(())) })
         })
         .await
@@ -227,7 +232,31 @@ impl ConnectorVersion {
         Ok(answer)
     }
 
-    fn check_output(&self, answer: &str) -> Result<(), CallError> {
+    /// What it offers.
+    #[must_use]
+    pub fn exports(&self) -> &[String] {
+        &self.exports
+    }
+
+    /// Whether it reads what its provider sends.
+    #[must_use]
+    pub const fn has_webhooks(&self) -> bool {
+        self.instance.webhooks.is_some()
+    }
+
+    /// Whether it tells which fields its provider has.
+    #[must_use]
+    pub const fn has_discovery(&self) -> bool {
+        self.instance.discovery.is_some()
+    }
+
+    /// Fixtures that show what it maps.
+    #[must_use]
+    pub fn samples(&self) -> &str {
+        &self.samples
+    }
+
+    pub(super) fn check_output(&self, answer: &str) -> Result<(), CallError> {
         let most = self.shared.options.max_output;
         if answer.len() > most {
             return Err(CallError::Output(answer.len(), most));
@@ -248,6 +277,29 @@ impl ConnectorVersion {
         }
     }
 
+    /// What a call on behalf of a connection may reach.
+    pub(super) fn outside_of(&self, context: CallContext) -> Result<Outside, CallError> {
+        let replacements = self.shared.options.endpoints.get(&self.manifest.slug);
+        let routes = Routes::new(
+            &self.manifest,
+            context.environment,
+            &context.settings,
+            replacements,
+        )
+        .map_err(|error| {
+            CallError::Failure(super::Failure::Invalid {
+                field: None,
+                message: error.to_string(),
+            })
+        })?;
+        Ok(Outside {
+            context,
+            routes,
+            requests: 0,
+            receiving: None,
+        })
+    }
+
     async fn call<T, F>(
         &self,
         operation: &str,
@@ -260,47 +312,48 @@ impl ConnectorVersion {
                 &'call Guest,
                 &'call mut wasmtime::Store<State>,
                 super::bindings::types::Connection,
-            ) -> std::pin::Pin<
-                Box<dyn Future<Output = wasmtime::Result<Answer<T>>> + Send + 'call>,
-            > + Send
+            ) -> call::Body<'call, T>
+            + Send
             + 'static,
     {
         let for_guest = context
             .as_ref()
             .map_or_else(no_connection, CallContext::for_guest);
         let outside = context
-            .map(|context| {
-                let replacements = self.shared.options.endpoints.get(&self.manifest.slug);
-                let routes = Routes::new(
-                    &self.manifest,
-                    context.environment,
-                    &context.settings,
-                    replacements,
-                )
-                .map_err(|error| {
-                    CallError::Failure(super::Failure::Invalid {
-                        field: None,
-                        message: error.to_string(),
-                    })
-                })?;
-                Ok::<_, CallError>(Outside {
-                    context,
-                    routes,
-                    requests: 0,
-                })
-            })
+            .map(|context| self.outside_of(context))
             .transpose()?;
+        let indices = self.instance.clone();
+        self.run(operation, outside, move |instance, store| {
+            Box::pin(async move {
+                let plugin = indices.interface(&mut *store, &instance)?;
+                body(plugin.jackfield_connector_connector(), store, for_guest).await
+            })
+        })
+        .await
+    }
+
+    /// Runs an export on a fresh instance, and counts it.
+    pub(super) async fn run<T, F>(
+        &self,
+        operation: &str,
+        outside: Option<Outside>,
+        body: F,
+    ) -> Result<T, CallError>
+    where
+        T: Send + 'static,
+        F: for<'call> FnOnce(Instance, &'call mut wasmtime::Store<State>) -> call::Body<'call, T>
+            + Send
+            + 'static,
+    {
         let counters = &self.counters;
         counters.calls.fetch_add(1, Ordering::Relaxed);
         counters.running.fetch_add(1, Ordering::Relaxed);
         let started = std::time::Instant::now();
         let answer = call::run(
             &self.shared,
-            &self.instance,
+            self.instance.linked(),
             self.state(outside),
-            move |plugin: &ConnectorPlugin, store| {
-                body(plugin.jackfield_connector_connector(), store, for_guest)
-            },
+            body,
         )
         .await;
         counters.running.fetch_sub(1, Ordering::Relaxed);

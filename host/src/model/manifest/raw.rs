@@ -10,7 +10,7 @@ use serde::{
 use super::{
     ApiKeyPlace, AuthKind, AuthScheme, ClientAuthentication, HttpRule, MAX_ICON, MAX_MEMORY_MIB,
     ManifestError, OAuthClient, ObjectSupport, PushOperation, Setting, SettingType, Template,
-    Variable,
+    Variable, Webhooks,
 };
 use crate::model::{ObjectKind, Slug};
 
@@ -34,6 +34,7 @@ pub(super) struct Manifest {
     #[serde(default)]
     settings: Vec<Setting>,
     objects: Ordered<Object>,
+    webhooks: Option<Webhooks>,
     permissions: Permissions,
 }
 
@@ -247,6 +248,7 @@ impl Manifest {
             auth,
             settings: self.settings,
             objects,
+            webhooks: self.webhooks.map(Webhooks::check).transpose()?,
             permissions,
         })
     }

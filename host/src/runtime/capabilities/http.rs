@@ -37,7 +37,14 @@ impl http::Host for State {
         &mut self,
         request: http::Request,
     ) -> wasmtime::Result<Result<http::Response, http::HttpError>> {
-        let requests = &mut self.outside("http.send")?.requests;
+        let outside = self.outside("http.send")?;
+        if outside.receiving.is_some() {
+            return Ok(Err(http::HttpError::Denied(
+                "a webhook is read without sending requests; the host reads the record afterwards"
+                    .to_owned(),
+            )));
+        }
+        let requests = &mut outside.requests;
         *requests += 1;
         if *requests > MAX_REQUESTS {
             return Ok(Err(http::HttpError::Denied(format!(
