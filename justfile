@@ -26,11 +26,15 @@ e2e name='':
 
 # Build every connector for WebAssembly into target/wasm32-unknown-unknown/connector
 plugins:
-    cargo build --locked --target wasm32-unknown-unknown --profile connector {{ `for folder in plugins/*/; do printf -- '-p %s ' "$(basename "$folder")"; done` }}
+    cargo build --locked --target wasm32-unknown-unknown --profile connector {{ `for folder in plugins/*/ tests/fixtures/*/; do printf -- '-p %s ' "$(basename "$folder")"; done` }}
 
 # Test one connector natively, in a second
 plugin name:
     cargo test --locked -p {{name}}
+
+# Write the manifest of the test connector that serves every object anew, after a schema changed
+omni:
+    JACKFIELD_WRITE_MANIFEST=1 cargo test --locked -p fake-omni
 
 # Measure against a limit of the same run: unify, call, list or sync
 bench name *arguments:
