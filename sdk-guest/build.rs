@@ -135,7 +135,9 @@ const DERIVE: &str = "#[derive(Clone, Debug, Default, PartialEq, serde::Serializ
 /// The Rust type of a property of `owner`; an object inside becomes a struct of its own in `out`, called after the
 /// owner and the object's title, or else the property's name.
 fn rust_type(property: &Value, owner: &str, name: &str, out: &mut String) -> String {
-    if let Some(reference) = property["$ref"].as_str() {
+    // `anyOf` of a shared part and null.
+    let reference = property["$ref"].as_str();
+    if let Some(reference) = reference.or_else(|| property["anyOf"][0]["$ref"].as_str()) {
         let definition = reference
             .rsplit('/')
             .next()
