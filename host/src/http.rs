@@ -4,7 +4,9 @@
 mod body;
 mod caller;
 mod error;
+mod idempotency;
 mod layers;
+mod limits;
 mod openapi;
 mod operation;
 mod query;

@@ -8,6 +8,7 @@ mod decimal;
 mod digest;
 mod event;
 mod field;
+mod filter;
 mod id;
 mod manifest;
 pub mod money;
@@ -31,6 +32,7 @@ pub use decimal::Decimal;
 pub use digest::Digest;
 pub use event::{Event, EventKind};
 pub use field::{Choice, FieldMapping, RemoteField};
+pub use filter::{FilterError, Filters, filterable};
 pub use id::{
     ApiKeyId, ConnectionId, CustomFieldId, EventId, LinkedUserId, MappingId, ProjectId, RecordId,
     Slug, SlugError,

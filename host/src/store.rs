@@ -10,6 +10,8 @@ mod custom_fields;
 mod dialect;
 mod error;
 mod events;
+mod idempotency;
+mod lists;
 mod migrate;
 mod pages;
 mod projects;
@@ -27,6 +29,7 @@ pub use self::{
     custom_fields::{CustomValues, NewCustomField},
     error::{Cause, Error},
     events::EventRow,
+    idempotency::{KeyClaim, KeyOwner, KeyState, REMEMBERED},
     pages::PageOutcome,
     remaps::Remap,
     syncs::{Checkpoint, ClaimedSync, SyncOutcome, SyncState},

@@ -6,6 +6,9 @@
 mod connect;
 mod custom;
 mod error;
+mod expand;
+mod interactive;
+mod live;
 mod map;
 mod read;
 mod reference;
@@ -27,6 +30,9 @@ use crate::{
 
 pub use connect::{ConnectRequest, Connected, OAuthRequest};
 pub use error::Error;
+pub use expand::expandable;
+pub use interactive::{Interactive, Reached};
+pub use live::LivePage;
 pub use remap::Remapped;
 pub use sync::SyncProgress;
 
@@ -130,6 +136,19 @@ impl Unify {
             settings: connection.settings.clone(),
             authorizer: self.0.vault.authorizer(scope, scheme.clone()),
             downstream: Downstream::default(),
+        })
+    }
+
+    /// The same for somebody who waits and wants to know of the provider's limits.
+    fn context_for(
+        &self,
+        scope: &Scope,
+        version: &ConnectorVersion,
+        how: &Interactive,
+    ) -> Result<CallContext, Error> {
+        Ok(CallContext {
+            downstream: how.downstream.clone(),
+            ..self.context(scope, version)?
         })
     }
 

@@ -96,6 +96,11 @@ impl Error {
         self.code
     }
 
+    /// What is wrong with the input.
+    pub(super) fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+
     /// What happened, for the log: the code, the sentence and the cause.
     pub(super) fn for_log(&self) -> String {
         match &self.cause {

@@ -19,6 +19,8 @@ use super::{
     Services,
     body::MAX_BODY,
     error::{Code, Error},
+    idempotency::REPLAYED,
+    limits::DOWNSTREAM,
 };
 use crate::telemetry::METRICS;
 
@@ -36,11 +38,16 @@ pub(super) fn around(
         .allow_methods(AnyValue)
         // Named one by one: `*` would leave `Authorization` out.
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([
+        .expose_headers(
+            [
             header::HeaderName::from_static(REQUEST_ID),
             header::LOCATION,
             header::RETRY_AFTER,
-        ]);
+            REPLAYED,
+        ]
+        .into_iter()
+        .chain(DOWNSTREAM.map(header::HeaderName::from_static)),
+        );
     routes
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| {
@@ -73,8 +80,11 @@ async fn observe(State(services): State<Arc<Services>>, request: Request, next: 
     if let Some(failure) = &failure {
         let headers = std::mem::take(response.headers_mut());
         response = failure.render(&path, &request_id, services.clock.now());
-        if let Some(allow) = headers.get(header::ALLOW) {
-            response.headers_mut().insert(header::ALLOW, allow.clone());
+        for (name, value) in &headers {
+            if name != header::CONTENT_LENGTH {
+                let slot = response.headers_mut().entry(name.clone());
+                slot.or_insert_with(|| value.clone());
+            }
         }
     }
     let headers = response.headers_mut();

@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::{RecordId, Timestamp};
+use super::{Filters, RecordId, Timestamp};
 
 /// Records on a page where the caller names no number.
 pub const DEFAULT_LIMIT: u32 = 50;
@@ -70,10 +70,30 @@ pub struct PageRequest {
     pub limit: u32,
     /// Only records modified after this moment.
     pub modified_after: Option<Timestamp>,
+    /// Only records that we saw first after this moment.
+    pub created_after: Option<Timestamp>,
+    /// Only records with these values. The index does not know them: rows are read one after the
+    /// other until the page is full.
+    pub filters: Filters,
     /// Deleted ones too.
     pub include_deleted: bool,
     /// Whether the provider's documents are wanted.
     pub remote_data: bool,
+}
+
+impl Default for PageRequest {
+    /// The first page of everything that is there.
+    fn default() -> Self {
+        Self {
+            cursor: None,
+            limit: DEFAULT_LIMIT,
+            modified_after: None,
+            created_after: None,
+            filters: Filters::default(),
+            include_deleted: false,
+            remote_data: false,
+        }
+    }
 }
 
 /// One page.

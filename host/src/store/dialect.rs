@@ -66,7 +66,7 @@ const SQLITE_ROWS: usize = 32;
 
 /// A statement with a test whether a column is among the values of one [`Value::Keys`].
 macro_rules! among {
-    ($head:literal, $column:literal among $place:literal, $tail:literal) => {
+    ($head:expr, $column:literal among $place:literal, $tail:literal) => {
         $crate::store::dialect::Sql {
             sqlite: concat!(
                 $head,
@@ -183,6 +183,28 @@ impl Database {
             }
             Self::Postgres(pool) => {
                 postgres_rows(postgres_query(sql, values)?.fetch_all(pool).await)
+            }
+        }
+    }
+
+    /// How a statement that reads would be run, in the database's own words.
+    pub(super) async fn explain(
+        &self,
+        sql: Sql,
+        values: Vec<Value>,
+    ) -> Result<Vec<String>, Error> {
+        match self {
+            Self::Sqlite { readers, .. } => {
+                let sql: Arc<str> = format!("EXPLAIN QUERY PLAN {}", sql.sqlite).into();
+                let query = sqlite_bind(sqlx::query(AssertSqlSafe(sql)), values)?;
+                let rows = sqlite_rows(query.fetch_all(readers).await)?;
+                rows.iter().map(|row| row.text(3)).collect()
+            }
+            Self::Postgres(pool) => {
+                let sql: Arc<str> = format!("EXPLAIN {}", sql.postgres).into();
+                let query = postgres_bind(sqlx::query(AssertSqlSafe(sql)), values)?;
+                let rows = postgres_rows(query.fetch_all(pool).await)?;
+                rows.iter().map(|row| row.text(0)).collect()
             }
         }
     }
@@ -459,7 +481,13 @@ fn postgres_query(
     sql: Sql,
     values: Vec<Value>,
 ) -> Result<Query<'static, Postgres, PgArguments>, Error> {
-    let mut query = sqlx::query(sql.postgres);
+    postgres_bind(sqlx::query(sql.postgres), values)
+}
+
+fn postgres_bind(
+    mut query: Query<'static, Postgres, PgArguments>,
+    values: Vec<Value>,
+) -> Result<Query<'static, Postgres, PgArguments>, Error> {
     for value in values {
         query = match checked(value)? {
             Value::Int(value) => query.bind(value),

@@ -33,6 +33,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/sqlite/0003_custom_fields.sql"),
         include_str!("../../../migrations/postgres/0003_custom_fields.sql"),
     ),
+    (
+        5,
+        "idempotency",
+        include_str!("../../../migrations/sqlite/0005_idempotency.sql"),
+        include_str!("../../../migrations/postgres/0005_idempotency.sql"),
+    ),
 ];
 
 /// Connects. The schema has to be up to date already.

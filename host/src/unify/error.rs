@@ -54,6 +54,11 @@ pub enum Error {
         /// What is wrong, a sentence.
         message: String,
     },
+    /// A cursor of a live list that is not one of this connection and object.
+    #[error(
+        "this is not a live cursor that this server gave out for this connection and object; leave it away to start at the first page"
+    )]
+    LiveCursor,
     /// A field refers to a record that this connection does not have.
     #[error("{path}: there is no {target} {id} at this connection")]
     UnknownReference {

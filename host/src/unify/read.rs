@@ -1,6 +1,6 @@
-//! Reads: from the database, never from the provider.
+//! Reads: from the database, or through to the provider where that is asked for.
 
-use super::{Error, Unify};
+use super::{Error, Interactive, Unify};
 use crate::model::{ObjectKind, Page, PageRequest, Record, RecordId, Scope};
 
 impl Unify {
@@ -18,11 +18,25 @@ impl Unify {
         Ok(self.0.store.list_records(scope, kind, request).await?)
     }
 
-    /// One stored record.
+    /// One record: as it is stored, or with `how.live` as the provider has it now.
     ///
     /// # Errors
-    /// There is none, the connector does not serve the object, or the database fails.
+    /// There is none, the connector does not serve the object, or the database fails; with
+    /// `how.live` also whatever the provider and the connector fail with.
     pub async fn get(
+        &self,
+        scope: &Scope,
+        kind: ObjectKind,
+        id: RecordId,
+        how: &Interactive,
+    ) -> Result<Record, Error> {
+        if how.live {
+            return self.read_through(scope, kind, id, how).await;
+        }
+        self.stored(scope, kind, id, how.remote_data).await
+    }
+
+    pub(super) async fn stored(
         &self,
         scope: &Scope,
         kind: ObjectKind,

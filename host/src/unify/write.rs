@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Error, Unify};
+use super::{Error, Interactive, Unify};
 use crate::{
     model::{
         ObjectKind, PushOperation, Record, RecordId, RemoteRecord, Scope, StoredDocument, Upsert,
@@ -21,14 +21,14 @@ impl Unify {
         scope: &Scope,
         kind: ObjectKind,
         body: Value,
-        remote_data: bool,
+        how: &Interactive,
     ) -> Result<Record, Error> {
         let version = self.writer(scope, kind, PushOperation::Create)?;
         let data = self
             .provider_document(scope, &version, kind, body, WriteMode::Create, None)
             .await?;
-        let request = self.push(kind, PushAction::Create, None, data);
-        self.write_through(scope, &version, kind, request, remote_data)
+        let request = self.push(kind, PushAction::Create, None, data, how);
+        self.write_through(scope, &version, kind, request, how)
             .await
     }
 
@@ -42,10 +42,10 @@ impl Unify {
         kind: ObjectKind,
         id: RecordId,
         body: Value,
-        remote_data: bool,
+        how: &Interactive,
     ) -> Result<Record, Error> {
         let version = self.writer(scope, kind, PushOperation::Update)?;
-        let record = self.get(scope, kind, id, false).await?;
+        let record = self.stored(scope, kind, id, false).await?;
         let data = self
             .provider_document(
                 scope,
@@ -56,8 +56,8 @@ impl Unify {
                 Some(&record.unified),
             )
             .await?;
-        let request = self.push(kind, PushAction::Update, Some(record), data);
-        self.write_through(scope, &version, kind, request, remote_data)
+        let request = self.push(kind, PushAction::Update, Some(record), data, how);
+        self.write_through(scope, &version, kind, request, how)
             .await
     }
 
@@ -65,12 +65,25 @@ impl Unify {
     ///
     /// # Errors
     /// There is no such record, or the provider or the connector fails.
-    pub async fn delete(&self, scope: &Scope, kind: ObjectKind, id: RecordId) -> Result<(), Error> {
+    pub async fn delete(
+        &self,
+        scope: &Scope,
+        kind: ObjectKind,
+        id: RecordId,
+        how: &Interactive,
+    ) -> Result<(), Error> {
         let version = self.writer(scope, kind, PushOperation::Delete)?;
-        let record = self.get(scope, kind, id, false).await?;
+        let record = self.stored(scope, kind, id, false).await?;
         let remote_id = record.remote_id.clone();
-        let request = self.push(kind, PushAction::Delete, Some(record), "{}".to_owned());
-        let context = self.context(scope, &version)?;
+        let request = self.push(
+            kind,
+            PushAction::Delete,
+            Some(record),
+            "{}".to_owned(),
+            how,
+        );
+        let context = self.context_for(scope, &version, how)?;
+        how.reached.mark();
         let answer = version.push_record(context, request).await;
         match answer {
             Ok(_) => {}
@@ -144,6 +157,7 @@ impl Unify {
         action: PushAction,
         record: Option<Record>,
         data: String,
+        how: &Interactive,
     ) -> PushRequest {
         let (remote_id, version) = match record {
             Some(record) => (Some(record.remote_id), record.remote_version),
@@ -155,7 +169,10 @@ impl Unify {
             remote_id,
             version,
             data,
-            idempotency_key: crate::model::EventId::generate(&*self.0.entropy).to_string(),
+            idempotency_key: how
+                .idempotency_key
+                .clone()
+                .unwrap_or_else(|| crate::model::EventId::generate(&*self.0.entropy).to_string()),
         }
     }
 
@@ -165,9 +182,10 @@ impl Unify {
         version: &ConnectorVersion,
         kind: ObjectKind,
         request: PushRequest,
-        remote_data: bool,
+        how: &Interactive,
     ) -> Result<Record, Error> {
-        let context = self.context(scope, version)?;
+        let context = self.context_for(scope, version, how)?;
+        how.reached.mark();
         let answer = match version.push_record(context, request).await {
             Ok(answer) => answer,
             Err(error) => return Err(self.failed(scope, error).await),
@@ -188,7 +206,7 @@ impl Unify {
             .await?;
         self.recheck(scope, kind, &page.unified_by).await?;
         let id = self.0.store.record_id(scope, kind, &remote_id);
-        self.get(scope, kind, id, remote_data).await
+        self.stored(scope, kind, id, how.remote_data).await
     }
 }
 

@@ -70,6 +70,8 @@ codes! {
         "Read what is there, and change that or choose another value.";
     ProviderConflict CONFLICT "provider_conflict" "Changed at the provider"
         "Read the record again, apply the change to what it is now, and send that.";
+    IdempotencyKeyBusy CONFLICT "idempotency_key_busy" "The same request is still at work"
+        "Send it again after the seconds in `Retry-After`; once the first is done, its answer is given again.";
     BodyTooLarge PAYLOAD_TOO_LARGE "body_too_large" "Body too large"
         "A request's body may have 2 MiB.";
     InvalidParameter BAD_REQUEST "invalid_parameter" "A parameter makes no sense"
@@ -86,6 +88,8 @@ codes! {
         "`GET /connectors/{slug}` lists the fields and settings of a connector with their types.";
     UnknownReference UNPROCESSABLE_ENTITY "unknown_reference" "A reference leads nowhere"
         "Use the id of a record of the same connection.";
+    IdempotencyKeyReused UNPROCESSABLE_ENTITY "idempotency_key_reused" "The key belongs to another request"
+        "Make a new `Idempotency-Key` for each request, and send the same one only with the same request.";
     ProviderRefused UNPROCESSABLE_ENTITY "provider_refused" "The provider refuses the input"
         "Correct the field that is named; the provider's own rules apply besides the schema.";
     CredentialsRefused UNPROCESSABLE_ENTITY "credentials_refused" "The provider refuses the credentials"

@@ -39,6 +39,7 @@ impl From<unify::Error> for Error {
                 };
                 Self::new(Code::InvalidSetting, sentence).with_violations(vec![violation])
             }
+            unify::Error::LiveCursor => Self::new(Code::InvalidParameter, sentence),
             unify::Error::UnknownReference { path, .. } => {
                 let violation = Violation {
                     path,
