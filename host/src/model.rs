@@ -32,7 +32,7 @@ pub use decimal::Decimal;
 pub use digest::Digest;
 pub use event::{Event, EventKind};
 pub use field::{Choice, FieldMapping, RemoteField};
-pub use filter::{FilterError, Filters, filterable};
+pub use filter::{FilterError, Filters, Scalar, filterable};
 pub use id::{
     ApiKeyId, ConnectionId, CustomFieldId, EventId, LinkedUserId, MappingId, ProjectId, RecordId,
     Slug, SlugError,
@@ -44,6 +44,8 @@ pub use manifest::{
     TemplateError, Variable, VariableType, WebhookRoute, WebhookSecret, Webhooks,
 };
 pub use page::{Cursor, CursorError, DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest};
-pub use record::{Change, Record, RemoteRecord, StoredDocument, Upsert, splice};
+pub use record::{
+    Change, Record, RemoteRecord, StoredDocument, Upsert, splice, splice_into, spliced_size,
+};
 pub use schema::{Violation, WriteMode};
 pub use transform::{Case, DateOutput, DecimalSign, Sources, Transform};

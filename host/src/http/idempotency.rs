@@ -27,7 +27,7 @@ pub(super) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// The header of answers that are given again.
 pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// The most characters of a key.
-const LONGEST: usize = 255;
+pub(super) const LONGEST: usize = 255;
 
 /// The key of a request, if it has one, and what the request is.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ fn parse(value: &HeaderValue) -> Option<String> {
         .strip_prefix('"')
         .and_then(|text| text.strip_suffix('"'));
     let key = inner.unwrap_or(text);
-    let good = |byte: u8| (b' '..=b'~').contains(&byte);
+    let good = |byte: u8| byte.is_ascii_graphic();
     let sane = (1..=LONGEST).contains(&key.len()) && key.bytes().all(good);
     sane.then(|| key.to_owned())
 }
@@ -94,7 +94,11 @@ impl IdempotencyKey {
         let Some(key) = self.key else {
             return Ok(work(None).await);
         };
-        let pieces = [self.method.as_bytes(), self.path.as_bytes(), body.as_bytes()];
+        let pieces = [
+            self.method.as_bytes(),
+            self.path.as_bytes(),
+            body.as_bytes(),
+        ];
         let fingerprint = Digest::of_all(&pieces);
         // A request is over after its time limit.
         let lease = services.request_timeout;
@@ -173,14 +177,19 @@ async fn keep(reached: bool, response: Response) -> (Option<String>, Response) {
                 .map(|violation| (violation.path.clone(), violation.message.clone()))
                 .collect(),
         });
-        return (kept.and_then(|kept| serde_json::to_string(&kept).ok()), response);
+        return (
+            kept.and_then(|kept| serde_json::to_string(&kept).ok()),
+            response,
+        );
     }
     if !response.status().is_success() {
         return (None, response);
     }
     let (parts, body) = response.into_parts();
     // Our own answers lie in memory already.
-    let bytes = to_bytes(body, usize::MAX).await.unwrap_or_else(|_| Bytes::new());
+    let bytes = to_bytes(body, usize::MAX)
+        .await
+        .unwrap_or_else(|_| Bytes::new());
     let location = parts.headers.get(header::LOCATION);
     let kept = Kept::Answer {
         status: parts.status.as_u16(),

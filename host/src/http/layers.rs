@@ -40,13 +40,14 @@ pub(super) fn around(
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(
             [
-            header::HeaderName::from_static(REQUEST_ID),
-            header::LOCATION,
-            header::RETRY_AFTER,
-            REPLAYED,
-        ]
-        .into_iter()
-        .chain(DOWNSTREAM.map(header::HeaderName::from_static)),
+                header::HeaderName::from_static(REQUEST_ID),
+                header::LOCATION,
+                header::RETRY_AFTER,
+                REPLAYED,
+            ]
+            .into_iter()
+            .chain(DOWNSTREAM.map(header::HeaderName::from_static))
+            .collect::<Vec<_>>(),
         );
     routes
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -21,7 +21,10 @@ pub(super) fn with_downstream(mut response: Response, downstream: &Downstream) -
     else {
         return response;
     };
-    for (name, value) in DOWNSTREAM.into_iter().zip([limit, remaining, reset_seconds]) {
+    for (name, value) in DOWNSTREAM
+        .into_iter()
+        .zip([limit, remaining, reset_seconds])
+    {
         if let Some(value) = value {
             let name = HeaderName::from_static(name);
             response.headers_mut().insert(name, value.into());

@@ -95,7 +95,9 @@ impl Query {
             }
             let meant = match names.iter().find(|name| is_slip(key, name)) {
                 Some(name) => (*name).to_owned(),
-                None if key.to_ascii_lowercase().starts_with("filter") => "filter[field]".to_owned(),
+                None if key.to_ascii_lowercase().starts_with("filter") => {
+                    "filter[field]".to_owned()
+                }
                 None => continue,
             };
             let key: String = key.chars().take(80).collect();
@@ -132,7 +134,10 @@ impl Query {
     pub(super) fn live_page(&self) -> Result<(Option<&str>, u32), Error> {
         let stored_only = ["modified_after", "created_after", "include_deleted"];
         let is_condition = |key: &str| stored_only.contains(&key) || filtered(key).is_some();
-        let given = self.0.iter().find(|(key, value)| is_condition(key) && !value.is_empty());
+        let given = self
+            .0
+            .iter()
+            .find(|(key, value)| is_condition(key) && !value.is_empty());
         if let Some((key, _)) = given {
             let detail = format!(
                 "The parameter `{key}` works on stored records only: leave it or `live` away."
@@ -250,7 +255,10 @@ mod tests {
             .unwrap();
         assert_eq!((page.limit, page.remote_data), (50, true));
         assert!(page.cursor.is_none() && !page.include_deleted);
-        assert_eq!(Query::parse("").page(contact()).unwrap().limit, DEFAULT_LIMIT);
+        assert_eq!(
+            Query::parse("").page(contact()).unwrap().limit,
+            DEFAULT_LIMIT
+        );
         let cursor = Cursor {
             backward: false,
             modified_at: Timestamp::from_millis(5),

@@ -17,12 +17,14 @@ pub struct Filters {
 #[derive(Debug, thiserror::Error)]
 pub enum FilterError {
     /// The field is not there, or its values are lists or objects.
-    #[error("{kind} cannot be filtered by {field:?}; the fields are {}", filterable(*.kind).join(", "))]
+    #[error("{kind} cannot be filtered by {field:?}; the fields are {known}")]
     Field {
         /// The object.
         kind: ObjectKind,
         /// What was named.
         field: String,
+        /// What can be named.
+        known: String,
     },
     /// The value is not one that the field can have.
     #[error("{field} is {value:?}, but must be {expected}")]
@@ -69,15 +71,15 @@ impl Filters {
             };
         }
         let property = kind.spec().property(field);
-        let scalar = property.and_then(|property| Some((property, scalar(kind, property)?)));
-        let Some((property, scalar)) = scalar else {
+        let Some(scalar) = property.and_then(|property| scalar(kind, property)) else {
             return Err(FilterError::Field {
                 kind,
                 field: field.chars().take(80).collect(),
+                known: names(kind),
             });
         };
         let value = match scalar {
-            Scalar::Text if property.reference.is_some() => {
+            Scalar::Reference => {
                 let id = text.parse::<RecordId>();
                 let id = id.map_err(|_| wrong("the id of a record of this server"))?;
                 Value::String(id.to_string())
@@ -100,21 +102,31 @@ impl Filters {
     }
 }
 
-/// The names that a filter of `kind` can have.
+/// The names that a filter of `kind` can have, with what their values are.
 #[must_use]
-pub fn filterable(kind: ObjectKind) -> Vec<&'static str> {
+pub fn filterable(kind: ObjectKind) -> Vec<(&'static str, Scalar)> {
     let fields = kind.spec().properties.iter();
     fields
-        .filter(|property| scalar(kind, property).is_some())
-        .map(|property| property.name.as_str())
-        .chain(["remote_id"])
+        .filter_map(|property| Some((property.name.as_str(), scalar(kind, property)?)))
+        .chain([("remote_id", Scalar::Text)])
         .collect()
 }
 
-#[derive(Clone, Copy)]
-enum Scalar {
+fn names(kind: ObjectKind) -> String {
+    let names: Vec<&str> = filterable(kind).into_iter().map(|(name, _)| name).collect();
+    names.join(", ")
+}
+
+/// What a field with one value holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scalar {
+    /// A text.
     Text,
+    /// The id of another record.
+    Reference,
+    /// A number.
     Number,
+    /// Yes or no.
     Boolean,
 }
 
@@ -130,6 +142,7 @@ fn scalar(kind: ObjectKind, property: &Property) -> Option<Scalar> {
     };
     let mut types = types.into_iter().filter(|name| *name != "null");
     let scalar = match types.next()? {
+        "string" if property.reference.is_some() => Scalar::Reference,
         "string" => Scalar::Text,
         "number" | "integer" => Scalar::Number,
         "boolean" => Scalar::Boolean,
@@ -174,7 +187,10 @@ mod tests {
             error.to_string()
         };
         let text = refuse(deal, "nmae", "x");
-        assert!(text.contains("name, ") && text.ends_with("remote_id"), "{text}");
+        assert!(
+            text.contains("name, ") && text.ends_with("remote_id"),
+            "{text}"
+        );
         assert!(!refuse(kind("crm.contact"), "addresses", "x").contains("addresses,"));
         assert!(refuse(deal, "amount", "much").contains("a number"));
         assert!(refuse(deal, "amount", "1e999").contains("a number"));
@@ -183,6 +199,9 @@ mod tests {
         assert!(refuse(deal, "name", "a\0").contains("U+0000"));
         let mut twice = Filters::default();
         twice.add(deal, "name", "a").unwrap();
-        assert!(matches!(twice.add(deal, "name", "b"), Err(FilterError::Twice(_))));
+        assert!(matches!(
+            twice.add(deal, "name", "b"),
+            Err(FilterError::Twice(_))
+        ));
     }
 }

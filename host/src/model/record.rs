@@ -108,8 +108,21 @@ pub struct Record {
 /// `dates` off writes null for both times (the wire contract's rule 12).
 #[must_use]
 pub fn splice(record: &Record, dates: bool) -> String {
+    let mut out = String::with_capacity(spliced_size(record));
+    splice_into(&mut out, record, dates);
+    out
+}
+
+/// About how long [`splice`] of the record is, in bytes.
+#[must_use]
+pub fn spliced_size(record: &Record) -> usize {
+    let remote = record.remote.as_ref().map_or(0, String::len);
+    record.unified.len() + record.custom.len() + remote + record.remote_id.len() + 256
+}
+
+/// [`splice`] to the end of a longer text.
+pub fn splice_into(out: &mut String, record: &Record, dates: bool) {
     use std::fmt::Write as _;
-    let mut out = String::with_capacity(record.unified.len() + 320);
     let remote_id = serde_json::to_string(&record.remote_id).unwrap_or_default();
     let write = |out: &mut String| -> std::fmt::Result {
         write!(out, r#"{{"id":"{}","remote_id":{remote_id},"#, record.id)?;
@@ -131,7 +144,7 @@ pub fn splice(record: &Record, dates: bool) -> String {
         }
         Ok(())
     };
-    write(&mut out).expect("writing to a string cannot fail");
+    write(out).expect("writing to a string cannot fail");
     match record.unified.strip_prefix('{') {
         Some("}") | None => out.push('}'),
         Some(fields) => {
@@ -139,7 +152,6 @@ pub fn splice(record: &Record, dates: bool) -> String {
             out.push_str(fields);
         }
     }
-    out
 }
 
 #[cfg(test)]

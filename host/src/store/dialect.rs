@@ -188,11 +188,7 @@ impl Database {
     }
 
     /// How a statement that reads would be run, in the database's own words.
-    pub(super) async fn explain(
-        &self,
-        sql: Sql,
-        values: Vec<Value>,
-    ) -> Result<Vec<String>, Error> {
+    pub(super) async fn explain(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<String>, Error> {
         match self {
             Self::Sqlite { readers, .. } => {
                 let sql: Arc<str> = format!("EXPLAIN QUERY PLAN {}", sql.sqlite).into();

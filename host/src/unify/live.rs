@@ -65,9 +65,7 @@ impl Unify {
             );
         }
         let store = &self.0.store;
-        store
-            .apply_page(scope, kind, &mapped.upserts, None)
-            .await?;
+        store.apply_page(scope, kind, &mapped.upserts, None).await?;
         let ids: Vec<RecordId> = mapped
             .upserts
             .iter()
@@ -129,9 +127,7 @@ impl Unify {
                 "{kind} {remote_id:?} cannot be unified: {reason}"
             )));
         }
-        store
-            .apply_page(scope, kind, &mapped.upserts, None)
-            .await?;
+        store.apply_page(scope, kind, &mapped.upserts, None).await?;
         self.stored(scope, kind, id, how.remote_data).await
     }
 

@@ -75,13 +75,7 @@ impl Unify {
         let version = self.writer(scope, kind, PushOperation::Delete)?;
         let record = self.stored(scope, kind, id, false).await?;
         let remote_id = record.remote_id.clone();
-        let request = self.push(
-            kind,
-            PushAction::Delete,
-            Some(record),
-            "{}".to_owned(),
-            how,
-        );
+        let request = self.push(kind, PushAction::Delete, Some(record), "{}".to_owned(), how);
         let context = self.context_for(scope, &version, how)?;
         how.reached.mark();
         let answer = version.push_record(context, request).await;

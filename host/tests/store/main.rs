@@ -8,6 +8,7 @@
 
 mod connections;
 mod credentials;
+mod idempotency;
 mod lists;
 mod opening;
 mod pages;
@@ -81,8 +82,19 @@ contract! {
         deleted_records_are_hidden_unless_asked_for,
         modified_after_bounds_both_directions,
         an_empty_page_still_leads_back,
+        created_after_hides_what_was_there_before,
+        filters_compare_texts_numbers_and_booleans,
+        filtered_pages_lead_to_the_end_and_back,
+        a_remote_id_is_looked_up,
+        several_records_are_read_by_their_ids,
+        every_page_is_a_walk_along_the_index,
         one_record_is_read_by_its_id,
         remote_ids_are_looked_up_in_bulk;
+    idempotency:
+        a_key_is_claimed_once_and_answered_ever_after,
+        a_key_that_came_to_no_end_is_claimed_again_with_the_same_provider_key,
+        keys_belong_to_their_connection_and_request,
+        keys_are_forgotten_after_a_day;
     remaps:
         documents_are_read_in_pages_and_end_with_their_object,
         a_remap_is_written_where_its_document_still_stands,

@@ -40,7 +40,9 @@ impl Components {
 
     /// A reference to `described`, or itself where another parameter has its name.
     pub(super) fn parameter(&mut self, parameter: &Parameter, described: Value) -> Value {
-        let name = format!("{}.{}", parameter.place.as_str(), parameter.name);
+        // A component's name takes no brackets.
+        let name = parameter.name.replace('[', ".").replace(']', "");
+        let name = format!("{}.{name}", parameter.place.as_str());
         let known = self.parameters.entry(name.as_str());
         if *known.or_insert_with(|| described.clone()) == described {
             json!({"$ref": format!("#/components/parameters/{name}")})

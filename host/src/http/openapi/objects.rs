@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::model::{ObjectKind, Operation, Quirk};
+use crate::{
+    model::{ObjectKind, Operation, Quirk},
+    unify::expandable,
+};
 
 /// Of one operation of one object.
 pub(super) struct Schemas {
@@ -127,12 +130,30 @@ fn output(kind: ObjectKind) -> Value {
             required.push(&property.name);
         }
     }
+    for field in expandable(kind) {
+        if let Some(schema) = properties.get_mut(&field.name) {
+            allow_record(schema);
+        }
+    }
     if let Value::Object(common) = common {
         properties.extend(common);
     }
     schema.insert("required".into(), json!(required));
     schema.insert("properties".into(), properties.into());
     schema.into()
+}
+
+/// A reference, or the items of a list of them, may be the record itself: with `expand`.
+fn allow_record(reference: &mut Value) {
+    let one = match reference.get("items") {
+        Some(_) => reference.get_mut("items"),
+        None => Some(reference),
+    };
+    match one.and_then(|one| one.get_mut("type")) {
+        Some(Value::Array(types)) => types.push(json!("object")),
+        Some(one) => *one = json!([one.clone(), "object"]),
+        None => {}
+    }
 }
 
 fn field_mappings() -> Value {

@@ -1,11 +1,11 @@
 //! The unified objects: one handler for each verb, for every object there is.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts, RawPathParams, State},
     http::{HeaderValue, StatusCode, header, request::Parts},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -17,10 +17,17 @@ use crate::{
         body::Json,
         caller::{Client, Scoped},
         error::{Code, Error},
+        idempotency::{self, IdempotencyKey},
+        limits::{DOWNSTREAM, with_downstream},
         operation::{Answer, Operation, Parameter},
-        query::Query,
+        query::{self, Query},
     },
-    model::{self, Cursor, DEFAULT_LIMIT, ObjectKind, Page, Quirk, Record, RecordId, splice},
+    model::{
+        self, Cursor, DEFAULT_LIMIT, ObjectKind, Quirk, Record, RecordId, Scalar, Scope,
+        filterable, splice, splice_into, spliced_size,
+    },
+    store::KeyOwner,
+    unify::{Interactive, Unify, expandable},
 };
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -35,7 +42,7 @@ pub(super) fn operations() -> Vec<Operation> {
                     .rule("minimum", 1)
                     .rule("default", DEFAULT_LIMIT),
             )
-            .query::<String>("cursor", "`next_cursor` or `prev_cursor` of another page.")
+            .query::<String>("cursor", "`next_cursor` or `prev_cursor` of another page. Cursors of live lists work with `live=true` only, all others without it.")
             .parameter(
                 Parameter::query::<String>(
                     "modified_after",
@@ -43,27 +50,42 @@ pub(super) fn operations() -> Vec<Operation> {
                 )
                 .rule("format", "date-time"),
             )
+            .parameter(
+                Parameter::query::<String>(
+                    "created_after",
+                    "Only records that this server saw first after this moment.",
+                )
+                .rule("format", "date-time"),
+            )
             .query::<bool>("include_deleted", "Deleted records too, with `deleted_at`.")
-            .gives::<Value>(200, "The page.")
+            .query::<bool>("live", "Reads one page from the provider, in its order, and stores it. There is no way back from a live page, and no condition works with it.")
+            .parameters_of(list_parameters)
+            .answer(downstream(Answer::json::<Value>(200, "The page.")))
+            .fails(LIVE_FAILURES)
             .fails(READ_FAILURES),
         Operation::post("/{vertical}/{objects}", create)
             .unified(model::Operation::Create)
             .describe("The provider has it when the answer comes.")
             .connection()
             .parameter(remote_data())
+            .parameter(idempotency_key())
             .takes::<Value>()
-            .answer(
+            .answer(downstream(
                 Answer::json::<Value>(201, "The record, as the provider has it.")
-                    .header("Location", "The path of the record."),
-            )
+                    .header("Location", "The path of the record.")
+                    .header("Idempotent-Replayed", REPLAYED),
+            ))
             .fails(WRITE_FAILURES),
         Operation::get("/{vertical}/{objects}/{id}", get)
             .unified(model::Operation::Get)
             .connection()
             .path::<Uuid>("id", "The record's `id`.")
             .parameter(remote_data())
-            .gives::<Value>(200, "The record.")
+            .query::<bool>("live", "Reads the record from the provider, and stores it. One that the provider does not have any more is marked as deleted and not found.")
+            .parameters_of(expand_parameter)
+            .answer(downstream(Answer::json::<Value>(200, "The record.")))
             .fails(&[Code::RecordNotFound])
+            .fails(LIVE_FAILURES)
             .fails(READ_FAILURES),
         Operation::patch("/{vertical}/{objects}/{id}", update)
             .unified(model::Operation::Update)
@@ -71,15 +93,23 @@ pub(super) fn operations() -> Vec<Operation> {
             .connection()
             .path::<Uuid>("id", "The record's `id`.")
             .parameter(remote_data())
+            .parameter(idempotency_key())
             .takes::<Value>()
-            .gives::<Value>(200, "The record, as the provider has it.")
+            .answer(downstream(
+                Answer::json::<Value>(200, "The record, as the provider has it.")
+                    .header("Idempotent-Replayed", REPLAYED),
+            ))
             .fails(&[Code::RecordNotFound])
             .fails(WRITE_FAILURES),
         Operation::delete("/{vertical}/{objects}/{id}", delete)
             .unified(model::Operation::Delete)
             .connection()
             .path::<Uuid>("id", "The record's `id`.")
-            .gives_nothing(204, "The provider has it no more.")
+            .parameter(idempotency_key())
+            .answer(downstream(
+                Answer::empty(204, "The provider has it no more.")
+                    .header("Idempotent-Replayed", REPLAYED),
+            ))
             .fails(&[Code::RecordNotFound])
             .fails(WRITE_FAILURES),
     ]
@@ -88,8 +118,26 @@ pub(super) fn operations() -> Vec<Operation> {
 /// What goes wrong with stored records.
 const READ_FAILURES: &[Code] = &[Code::Unsupported, Code::ConnectorUnavailable];
 
+/// What goes wrong besides where a provider is read.
+const LIVE_FAILURES: &[Code] = &[
+    Code::NeedsReconnect,
+    Code::RateLimited,
+    Code::ProviderConflict,
+    Code::ProviderForbidden,
+    Code::ProviderRefused,
+    Code::ProviderFailed,
+    Code::ProviderUnavailable,
+    Code::ConnectorFailed,
+    Code::ConnectorTimeout,
+    Code::RecordNotFound,
+    Code::Busy,
+];
+
 /// What goes wrong with a provider.
 const WRITE_FAILURES: &[Code] = &[
+    Code::InvalidParameter,
+    Code::IdempotencyKeyBusy,
+    Code::IdempotencyKeyReused,
     Code::Unsupported,
     Code::UnknownReference,
     Code::NeedsReconnect,
@@ -110,6 +158,64 @@ fn remote_data() -> Parameter {
         .rule("default", false)
 }
 
+/// What the header of an answer that is given again says.
+const REPLAYED: &str = "`true` where this answers an earlier request with the same key.";
+
+fn idempotency_key() -> Parameter {
+    Parameter::header::<String>(
+        "Idempotency-Key",
+        "Sent again with the same key within 24 hours, the request is answered again, not done again.",
+    )
+    .rule("minLength", 1)
+    .rule("maxLength", idempotency::LONGEST)
+    .rule("pattern", "^[!-~]+$")
+}
+
+fn downstream(answer: Answer) -> Answer {
+    const ABOUT: [&str; 3] = [
+        "What the provider was asked: requests that it takes in one window.",
+        "Requests that are left of the provider's window.",
+        "Seconds until the provider's window ends.",
+    ];
+    let headers = DOWNSTREAM.into_iter().zip(ABOUT);
+    headers.fold(answer, |answer, (name, about)| answer.header(name, about))
+}
+
+/// The conditions on fields, each with its type.
+fn list_parameters(kind: ObjectKind) -> Vec<Parameter> {
+    let filter = |(name, scalar): (&'static str, Scalar)| {
+        let about = format!("Only records whose `{name}` is this.");
+        let name = format!("filter[{name}]");
+        match scalar {
+            Scalar::Text => Parameter::query::<String>(name, about).rule("minLength", 1),
+            Scalar::Reference => Parameter::query::<Uuid>(name, about),
+            Scalar::Number => Parameter::query::<f64>(name, about),
+            Scalar::Boolean => Parameter::query::<bool>(name, about),
+        }
+    };
+    let mut parameters = expand_parameter(kind);
+    parameters.extend(filterable(kind).into_iter().map(filter));
+    parameters
+}
+
+/// The references that can be expanded, where there are any.
+fn expand_parameter(kind: ObjectKind) -> Vec<Parameter> {
+    let fields = expandable(kind);
+    let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+    let Some(first) = names.first() else {
+        return Vec::new();
+    };
+    let about = format!(
+        "References to put the records in the place of, with commas between them: {}.",
+        names.join(", ")
+    );
+    let any = names.join("|");
+    let parameter = Parameter::query::<String>("expand", about)
+        .rule("pattern", format!("^({any})(,({any}))*$"))
+        .rule("examples", vec![*first]);
+    vec![parameter]
+}
+
 pub(super) async fn list(
     State(services): State<Arc<Services>>,
     Kind(kind): Kind,
@@ -118,9 +224,30 @@ pub(super) async fn list(
     query: Query,
 ) -> Result<Response, Error> {
     offered(kind, model::Operation::List)?;
-    let request = query.page()?;
-    let page = services.unify.list(&scope, kind, &request).await?;
-    Ok(json_text(envelope(&page, dates(kind, client))))
+    query.no_slips(query::LIST)?;
+    let expanded = query.expand(kind)?;
+    let dates = dates(kind, client);
+    let unify = &services.unify;
+    if !query.flag("live")? {
+        let request = query.page(kind)?;
+        let mut page = unify.list(&scope, kind, &request).await?;
+        unify.expand(&scope, &mut page.data, &expanded).await?;
+        let cursor = |cursor: Option<Cursor>| cursor.map(|cursor| cursor.encode());
+        let (previous, next) = (cursor(page.previous), cursor(page.next));
+        return Ok(json_text(envelope(previous, next, &page.data, dates)));
+    }
+    let (cursor, limit) = query.live_page()?;
+    let how = Interactive {
+        remote_data: query.flag("remote_data")?,
+        live: true,
+        ..Interactive::default()
+    };
+    let answer = async {
+        let mut page = unify.list_live(&scope, kind, cursor, limit, &how).await?;
+        unify.expand(&scope, &mut page.data, &expanded).await?;
+        Ok(json_text(envelope(None, page.next, &page.data, dates)))
+    };
+    Ok(with_limits(answer, &how).await)
 }
 
 pub(super) async fn get(
@@ -132,11 +259,22 @@ pub(super) async fn get(
     query: Query,
 ) -> Result<Response, Error> {
     offered(kind, model::Operation::Get)?;
-    let remote_data = query.flag("remote_data")?;
-    let record = services.unify.get(&scope, kind, id, remote_data).await?;
-    let text = splice(&record, dates(kind, client));
-    let as_list = client.is_generated && kind.spec().has_quirk(Quirk::ListOnGet);
-    Ok(json_text(if as_list { list_of_one(&text) } else { text }))
+    query.no_slips(query::GET)?;
+    let expanded = query.expand(kind)?;
+    let how = Interactive {
+        remote_data: query.flag("remote_data")?,
+        live: query.flag("live")?,
+        ..Interactive::default()
+    };
+    let answer = async {
+        let mut record = services.unify.get(&scope, kind, id, &how).await?;
+        let records = std::slice::from_mut(&mut record);
+        services.unify.expand(&scope, records, &expanded).await?;
+        let text = splice(&record, dates(kind, client));
+        let as_list = client.is_generated && kind.spec().has_quirk(Quirk::ListOnGet);
+        Ok(json_text(if as_list { list_of_one(&text) } else { text }))
+    };
+    Ok(with_limits(answer, &how).await)
 }
 
 pub(super) async fn create(
@@ -144,23 +282,28 @@ pub(super) async fn create(
     Kind(kind): Kind,
     Scoped(scope): Scoped,
     client: Client,
+    key: IdempotencyKey,
     query: Query,
     Json(body): Json<Value>,
 ) -> Result<Response, Error> {
     offered(kind, model::Operation::Create)?;
-    let remote_data = query.flag("remote_data")?;
-    let record = services
-        .unify
-        .create(&scope, kind, body, remote_data)
-        .await?;
-    let spec = kind.spec();
-    let location = format!("/{}/{}/{}", spec.vertical, spec.plural, record.id);
-    let mut response = json_text(splice(&record, dates(kind, client)));
-    *response.status_mut() = StatusCode::CREATED;
-    if let Ok(location) = HeaderValue::from_str(&location) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
+    let write = Write::new(&services, kind, scope, client, &query)?;
+    let text = body.to_string();
+    let work = async move |write: Write| {
+        let Write {
+            unify, scope, how, ..
+        } = &write;
+        let record = unify.create(scope, kind, body, how).await?;
+        let spec = kind.spec();
+        let location = format!("/{}/{}/{}", spec.vertical, spec.plural, record.id);
+        let mut response = json_text(splice(&record, write.dates));
+        *response.status_mut() = StatusCode::CREATED;
+        if let Ok(location) = HeaderValue::from_str(&location) {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        Ok(response)
+    };
+    write.once(&services, key, &text, work).await
 }
 
 pub(super) async fn update(
@@ -169,14 +312,21 @@ pub(super) async fn update(
     Id(id): Id,
     Scoped(scope): Scoped,
     client: Client,
+    key: IdempotencyKey,
     query: Query,
     Json(body): Json<Value>,
 ) -> Result<Response, Error> {
     offered(kind, model::Operation::Update)?;
-    let remote_data = query.flag("remote_data")?;
-    let unify = &services.unify;
-    let record = unify.update(&scope, kind, id, body, remote_data).await?;
-    Ok(json_text(splice(&record, dates(kind, client))))
+    let write = Write::new(&services, kind, scope, client, &query)?;
+    let text = body.to_string();
+    let work = async move |write: Write| {
+        let Write {
+            unify, scope, how, ..
+        } = &write;
+        let record = unify.update(scope, kind, id, body, how).await?;
+        Ok(json_text(splice(&record, write.dates)))
+    };
+    write.once(&services, key, &text, work).await
 }
 
 pub(super) async fn delete(
@@ -184,10 +334,87 @@ pub(super) async fn delete(
     Kind(kind): Kind,
     Id(id): Id,
     Scoped(scope): Scoped,
-) -> Result<StatusCode, Error> {
+    client: Client,
+    key: IdempotencyKey,
+) -> Result<Response, Error> {
     offered(kind, model::Operation::Delete)?;
-    services.unify.delete(&scope, kind, id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let write = Write::new(&services, kind, scope, client, &Query::parse(""))?;
+    let work = async move |write: Write| {
+        let Write {
+            unify, scope, how, ..
+        } = &write;
+        unify.delete(scope, kind, id, how).await?;
+        Ok(StatusCode::NO_CONTENT.into_response())
+    };
+    write.once(&services, key, "", work).await
+}
+
+/// What the three writes have in common. It owns everything, since a write with a key goes on
+/// when its caller goes away.
+struct Write {
+    unify: Unify,
+    scope: Scope,
+    how: Interactive,
+    dates: bool,
+}
+
+impl Write {
+    fn new(
+        services: &Services,
+        kind: ObjectKind,
+        scope: Scope,
+        client: Client,
+        query: &Query,
+    ) -> Result<Self, Error> {
+        let how = Interactive {
+            remote_data: query.flag("remote_data")?,
+            ..Interactive::default()
+        };
+        Ok(Self {
+            unify: services.unify.clone(),
+            scope,
+            how,
+            dates: dates(kind, client),
+        })
+    }
+
+    /// Does the work, once for the caller's key if there is one.
+    async fn once<Work, Run>(
+        self,
+        services: &Arc<Services>,
+        key: IdempotencyKey,
+        body: &str,
+        work: Work,
+    ) -> Result<Response, Error>
+    where
+        Work: FnOnce(Self) -> Run + Send,
+        Run: Future<Output = Result<Response, Error>> + Send + 'static,
+    {
+        let owner = KeyOwner::connection(&self.scope);
+        let how = self.how.clone();
+        let run = move |idempotency_key| {
+            let shared = how.clone();
+            let run = work(Self {
+                how: Interactive {
+                    idempotency_key,
+                    ..how
+                },
+                ..self
+            });
+            async move { with_limits(run, &shared).await }
+        };
+        let reached = self.how.reached.clone();
+        key.once(services, owner, body, reached, run).await
+    }
+}
+
+/// The answer, be it an error, with what the provider said about its limits.
+async fn with_limits(
+    answer: impl Future<Output = Result<Response, Error>>,
+    how: &Interactive,
+) -> Response {
+    let response = answer.await.unwrap_or_else(IntoResponse::into_response);
+    with_downstream(response, &how.downstream)
 }
 
 /// The object that the first two segments of the path name.
@@ -274,22 +501,27 @@ fn dates(kind: ObjectKind, client: Client) -> bool {
 }
 
 /// The envelope of a list. Records are stored as JSON text and put in as they are.
-fn envelope(page: &Page<Record>, dates: bool) -> String {
-    let cursor = |cursor: Option<&Cursor>| match cursor {
-        // A cursor's alphabet needs no escapes.
-        Some(cursor) => format!("\"{}\"", cursor.encode()),
-        None => "null".to_owned(),
-    };
-    let mut out = format!(
-        r#"{{"prev_cursor":{},"next_cursor":{},"data":["#,
-        cursor(page.previous.as_ref()),
-        cursor(page.next.as_ref())
-    );
-    for (index, record) in page.data.iter().enumerate() {
+fn envelope(
+    previous: Option<String>,
+    next: Option<String>,
+    records: &[Record],
+    dates: bool,
+) -> String {
+    // A cursor's alphabet needs no escapes.
+    let quoted =
+        |cursor: Option<String>| cursor.map_or("null".to_owned(), |text| format!("\"{text}\""));
+    let size = records.iter().map(spliced_size).sum::<usize>();
+    let mut out = String::with_capacity(size + 256);
+    out.push_str(r#"{"prev_cursor":"#);
+    out.push_str(&quoted(previous));
+    out.push_str(r#","next_cursor":"#);
+    out.push_str(&quoted(next));
+    out.push_str(r#","data":["#);
+    for (index, record) in records.iter().enumerate() {
         if index > 0 {
             out.push(',');
         }
-        out.push_str(&splice(record, dates));
+        splice_into(&mut out, record, dates);
     }
     out.push_str("]}");
     out
@@ -322,13 +554,8 @@ mod tests {
 
     #[test]
     fn an_envelope_has_all_three_keys_always() {
-        let empty = Page {
-            data: Vec::new(),
-            previous: None,
-            next: None,
-        };
         assert_eq!(
-            envelope(&empty, true),
+            envelope(None, None, &[], true),
             r#"{"prev_cursor":null,"next_cursor":null,"data":[]}"#
         );
         let cursor = Cursor {
@@ -336,12 +563,9 @@ mod tests {
             modified_at: Timestamp::from_millis(1),
             id: RecordId::derive(1, 1, "1"),
         };
-        let page = Page {
-            data: vec![record("1"), record("2")],
-            previous: Some(cursor),
-            next: None,
-        };
-        let value: Value = serde_json::from_str(&envelope(&page, false)).unwrap();
+        let records = [record("1"), record("2")];
+        let text = envelope(Some(cursor.encode()), None, &records, false);
+        let value: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["data"][1]["remote_id"], "2");
         assert!(value["data"][0]["created_at"].is_null());
         assert_eq!(value["prev_cursor"], cursor.encode());
