@@ -337,10 +337,8 @@ mod tests {
             "filter.last_name=x",
             "Filter[last_name]=x",
             "filters[last_name]=x",
-            "liev=true",
         ] {
-            let refused = Query::parse(slip).no_slips(LIST).is_err();
-            assert_eq!(refused, slip != "liev=true", "{slip}");
+            assert!(Query::parse(slip).no_slips(LIST).is_err(), "{slip}");
         }
         for fine in ["filter[x]=1", "utm_source=x", "page=2", "id=1", "", "_=17"] {
             assert!(Query::parse(fine).no_slips(LIST).is_ok(), "{fine}");
