@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     egress::{self, Egress},
     http,
-    jobs::{self, SyncWorkers},
+    jobs::{self, InboundWorkers, SyncWorkers},
     model::{Clock, ConnectionId, Entropy, SystemClock, SystemEntropy},
     runtime::{self, Runtime},
     store::Store,
@@ -178,24 +178,33 @@ impl App {
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
             public_url: self.config.public_url(address),
+            inbound: Arc::default(),
             // A write calls its connector three times: desunify, push, unify. Each has its own
             // deadline.
             request_timeout: Duration::from_secs(self.config.runtime.call_timeout_seconds * 3),
         };
+        let options = jobs::Options {
+            owner: ConnectionId::generate(&*self.entropy).to_string(),
+            workers: self.config.sync.workers,
+            interval: Duration::from_secs(self.config.sync.interval_seconds),
+            lease: Duration::from_secs(self.config.sync.lease_seconds),
+        };
+        let inbound = InboundWorkers::new(
+            self.store.clone(),
+            self.unify.clone(),
+            Arc::clone(&self.clock),
+            &options,
+        );
         let workers = SyncWorkers::new(
             self.store.clone(),
             self.unify.clone(),
             Arc::clone(&self.clock),
-            jobs::Options {
-                owner: ConnectionId::generate(&*self.entropy).to_string(),
-                workers: self.config.sync.workers,
-                interval: Duration::from_secs(self.config.sync.interval_seconds),
-                lease: Duration::from_secs(self.config.sync.lease_seconds),
-            },
+            options,
         );
         let mut tasks = JoinSet::new();
         tasks.spawn(self.runtime.clone().watch(stop.clone()));
         tasks.spawn(workers.run(stop.clone()));
+        tasks.spawn(inbound.run(stop.clone()));
         tasks.spawn(jobs::keep_remapped(
             self.runtime.clone(),
             self.unify.clone(),

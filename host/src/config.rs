@@ -145,6 +145,9 @@ pub struct Connector {
     /// The OAuth app, and where its provider is.
     #[serde(default)]
     pub oauth: OAuth,
+    /// What the provider signs webhooks with, where the manifest says that the operator has it.
+    #[serde(default, deserialize_with = "secret")]
+    pub webhook_secret: Option<SecretString>,
 }
 
 /// The OAuth app of a connector, and addresses in place of the manifest's.

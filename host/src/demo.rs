@@ -12,6 +12,7 @@ mod oauth;
 mod pages;
 mod resource;
 mod seed;
+mod subscriptions;
 
 use std::{
     sync::{
@@ -23,6 +24,7 @@ use std::{
 
 use axum::{
     Router,
+    extract::State,
     http::{HeaderName, HeaderValue},
     middleware, response,
     routing::get,
@@ -33,6 +35,7 @@ use crate::model::{Clock, Entropy, SystemClock, SystemEntropy};
 use book::Book;
 use faults::Faults;
 use logins::Logins;
+use subscriptions::Subscription;
 
 pub use book::Refusal;
 pub use resource::Collection;
@@ -83,6 +86,7 @@ struct Shared {
     book: Mutex<Book>,
     logins: Mutex<Logins>,
     faults: Mutex<Faults>,
+    subscriptions: Mutex<Vec<Subscription>>,
     requests: AtomicU64,
 }
 
@@ -96,6 +100,7 @@ impl Demo {
             book: Mutex::new(book),
             logins: Mutex::default(),
             faults: Mutex::default(),
+            subscriptions: Mutex::default(),
             requests: AtomicU64::new(0),
         }))
     }
@@ -110,6 +115,7 @@ impl Demo {
             .route("/", get(pages::welcome))
             .nest("/oauth", oauth::router())
             .nest("/v1", api)
+            .layer(middleware::map_response_with_state(self.clone(), tell))
             .layer(middleware::map_response(label))
             .with_state(self.clone())
     }
@@ -120,7 +126,9 @@ impl Demo {
     /// What is wrong with the fields.
     pub fn add(&self, collection: Collection, fields: Value) -> Result<u64, Refusal> {
         let now = self.0.options.clock.now();
-        Ok(self.book().create(collection, fields, now)?.id)
+        let id = self.book().create(collection, fields, now)?.id;
+        self.tell();
+        Ok(id)
     }
 
     /// Changes a record as `PATCH` does; `{}` touches it.
@@ -131,7 +139,9 @@ impl Demo {
         let now = self.0.options.clock.now();
         self.book()
             .change(collection, id, fields, None, now)
-            .map(|_| ())
+            .map(|_| ())?;
+        self.tell();
+        Ok(())
     }
 
     /// Deletes a record as `DELETE` does.
@@ -140,7 +150,9 @@ impl Demo {
     /// There is no such record.
     pub fn delete(&self, collection: Collection, id: u64) -> Result<(), Refusal> {
         let now = self.0.options.clock.now();
-        self.book().delete(collection, id, None, now)
+        self.book().delete(collection, id, None, now)?;
+        self.tell();
+        Ok(())
     }
 
     /// A record as the API shows it, where it exists and is not deleted.
@@ -193,6 +205,12 @@ impl Demo {
 /// Every change leaves the state whole before anything could panic, so a poisoned lock is a good one.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Subscribers hear of a change when whoever made it has the answer.
+async fn tell(State(demo): State<Demo>, response: response::Response) -> response::Response {
+    demo.tell();
+    response
 }
 
 /// Says on every answer what this is.

@@ -28,6 +28,7 @@ use crate::{
 
 pub use error::{Code, Error};
 pub use openapi::document as openapi_document;
+pub use routes::InboundRate;
 pub use server::{Limits, serve};
 
 /// What the handlers use.
@@ -47,6 +48,8 @@ pub struct Services {
     pub entropy: Arc<dyn Entropy>,
     /// How browsers and providers reach this server.
     pub public_url: Url,
+    /// How fast providers may send webhooks.
+    pub inbound: Arc<InboundRate>,
     /// The longest that a request may take, its body included.
     pub request_timeout: Duration,
 }

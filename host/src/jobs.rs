@@ -1,7 +1,9 @@
 //! Work that nobody waits for: syncs by schedule and on demand, and unifying again after a swap.
 
+mod inbound;
 mod remap;
 mod sync;
 
+pub use inbound::InboundWorkers;
 pub use remap::keep_remapped;
 pub use sync::{Options, SyncWorkers};

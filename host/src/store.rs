@@ -11,6 +11,7 @@ mod dialect;
 mod error;
 mod events;
 mod idempotency;
+mod inbound;
 mod lists;
 mod migrate;
 mod pages;
@@ -30,6 +31,7 @@ pub use self::{
     error::{Cause, Error},
     events::EventRow,
     idempotency::{KeyClaim, KeyOwner, KeyState, REMEMBERED},
+    inbound::{ClaimedNotice, NoticeOutcome},
     pages::PageOutcome,
     remaps::Remap,
     syncs::{Checkpoint, ClaimedSync, SyncOutcome, SyncState},

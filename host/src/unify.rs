@@ -7,6 +7,7 @@ mod connect;
 mod custom;
 mod error;
 mod expand;
+mod inbound;
 mod interactive;
 mod live;
 mod map;
@@ -31,6 +32,7 @@ use crate::{
 pub use connect::{ConnectRequest, Connected, OAuthRequest};
 pub use error::Error;
 pub use expand::expandable;
+pub use inbound::{Received, Refused};
 pub use interactive::{Interactive, Reached};
 pub use live::LivePage;
 pub use remap::Remapped;
@@ -48,6 +50,7 @@ struct Inner {
     entropy: Arc<dyn Entropy>,
     page_size: u32,
     work: Arc<Notify>,
+    notices: Arc<Notify>,
     remaps: Arc<Notify>,
 }
 
@@ -76,6 +79,7 @@ impl Unify {
             entropy,
             page_size,
             work: Arc::new(Notify::new()),
+            notices: Arc::new(Notify::new()),
             remaps: Arc::new(Notify::new()),
         }))
     }
@@ -90,6 +94,12 @@ impl Unify {
     #[must_use]
     pub fn remaps(&self) -> Arc<Notify> {
         Arc::clone(&self.0.remaps)
+    }
+
+    /// Rings when a provider told of a change.
+    #[must_use]
+    pub fn notices(&self) -> Arc<Notify> {
+        Arc::clone(&self.0.notices)
     }
 
     fn version(&self, slug: &Slug) -> Result<Arc<ConnectorVersion>, Error> {

@@ -9,6 +9,7 @@ mod oauth;
 mod refresh;
 mod seal;
 mod token;
+mod webhook;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 

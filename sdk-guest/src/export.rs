@@ -33,11 +33,11 @@ use crate::{
 macro_rules! export_connector {
     (
         $connector:ident,
-        manifest = $path:literal
-        $(, samples = [$($sample:literal),* $(,)?])?
+        manifest = $path:literal,
+        samples = [$($sample:literal),* $(,)?]
         $(, $interface:ident)* $(,)?
     ) => {
-        $($(
+        $(
             const _: () = {
                 const SAMPLE: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $sample));
 
@@ -51,8 +51,12 @@ macro_rules! export_connector {
                 #[cfg(not(target_arch = "wasm32"))]
                 const _: &[u8] = SAMPLE;
             };
-        )*)?
+        )*
 
+        $crate::export_connector!($connector, manifest = $path $(, $interface)*);
+    };
+
+    ($connector:ident, manifest = $path:literal $(, $interface:ident)* $(,)?) => {
         $($crate::export_optional!($interface, $connector);)*
 
         const _: () = {

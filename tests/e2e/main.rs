@@ -26,6 +26,7 @@ mod dev;
 mod docs;
 mod hot_reload;
 mod hubspot;
+mod inbound;
 mod oauth;
 mod plugins;
 mod redmine;

@@ -12,7 +12,7 @@ use axum::{
         request::Parts,
     },
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
@@ -29,6 +29,8 @@ const LARGEST_PAGE: usize = 100;
 pub(super) fn router() -> Router<Demo> {
     Router::new()
         .route("/me", get(me))
+        .route("/subscriptions", post(subscribe))
+        .route("/{collection}/fields", get(fields))
         .route("/{collection}", get(list).post(create))
         .route("/{collection}/{id}", get(one).patch(change).delete(delete))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
@@ -42,6 +44,45 @@ async fn me(caller: Caller) -> Json<Value> {
         "login": caller.login,
         "scopes": caller.scopes.to_string(),
     }))
+}
+
+/// Where to send changes, and the secret to sign them with.
+async fn subscribe(
+    caller: Caller,
+    State(demo): State<Demo>,
+    body: Bytes,
+) -> Result<StatusCode, Problem> {
+    #[derive(serde::Deserialize)]
+    struct Subscription {
+        url: String,
+        secret: String,
+    }
+    if caller.scopes != Scopes::Write {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "the token lacks the scope crm.write",
+        ));
+    }
+    let Subscription { url, secret } = serde_json::from_value(parse(&body)?)
+        .map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
+    demo.subscribe(&url, &secret);
+    Ok(StatusCode::CREATED)
+}
+
+/// The names under `extra` that records have, with their types and a few values.
+async fn fields(
+    _caller: Caller,
+    State(demo): State<Demo>,
+    Path(collection): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let collection = known(&collection)?;
+    let fields: Vec<Value> = demo
+        .book()
+        .extra_fields(collection)
+        .into_iter()
+        .map(|(name, (kind, samples))| json!({"name": name, "kind": kind, "samples": samples}))
+        .collect();
+    Ok(Json(json!({ "fields": fields })))
 }
 
 async fn list(

@@ -13,6 +13,8 @@ pub(super) struct Book {
     records: BTreeMap<(Collection, u64), Record>,
     /// What was created under an `Idempotency-Key`.
     created: HashMap<(Collection, String), u64>,
+    /// What subscribers were not told yet.
+    pub(super) untold: Vec<(Collection, u64, &'static str)>,
 }
 
 /// A record, or what is left of a deleted one.
@@ -99,6 +101,34 @@ impl Book {
             .ok_or(Refusal::Missing)
     }
 
+    /// The account's own fields of a collection: type (`text`, `number`, `flag`) and up to three
+    /// values, by name.
+    pub(super) fn extra_fields(
+        &self,
+        collection: Collection,
+    ) -> BTreeMap<String, (&'static str, Vec<String>)> {
+        let mut fields: BTreeMap<String, (&'static str, Vec<String>)> = BTreeMap::new();
+        let extras = self
+            .of(collection)
+            .filter(|record| !record.deleted)
+            .filter_map(|record| record.fields.get("extra")?.as_object());
+        for (name, value) in extras.flatten() {
+            let (kind, text) = match value {
+                Value::Number(number) => ("number", number.to_string()),
+                Value::Bool(flag) => ("flag", flag.to_string()),
+                Value::String(text) => ("text", text.clone()),
+                _ => continue,
+            };
+            let (_, samples) = fields
+                .entry(name.clone())
+                .or_insert_with(|| (kind, Vec::new()));
+            if samples.len() < 3 && !samples.contains(&text) {
+                samples.push(text);
+            }
+        }
+        fields
+    }
+
     pub(super) fn count(&self, collection: Collection) -> usize {
         self.of(collection).filter(|record| !record.deleted).count()
     }
@@ -121,6 +151,7 @@ impl Book {
             .of(collection)
             .next_back()
             .map_or_else(|| collection.first_id(), |last| last.id + 1);
+        self.untold.push((collection, id, "created"));
         Ok(self.put(
             collection,
             Record {
@@ -165,6 +196,7 @@ impl Book {
         resource::merge(&mut record.fields, sent);
         record.version += 1;
         record.updated = now;
+        self.untold.push((collection, id, "changed"));
         Ok(self.put(collection, record))
     }
 
@@ -180,6 +212,7 @@ impl Book {
         record.deleted = true;
         record.version += 1;
         record.updated = now;
+        self.untold.push((collection, id, "deleted"));
         self.put(collection, record);
         Ok(())
     }

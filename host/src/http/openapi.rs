@@ -29,6 +29,10 @@ const TAGS: &[(&str, &str)] = &[
         "Accounts of linked users at providers, and how they are connected.",
     ),
     (
+        "Provider webhooks",
+        "What providers send to this server by themselves.",
+    ),
+    (
         "Connectors",
         "What this server can connect to, and what each connector does.",
     ),

@@ -89,6 +89,15 @@ impl Operation {
         delete
     }
 
+    /// Every method; the document has it as `POST`.
+    pub(super) fn any<H, T>(path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, Arc<Services>>,
+        T: 'static,
+    {
+        Self::new("post", path, routing::any(handler))
+    }
+
     fn new(
         method: &'static str,
         path: &'static str,

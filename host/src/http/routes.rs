@@ -5,11 +5,14 @@ mod connect;
 mod connections;
 mod connectors;
 mod events;
+mod inbound;
 mod linked_users;
 mod oauth;
 mod objects;
 mod projects;
 mod sync;
+
+pub use inbound::InboundRate;
 
 use std::sync::Arc;
 
@@ -37,6 +40,7 @@ pub(super) fn operations() -> Vec<Operation> {
         connect::operations(),
         oauth::operations(),
         connectors::operations(),
+        inbound::operations(),
         events::operations(),
         sync::operations(),
         objects::operations(),

@@ -12,7 +12,7 @@ use super::{
     CallError, ConnectorState, ConnectorStatus, ConnectorVersion, LoadError, Runtime,
     VersionStatus,
     artifact::MAX_FILE,
-    status::{Described, VersionState},
+    status::{Described, InboundCounts, VersionState},
 };
 use crate::{
     model::{Digest, Slug, Timestamp},
@@ -368,6 +368,7 @@ impl Runtime {
                     .and_then(|file| file.error.clone());
                 ConnectorStatus {
                     slug: Some(slug.to_string()),
+                    inbound: InboundCounts::of(slug.as_str()),
                     file: file_name(&connector.file),
                     state: if active.is_some() {
                         ConnectorState::Active
@@ -390,6 +391,7 @@ impl Runtime {
             let (error, at) = file.error.clone()?;
             Some(ConnectorStatus {
                 slug: None,
+                inbound: InboundCounts::default(),
                 file: file_name(path),
                 state: ConnectorState::Rejected,
                 last_error: Some(error),

@@ -4,7 +4,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Import;
-use crate::model::{AuthKind, Manifest, SettingType};
+use crate::{
+    model::{AuthKind, Manifest, SettingType},
+    telemetry::METRICS,
+};
 
 /// How a connector stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -46,8 +49,40 @@ pub struct ConnectorStatus {
     /// Everything else, from the manifest of the version that serves (or served last).
     #[serde(flatten)]
     pub described: Option<Described>,
+    /// Webhooks of its provider since this process began.
+    pub inbound: InboundCounts,
     /// The version that serves, and those before it that are still known.
     pub versions: Vec<VersionStatus>,
+}
+
+/// What became of the webhooks of a provider.
+#[derive(Clone, Copy, Debug, Default, Serialize, JsonSchema)]
+pub struct InboundCounts {
+    /// Genuine requests.
+    accepted: u64,
+    /// Requests without a good signature.
+    forged: u64,
+    /// Genuine requests that make no sense.
+    malformed: u64,
+    /// Notices for accounts that nobody connected.
+    unrouted: u64,
+    /// Requests that came too fast.
+    throttled: u64,
+}
+
+impl InboundCounts {
+    /// Of a connector.
+    #[must_use]
+    pub fn of(connector: &str) -> Self {
+        let count = |outcome| METRICS.inbound.value([connector, outcome]);
+        Self {
+            accepted: count("accepted"),
+            forged: count("forged"),
+            malformed: count("malformed"),
+            unrouted: count("unrouted"),
+            throttled: count("throttled"),
+        }
+    }
 }
 
 /// One version.

@@ -39,6 +39,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/sqlite/0005_idempotency.sql"),
         include_str!("../../../migrations/postgres/0005_idempotency.sql"),
     ),
+    (
+        6,
+        "inbound",
+        include_str!("../../../migrations/sqlite/0006_inbound.sql"),
+        include_str!("../../../migrations/postgres/0006_inbound.sql"),
+    ),
 ];
 
 /// Connects. The schema has to be up to date already.

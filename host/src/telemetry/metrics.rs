@@ -52,6 +52,11 @@ pub static METRICS: Metrics = Metrics {
         "Requests to providers; status is the provider's, or why there is none.",
         ["connector", "status"],
     ),
+    inbound: Counter::new(
+        "jackfield_inbound_total",
+        "Webhooks of providers by what became of them (accepted, forged, malformed, unsupported, throttled, unrouted), and records read after them (read, retried, dead).",
+        ["connector", "outcome"],
+    ),
     connector_swaps: Counter::new(
         "jackfield_connector_swaps_total",
         "Files in the plugins folder that were taken up, by outcome.",
@@ -78,6 +83,8 @@ pub struct Metrics {
     pub sync_runs: Counter<2>,
     /// Requests to providers: connector, status.
     pub egress_requests: Counter<2>,
+    /// Webhooks of providers: connector, outcome.
+    pub inbound: Counter<2>,
     /// Files taken up: connector, outcome.
     pub connector_swaps: Counter<2>,
 }
@@ -96,6 +103,7 @@ impl Metrics {
             self.sync_records.render(out)?;
             self.sync_runs.render(out)?;
             self.egress_requests.render(out)?;
+            self.inbound.render(out)?;
             self.connector_swaps.render(out)
         };
         write(&mut out).expect("writing to a string cannot fail");
@@ -119,6 +127,20 @@ impl<const N: usize> Counter<N> {
     /// Adds to the count of these label values.
     pub fn add(&self, labels: [&str; N], more: u64) {
         self.family.change(labels, |count| *count += more);
+    }
+
+    /// The count of these label values.
+    #[must_use]
+    pub fn value(&self, labels: [&str; N]) -> u64 {
+        let values = self
+            .family
+            .values
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        values
+            .get(&labels.map(ToOwned::to_owned))
+            .copied()
+            .unwrap_or_default()
     }
 
     fn render(&self, out: &mut String) -> fmt::Result {

@@ -13,6 +13,8 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct OAuthApps {
     connectors: BTreeMap<Slug, OAuth>,
+    /// What providers sign webhooks with, where that is the operator's.
+    webhook_secrets: BTreeMap<Slug, SecretString>,
     /// `HUBSPOT_CRM_CLOUD_CLIENT_ID` and its like.
     variables: BTreeMap<String, SecretString>,
 }
@@ -35,8 +37,20 @@ impl OAuthApps {
             .map(|(slug, connector)| (slug.clone(), connector.oauth.clone()));
         Self {
             connectors: oauth.collect(),
+            webhook_secrets: config
+                .connectors
+                .iter()
+                .filter_map(|(slug, connector)| {
+                    Some((slug.clone(), connector.webhook_secret.clone()?))
+                })
+                .collect(),
             variables: config.oauth_variables.clone(),
         }
+    }
+
+    /// `connectors.<slug>.webhook_secret`.
+    pub(super) fn webhook_secret(&self, connector: &Slug) -> Option<&SecretString> {
+        self.webhook_secrets.get(connector)
     }
 
     /// What the operator wrote under `connectors.<slug>.oauth`.

@@ -6,11 +6,13 @@
 mod company;
 mod contact;
 mod deal;
+mod discovery;
 mod note;
 mod parts;
 mod stage;
 mod task;
 mod user;
+mod webhook;
 mod wire;
 
 use jackfield_sdk::http::{self, Request, Response};
@@ -163,7 +165,20 @@ fn record(
         .version(key.version.to_string())
 }
 
-jackfield_sdk::export_connector!(DemoCrm, manifest = "connector.toml");
+jackfield_sdk::export_connector!(
+    DemoCrm,
+    manifest = "connector.toml",
+    samples = [
+        "fixtures/company.json",
+        "fixtures/contact.json",
+        "fixtures/deal.json",
+        "fixtures/lookups.json",
+        "fixtures/note.json",
+        "fixtures/task.json",
+    ],
+    webhooks,
+    discovery
+);
 
 #[cfg(test)]
 mod tests;

@@ -161,3 +161,32 @@ pub(crate) struct Task {
     #[serde(skip_serializing_if = "Field::is_absent")]
     pub(crate) deal: Field<u64>,
 }
+
+/// What the demo CRM sends by itself.
+#[derive(Deserialize)]
+pub(crate) struct Changes {
+    pub(crate) account_id: String,
+    pub(crate) changes: Vec<Change>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Change {
+    pub(crate) collection: String,
+    pub(crate) id: u64,
+    #[serde(default)]
+    pub(crate) change: String,
+}
+
+/// `GET /v1/{collection}/fields`.
+#[derive(Deserialize)]
+pub(crate) struct ExtraFields {
+    pub(crate) fields: Vec<ExtraField>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ExtraField {
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    #[serde(default)]
+    pub(crate) samples: Vec<String>,
+}

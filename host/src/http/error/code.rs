@@ -50,6 +50,8 @@ codes! {
         "Send the connection's token in the header `x-connection-token`; `GET /connections` lists connections with their tokens.";
     ConnectionTokenInvalid UNAUTHORIZED "connection_token_invalid" "Unknown connection token"
         "Use a token that `GET /connections` lists for this API key; tokens of deleted connections and of other projects do not work.";
+    WebhookForged UNAUTHORIZED "webhook_forged" "Not proved to be the provider's"
+        "Sign with the secret that `GET /connections/{id}/webhook` speaks of, over the body as it is sent, and send at once.";
     NotAllowed FORBIDDEN "not_allowed" "Not allowed with an API key"
         "Ask the operator of this server to do it on the command line.";
     RouteNotFound NOT_FOUND "route_not_found" "No such path"
@@ -78,6 +80,8 @@ codes! {
         "Correct the parameter that is named, or leave it away.";
     InvalidBody BAD_REQUEST "invalid_body" "The body cannot be read"
         "Send one JSON object in UTF-8.";
+    WebhookMalformed BAD_REQUEST "webhook_malformed" "A webhook that cannot be read"
+        "Send what the provider's documentation describes; the operator finds the reason in the log.";
     StateInvalid BAD_REQUEST "state_invalid" "The login cannot be finished"
         "Start the login again: a login can be finished once, within ten minutes.";
     LoginRefused BAD_REQUEST "login_refused" "The provider did not log the user in"
@@ -116,6 +120,8 @@ codes! {
         "`GET /connectors/{slug}` says why; an operator mends it by putting a good .wasm file into the plugins folder.";
     Busy SERVICE_UNAVAILABLE "busy" "Too much at once"
         "Try again after the seconds in `Retry-After`.";
+    WebhookNotConfigured SERVICE_UNAVAILABLE "webhook_not_configured" "No secret to verify with"
+        "The operator sets the key that is named, and the provider sends the webhook again.";
     StoreUnavailable SERVICE_UNAVAILABLE "store_unavailable" "The database does not answer"
         "Try again in a while; the operator finds the reason in the log.";
     ConnectorTimeout GATEWAY_TIMEOUT "connector_timeout" "The connector took too long"

@@ -177,7 +177,11 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn scope(services: &Services, project: ProjectId, id: &str) -> Result<Scope, Error> {
+pub(super) async fn scope(
+    services: &Services,
+    project: ProjectId,
+    id: &str,
+) -> Result<Scope, Error> {
     let found = match id.parse::<ConnectionId>() {
         Ok(id) => services.store.scope_by_id(project, id).await?,
         Err(_) => None,

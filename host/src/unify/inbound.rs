@@ -1,0 +1,237 @@
+//! What providers send by themselves: verified and noted at once, read anew afterwards.
+
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+
+use super::{Error, Unify};
+use crate::{
+    model::{
+        ConnectionId, Manifest, ObjectKind, RemoteRecord, Scope, Slug, StoredDocument, Upsert,
+        WebhookRoute, WebhookSecret,
+    },
+    runtime::{CallError, Failure, FetchRequest, Incoming, Notice, Rejection, Reply},
+    store::ClaimedNotice,
+    telemetry::METRICS,
+};
+
+/// What a genuine request led to.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// What the provider wants to be answered.
+    pub answer: Option<Reply>,
+    /// How many records are to be read anew.
+    pub noted: usize,
+}
+
+/// Why a request was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The connector reads no webhooks.
+    NoWebhooks,
+    /// The path names no connection, and the connector needs one there.
+    NoConnection,
+    /// The operator has not configured the secret: which key to set.
+    NoSecret(String),
+    /// The connector refused it.
+    Rejected(Rejection),
+}
+
+impl Unify {
+    /// Verifies a provider's request in the sandbox and queues what it tells. When this answers,
+    /// the notices are committed.
+    ///
+    /// # Errors
+    /// The connector does not serve or fails, or the database fails.
+    pub async fn receive(
+        &self,
+        connector: &Slug,
+        request: Incoming,
+    ) -> Result<Result<Received, Refused>, Error> {
+        let version = self.version(connector)?;
+        let manifest = version.manifest();
+        let Some(webhooks) = manifest.webhooks else {
+            return Ok(Err(Refused::NoWebhooks));
+        };
+        let named = match webhooks.route {
+            WebhookRoute::Account => None,
+            WebhookRoute::Connection => match self.named(connector, &request.path).await? {
+                Some(scope) => Some(scope),
+                None => {
+                    count(connector, "unrouted");
+                    return Ok(Err(Refused::NoConnection));
+                }
+            },
+        };
+        let Some(secret) = self.webhook_secret(manifest, named.as_ref()).await? else {
+            return Ok(Err(Refused::NoSecret(missing(manifest))));
+        };
+        let receipt = match version.receive(request, secret).await {
+            Ok(Ok(receipt)) => receipt,
+            Ok(Err(rejection)) => {
+                let (outcome, reason) = match &rejection {
+                    Rejection::Forged(text) => ("forged", text),
+                    Rejection::Malformed(text) => ("malformed", text),
+                    Rejection::Unsupported(text) => ("unsupported", text),
+                };
+                count(connector, outcome);
+                tracing::warn!(connector = %connector, outcome, reason, "a webhook was refused");
+                return Ok(Err(Refused::Rejected(rejection)));
+            }
+            Err(error) => return Err(Error::Connector(error)),
+        };
+        let notices = self
+            .routed(manifest, named.as_ref(), receipt.notices)
+            .await?;
+        if !notices.is_empty() {
+            self.0.store.queue_notices(&notices).await?;
+            self.0.notices.notify_one();
+        }
+        count(connector, "accepted");
+        Ok(Ok(Received {
+            answer: receipt.answer,
+            noted: notices.len(),
+        }))
+    }
+
+    /// The connection in the path.
+    async fn named(&self, connector: &Slug, path: &str) -> Result<Option<Scope>, Error> {
+        let first = path.split('/').next().unwrap_or_default();
+        let Ok(id) = first.parse::<ConnectionId>() else {
+            return Ok(None);
+        };
+        Ok(self.0.store.inbound_connection(connector, id).await?)
+    }
+
+    /// The secret that a request must be signed with; none where the operator has to set it.
+    async fn webhook_secret(
+        &self,
+        manifest: &Manifest,
+        named: Option<&Scope>,
+    ) -> Result<Option<SecretString>, Error> {
+        let own = manifest
+            .webhooks
+            .is_some_and(|webhooks| webhooks.secret == WebhookSecret::Connection);
+        match named.filter(|_| own) {
+            Some(scope) => Ok(Some(self.0.vault.connection_webhook_secret(scope).await?)),
+            None => Ok(self.0.vault.shared_webhook_secret(manifest)),
+        }
+    }
+
+    /// Each notice for each connection that it concerns.
+    async fn routed(
+        &self,
+        manifest: &Manifest,
+        named: Option<&Scope>,
+        notices: Vec<Notice>,
+    ) -> Result<Vec<(Scope, ObjectKind, Option<String>)>, Error> {
+        let connector = &manifest.slug;
+        let mut accounts: BTreeMap<String, Vec<Scope>> = BTreeMap::new();
+        let mut routed = Vec::new();
+        for notice in notices {
+            let kind = ObjectKind::parse(&notice.object);
+            let Some(kind) = kind.filter(|kind| manifest.object(*kind).is_some()) else {
+                tracing::warn!(connector = %connector, object = notice.object, "a webhook speaks of an object that the manifest lacks");
+                continue;
+            };
+            let scopes = match (named, &notice.account) {
+                (Some(scope), _) => vec![scope.clone()],
+                (None, None) => Vec::new(),
+                (None, Some(account)) => match accounts.get(account) {
+                    Some(scopes) => scopes.clone(),
+                    None => {
+                        let scopes = self
+                            .0
+                            .store
+                            .connections_of_account(connector, account)
+                            .await?;
+                        accounts.insert(account.clone(), scopes.clone());
+                        scopes
+                    }
+                },
+            };
+            if scopes.is_empty() {
+                count(connector, "unrouted");
+            }
+            let each = scopes.into_iter();
+            routed.extend(each.map(|scope| (scope, kind, notice.remote_id.clone())));
+        }
+        Ok(routed)
+    }
+
+    /// Reads the record of a notice anew and stores it, with its event, as a sync does. A record
+    /// that the provider no longer has is deleted here too.
+    ///
+    /// # Errors
+    /// The provider, the connector or the database fails; the notice is to be tried again.
+    pub async fn take_notice(&self, claimed: &ClaimedNotice) -> Result<(), Error> {
+        let (scope, kind) = (&claimed.scope, claimed.kind);
+        let Some(remote_id) = &claimed.remote_id else {
+            return self.sync_object(scope, kind).await;
+        };
+        let version = self.version(&scope.connection().connector)?;
+        Self::supported(&version, kind)?;
+        let request = FetchRequest {
+            object: kind.name().to_owned(),
+            cursor: None,
+            since: None,
+            remote_id: Some(remote_id.clone()),
+            limit: 1,
+        };
+        let context = self.context(scope, &version)?;
+        let page = match version.fetch_records(context, request).await {
+            Ok(page) => page,
+            Err(CallError::Failure(Failure::NotFound(_))) => {
+                let gone = Upsert {
+                    remote_id: remote_id.clone(),
+                    document: StoredDocument::Deleted,
+                    remote_version: None,
+                    remote_modified_at: None,
+                };
+                self.0.store.apply_page(scope, kind, &[gone], None).await?;
+                return Ok(());
+            }
+            // One that reads whole objects only.
+            Err(CallError::Failure(Failure::Unsupported(_))) => {
+                return self.sync_object(scope, kind).await;
+            }
+            Err(error) => return Err(self.failed(scope, error).await),
+        };
+        let records: Vec<RemoteRecord<'_>> =
+            serde_json::from_str(&page.records).map_err(|error| {
+                Error::Contract(format!(
+                    "fetch-records of {kind} answered no array of records: {error}"
+                ))
+            })?;
+        let mapped = self.map_records(scope, &version, kind, &records).await?;
+        if let Some((_, reason)) = mapped.failures.first() {
+            return Err(Error::Contract(format!(
+                "the record cannot be unified: {reason}"
+            )));
+        }
+        self.0
+            .store
+            .apply_page(scope, kind, &mapped.upserts, None)
+            .await?;
+        Ok(())
+    }
+
+    async fn sync_object(&self, scope: &Scope, kind: ObjectKind) -> Result<(), Error> {
+        self.0.store.ensure_syncs(scope, &[kind]).await?;
+        self.0.store.request_sync(scope, Some(&[kind])).await?;
+        self.0.work.notify_one();
+        Ok(())
+    }
+}
+
+fn count(connector: &Slug, outcome: &str) {
+    METRICS.inbound.add([connector.as_str(), outcome], 1);
+}
+
+fn missing(manifest: &Manifest) -> String {
+    let slug = &manifest.slug;
+    match manifest.webhooks.map(|webhooks| webhooks.secret) {
+        Some(WebhookSecret::Client) => format!("connectors.{slug}.oauth.client_secret"),
+        _ => format!("connectors.{slug}.webhook_secret"),
+    }
+}
