@@ -36,7 +36,7 @@ plugin name:
 omni:
     JACKFIELD_WRITE_MANIFEST=1 cargo test --locked -p fake-omni
 
-# Measure against a limit of the same run: unify, call, list or sync
+# Measure against a limit of the same run: unify, call, list, sync or webhooks
 bench name *arguments:
     cargo run --locked --release -p jackfield-bench -- {{name}} {{arguments}}
 

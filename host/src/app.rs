@@ -13,12 +13,13 @@ use crate::{
     config::Config,
     egress::{self, Egress},
     http,
-    jobs::{self, InboundWorkers, SyncWorkers},
+    jobs::{self, DeliveryOptions, DeliveryWorkers, InboundWorkers, SyncWorkers},
     model::{Clock, ConnectionId, Entropy, SystemClock, SystemEntropy},
     runtime::{self, Runtime},
     store::Store,
     unify::Unify,
     vault::{Key, OAuthApps, Vault},
+    webhook::{self, Schedule, Webhooks},
 };
 
 pub use dev::{DevArgs, dev};
@@ -32,6 +33,7 @@ pub struct App {
     vault: Vault,
     runtime: Runtime,
     unify: Unify,
+    webhooks: Webhooks,
 }
 
 impl std::fmt::Debug for App {
@@ -143,7 +145,7 @@ impl App {
         );
         let runtime = Runtime::new(
             runtime_options(&config, folders),
-            egress,
+            egress.clone(),
             Arc::clone(&clock),
         )?;
         runtime.scan().await;
@@ -155,6 +157,14 @@ impl App {
             Arc::clone(&entropy),
             config.sync.page_size,
         );
+        let webhooks = Webhooks::new(
+            store.clone(),
+            egress,
+            vault.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+            webhook_options(&config, &*entropy),
+        );
         Ok(Self {
             config,
             clock,
@@ -163,6 +173,7 @@ impl App {
             vault,
             runtime,
             unify,
+            webhooks,
         })
     }
 
@@ -174,6 +185,7 @@ impl App {
             store: self.store.clone(),
             unify: self.unify.clone(),
             vault: self.vault.clone(),
+            webhooks: self.webhooks.clone(),
             runtime: self.runtime.clone(),
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
@@ -205,6 +217,7 @@ impl App {
         tasks.spawn(self.runtime.clone().watch(stop.clone()));
         tasks.spawn(workers.run(stop.clone()));
         tasks.spawn(inbound.run(stop.clone()));
+        tasks.spawn(self.delivery_workers().run(stop.clone()));
         tasks.spawn(jobs::keep_remapped(
             self.runtime.clone(),
             self.unify.clone(),
@@ -228,6 +241,36 @@ impl App {
         self.store.close().await;
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+impl App {
+    fn delivery_workers(&self) -> DeliveryWorkers {
+        let (webhooks, retention) = (&self.config.webhooks, &self.config.retention);
+        let options = DeliveryOptions {
+            concurrency: webhooks.concurrency,
+            endpoint_concurrency: webhooks.endpoint_concurrency,
+            keep_events: days(retention.events_days),
+            keep_deliveries: days(retention.deliveries_days),
+        };
+        let clock = Arc::clone(&self.clock);
+        DeliveryWorkers::new(self.store.clone(), self.webhooks.clone(), clock, options)
+    }
+}
+
+const fn days(number: u64) -> Duration {
+    Duration::from_secs(number.saturating_mul(86_400))
+}
+
+fn webhook_options(config: &Config, entropy: &dyn Entropy) -> webhook::Options {
+    let webhooks = &config.webhooks;
+    let waits = webhooks.schedule_seconds.iter();
+    webhook::Options {
+        owner: ConnectionId::generate(entropy).to_string(),
+        schedule: Schedule::new(waits.copied().map(Duration::from_secs).collect()),
+        deadline: Duration::from_secs(webhooks.timeout_seconds),
+        lease: Duration::from_secs(webhooks.lease_seconds),
+        disable_after: days(webhooks.disable_after_days),
     }
 }
 

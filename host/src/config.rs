@@ -49,6 +49,10 @@ pub struct Config {
     pub egress: Egress,
     /// Background reads.
     pub sync: Sync,
+    /// Deliveries of events.
+    pub webhooks: Webhooks,
+    /// How long things are kept.
+    pub retention: Retention,
     /// Limits of connectors.
     pub runtime: Runtime,
     /// Choices for single connectors.
@@ -115,6 +119,35 @@ pub struct Sync {
     pub workers: u32,
     /// Seconds that a dead worker keeps others from its sync.
     pub lease_seconds: u64,
+}
+
+/// Deliveries of events.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhooks {
+    /// Seconds before each attempt.
+    #[serde(deserialize_with = "numbers")]
+    pub schedule_seconds: Vec<u64>,
+    /// Seconds that one attempt may take.
+    pub timeout_seconds: u64,
+    /// Seconds that a dead worker keeps others from its deliveries.
+    pub lease_seconds: u64,
+    /// Attempts at the same time.
+    pub concurrency: u32,
+    /// Attempts at the same time to one endpoint.
+    pub endpoint_concurrency: u32,
+    /// Days of nothing but failures after which an endpoint is disabled.
+    pub disable_after_days: u64,
+}
+
+/// How long things are kept.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// Days that events are kept.
+    pub events_days: u64,
+    /// Days that deliveries and their attempts are kept.
+    pub deliveries_days: u64,
 }
 
 /// Limits of connectors.
@@ -278,9 +311,33 @@ impl Config {
                 u64::from(self.runtime.max_instances),
             ),
             ("runtime.poll_seconds", self.runtime.poll_seconds),
+            ("webhooks.timeout_seconds", self.webhooks.timeout_seconds),
+            ("webhooks.concurrency", u64::from(self.webhooks.concurrency)),
+            (
+                "webhooks.endpoint_concurrency",
+                u64::from(self.webhooks.endpoint_concurrency),
+            ),
+            (
+                "webhooks.disable_after_days",
+                self.webhooks.disable_after_days,
+            ),
+            ("retention.events_days", self.retention.events_days),
+            ("retention.deliveries_days", self.retention.deliveries_days),
         ];
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(Error::Invalid(format!("{key} must be at least 1")));
+        }
+        if self.webhooks.schedule_seconds.is_empty() {
+            return Err(Error::Invalid(
+                "webhooks.schedule_seconds must have at least one number".into(),
+            ));
+        }
+        if self.webhooks.lease_seconds <= self.webhooks.timeout_seconds {
+            return Err(Error::Invalid(
+                "webhooks.lease_seconds must be more than webhooks.timeout_seconds, or events \
+                 would be sent twice at the same time"
+                    .into(),
+            ));
         }
         if self.encryption_key.is_some() && self.encryption_key_file.is_some() {
             return Err(Error::Invalid(
@@ -326,6 +383,48 @@ fn read(path: &Path) -> Result<String, Error> {
 
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
     Option::<String>::deserialize(deserializer).map(|text| text.map(Into::into))
+}
+
+/// A list of numbers, or one text with commas between them.
+fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u64>, D::Error> {
+    struct Numbers;
+    impl<'de> de::Visitor<'de> for Numbers {
+        type Value = Vec<u64>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a list of whole numbers")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            let parse = |number: &str| {
+                let number = number.trim();
+                number
+                    .parse()
+                    .map_err(|_| E::custom(format!("{number:?} is not a whole number")))
+            };
+            text.split(',').map(parse).collect()
+        }
+
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut numbers = Vec::new();
+            while let Some(number) = list.next_element::<u64>()? {
+                numbers.push(number);
+            }
+            Ok(numbers)
+        }
+
+        fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
+            let number = u64::try_from(number);
+            number
+                .map(|number| vec![number])
+                .map_err(|_| E::custom("a number of seconds is not negative"))
+        }
+
+        fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+            Ok(vec![number])
+        }
+    }
+    deserializer.deserialize_any(Numbers)
 }
 
 /// A list of networks, or one text with commas between them; a bare address is a network of one.

@@ -11,6 +11,7 @@
 
 mod address;
 mod authorization;
+mod brief;
 mod downstream;
 mod exchange;
 mod flow;

@@ -24,6 +24,7 @@ use crate::{
     store::Store,
     unify::Unify,
     vault::Vault,
+    webhook::Webhooks,
 };
 
 pub use error::{Code, Error};
@@ -40,6 +41,8 @@ pub struct Services {
     pub unify: Unify,
     /// Keys and tokens.
     pub vault: Vault,
+    /// Deliveries of events.
+    pub webhooks: Webhooks,
     /// The connectors.
     pub runtime: Runtime,
     /// The time.

@@ -1,9 +1,11 @@
 //! Work that nobody waits for: syncs by schedule and on demand, and unifying again after a swap.
 
+mod deliver;
 mod inbound;
 mod remap;
 mod sync;
 
+pub use deliver::{DeliveryOptions, DeliveryWorkers};
 pub use inbound::InboundWorkers;
 pub use remap::keep_remapped;
 pub use sync::{Options, SyncWorkers};

@@ -26,3 +26,4 @@ pub mod store;
 pub mod telemetry;
 pub mod unify;
 pub mod vault;
+pub mod webhook;

@@ -7,6 +7,7 @@ mod custom_field;
 mod decimal;
 mod digest;
 mod event;
+mod event_pattern;
 mod field;
 mod filter;
 mod id;
@@ -16,6 +17,7 @@ mod page;
 mod record;
 mod schema;
 mod transform;
+mod webhook;
 
 pub use catalogue::{
     Catalogue, ObjectKind, ObjectSpec, Operation, Property, Quirk, Reference, Unknown,
@@ -31,11 +33,12 @@ pub use custom_field::{
 pub use decimal::Decimal;
 pub use digest::Digest;
 pub use event::{Event, EventKind};
+pub use event_pattern::{EventPattern, EventPatternError};
 pub use field::{Choice, FieldMapping, RemoteField};
 pub use filter::{FilterError, Filters, Scalar, filterable};
 pub use id::{
-    ApiKeyId, ConnectionId, CustomFieldId, EventId, LinkedUserId, MappingId, ProjectId, RecordId,
-    Slug, SlugError,
+    ApiKeyId, ConnectionId, CustomFieldId, DeliveryId, DeliveryIdError, EventId, LinkedUserId,
+    MappingId, ProjectId, RecordId, Slug, SlugError, WebhookId,
 };
 pub use manifest::{
     ApiKeyPlace, AuthField, AuthKind, AuthScheme, ClientAuthentication, Endpoint, HttpRule,
@@ -49,3 +52,7 @@ pub use record::{
 };
 pub use schema::{Violation, WriteMode};
 pub use transform::{Case, DateOutput, DecimalSign, Sources, Transform};
+pub use webhook::{
+    Attempt, Cause, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, NewWebhook,
+    SealedSecret, Webhook, WebhookChange,
+};

@@ -7,9 +7,12 @@
 mod connections;
 mod credentials;
 mod custom_fields;
+mod deliveries;
+mod delivery_log;
 mod dialect;
 mod error;
 mod events;
+mod fan_out;
 mod idempotency;
 mod inbound;
 mod lists;
@@ -18,9 +21,13 @@ mod pages;
 mod projects;
 mod records;
 mod remaps;
+mod retention;
 mod syncs;
+mod webhooks;
 
 use std::{collections::HashMap, fmt, sync::Arc};
+
+use tokio::sync::Notify;
 
 use self::dialect::{Database, Tx, values};
 use crate::model::{Clock, Entropy, ObjectKind, Timestamp};
@@ -28,12 +35,16 @@ use crate::model::{Clock, Entropy, ObjectKind, Timestamp};
 pub use self::{
     credentials::{RefreshLease, SealedCredentials},
     custom_fields::{CustomValues, NewCustomField},
+    deliveries::{ClaimedDelivery, Disabled, FinishedDelivery, Verdict},
+    delivery_log::DeliveryFilter,
     error::{Cause, Error},
     events::EventRow,
+    fan_out::FannedOut,
     idempotency::{KeyClaim, KeyOwner, KeyState, REMEMBERED},
     inbound::{ClaimedNotice, NoticeOutcome},
     pages::PageOutcome,
     remaps::Remap,
+    retention::Pruned,
     syncs::{Checkpoint, ClaimedSync, SyncOutcome, SyncState},
 };
 
@@ -49,6 +60,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     objects: Objects,
+    events_written: Arc<Notify>,
+    deliveries_due: Arc<Notify>,
 }
 
 /// Which database it is. For showing to people: nothing may depend on it.
@@ -126,6 +139,8 @@ impl Store {
                 clock,
                 entropy,
                 objects,
+                events_written: Arc::default(),
+                deliveries_due: Arc::default(),
             }),
         })
     }

@@ -9,7 +9,7 @@ use std::{
 
 use tracing_subscriber::{EnvFilter, fmt, fmt::MakeWriter};
 
-pub use metrics::{Counter, Histogram, METRICS, Metrics};
+pub use metrics::{Counter, Gauge, Histogram, METRICS, Metrics};
 
 use crate::config::{Log, LogFormat};
 

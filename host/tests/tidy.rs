@@ -17,6 +17,7 @@ const LEVELS: &[(u8, &str)] = &[
     (3, "vault"),
     (3, "runtime"),
     (4, "unify"),
+    (4, "webhook"),
     (5, "jobs"),
     (6, "http"),
     (6, "demo"),

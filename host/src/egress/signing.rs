@@ -26,11 +26,25 @@ pub enum SigningError {
 /// HMAC-SHA-256 of `data` under the secret's bytes.
 #[must_use]
 pub fn hmac_sha256(secret: &SecretString, data: &[u8]) -> [u8; 32] {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
+    hmac_sha256_bytes(secret.expose_secret().as_bytes(), data)
+}
+
+/// The same under a key that is no text.
+#[must_use]
+pub fn hmac_sha256_bytes(key: &[u8], data: &[u8]) -> [u8; 32] {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
     let tag = hmac::sign(&key, data);
     let mut out = [0; 32];
     out.copy_from_slice(tag.as_ref());
     out
+}
+
+/// Whether `tag` is the HMAC-SHA-256 of `data` under the secret's bytes; how long it takes tells
+/// nothing of where they differ.
+#[must_use]
+pub fn verify_hmac_sha256(secret: &SecretString, data: &[u8], tag: &[u8]) -> bool {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
+    hmac::verify(&key, data, tag).is_ok()
 }
 
 /// A compact JWS (RFC 7515) over `claims`, a JSON object that is signed as it is spelled.

@@ -4,6 +4,7 @@ mod about;
 mod connect;
 mod connections;
 mod connectors;
+mod deliveries;
 mod events;
 mod inbound;
 mod linked_users;
@@ -11,6 +12,7 @@ mod oauth;
 mod objects;
 mod projects;
 mod sync;
+mod webhooks;
 
 pub use inbound::InboundRate;
 
@@ -42,6 +44,8 @@ pub(super) fn operations() -> Vec<Operation> {
         connectors::operations(),
         inbound::operations(),
         events::operations(),
+        webhooks::operations(),
+        deliveries::operations(),
         sync::operations(),
         objects::operations(),
     ];

@@ -54,7 +54,53 @@ uuid_ids! {
     CustomFieldId,
     /// A mapping of a custom field.
     MappingId,
+    /// Where a project wants its events delivered.
+    WebhookId,
 }
+
+/// The id of a delivery, derived from what it is: one event on its way to one endpoint.
+///
+/// UUID version 8: 32 bits the endpoint's number, then, after version and variant, 56 bits the
+/// event's number in this database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeliveryId {
+    /// The endpoint's number.
+    pub endpoint: u32,
+    /// The event's number.
+    pub event: i64,
+}
+
+impl fmt::Display for DeliveryId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut bytes = [0; 16];
+        let (front, back) = bytes.split_at_mut(8);
+        front.copy_from_slice(&((u64::from(self.endpoint) << 32) | 0x8000).to_be_bytes());
+        back.copy_from_slice(&(self.event.unsigned_abs() | (0x80 << 56)).to_be_bytes());
+        fmt::Display::fmt(&Uuid::from_bytes(bytes).hyphenated(), formatter)
+    }
+}
+
+impl FromStr for DeliveryId {
+    type Err = DeliveryIdError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (front, back) = Uuid::try_parse(text)
+            .map_err(|_| DeliveryIdError)?
+            .as_u64_pair();
+        let endpoint = u32::try_from(front >> 32).map_err(|_| DeliveryIdError)?;
+        let event = i64::try_from(back & (u64::MAX >> 8)).map_err(|_| DeliveryIdError)?;
+        let id = Self { endpoint, event };
+        if id.to_string().eq_ignore_ascii_case(text) {
+            Ok(id)
+        } else {
+            Err(DeliveryIdError)
+        }
+    }
+}
+
+/// A text that is no id of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is not the id of a delivery")]
+pub struct DeliveryIdError;
 
 /// The id of a unified record, derived from where it comes from.
 ///
@@ -195,6 +241,19 @@ mod tests {
         ];
         let distinct: std::collections::HashSet<_> = ids.iter().collect();
         assert_eq!(distinct.len(), ids.len());
+    }
+
+    #[test]
+    fn ids_of_deliveries_survive_the_journey() {
+        let id = DeliveryId {
+            endpoint: 7,
+            event: 1_234_567_890_123,
+        };
+        assert_eq!(id.to_string(), "00000007-0000-8000-8000-011f71fb04cb");
+        assert_eq!(id.to_string().parse::<DeliveryId>().unwrap(), id);
+        for bad in ["", "7", "00000007-0000-4000-8000-011f71fb04cb"] {
+            assert!(bad.parse::<DeliveryId>().is_err(), "{bad}");
+        }
     }
 
     #[test]

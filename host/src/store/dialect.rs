@@ -10,10 +10,12 @@ use sqlx::{
     sqlite::{SqliteArguments, SqliteRow},
 };
 
+use tokio::sync::Notify;
+
 use super::Error;
 use crate::model::{
     ApiKeyId, ConnectionId, CustomFieldId, Digest, EventId, LinkedUserId, MappingId, ProjectId,
-    RecordId, Slug, Timestamp,
+    RecordId, Slug, Timestamp, WebhookId,
 };
 
 /// One statement: a single constant text where possible, else one for each database.
@@ -95,13 +97,39 @@ macro_rules! taking {
 }
 pub(super) use taking;
 
+/// The number of the newest event that anybody began to write; those of others may be missing yet.
+pub(super) const NEWEST_EVENT: Sql = Sql {
+    sqlite: "SELECT COALESCE(MAX(seq), 0) FROM event",
+    postgres: "SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END
+               FROM event_seq_seq",
+};
+
+/// Sets where events may be handed out up to ($1), and the turn of the transaction that says so:
+/// a number that grows with every transaction that writes. SQLite's writers take turns anyway.
+pub(super) const SET_TARGET: Sql = Sql {
+    sqlite: "UPDATE webhook_fan_out SET target = $1, target_turn = 0
+             WHERE seq >= target AND target < $1 RETURNING target",
+    postgres: "UPDATE webhook_fan_out
+               SET target = $1, target_turn = pg_current_xact_id()::text::bigint
+               WHERE seq >= target AND target < $1 RETURNING target",
+};
+
+/// How far events were handed out, how far they may be, and whether every transaction from before
+/// the target was set has ended. Takes the row.
+pub(super) const TAKE_FAN_OUT: Sql = Sql {
+    sqlite: "SELECT seq, target, TRUE FROM webhook_fan_out WHERE number = 1",
+    postgres: "SELECT seq, target,
+                      pg_snapshot_xmin(pg_current_snapshot())::text::bigint >= target_turn
+               FROM webhook_fan_out WHERE number = 1 FOR UPDATE",
+};
+
 /// Something to bind to a placeholder.
 #[derive(Debug)]
 pub(super) enum Value {
     Int(Option<i64>),
     Text(Option<String>),
     Bytes(Option<Vec<u8>>),
-    Bool(bool),
+    Bool(Option<bool>),
     /// Many keys for [`among`].
     Keys(Vec<Vec<u8>>),
 }
@@ -121,8 +149,10 @@ macro_rules! into_value {
 }
 
 into_value! {
-    bool => |value| Self::Bool(value);
+    bool => |value| Self::Bool(Some(value));
+    Option<bool> => |value| Self::Bool(value);
     i64 => |value| Self::Int(Some(value));
+    Option<i64> => |value| Self::Int(value);
     u32 => |value| Self::Int(Some(value.into()));
     u16 => |value| Self::Int(Some(value.into()));
     Timestamp => |value| Self::Int(Some(value.as_millis()));
@@ -140,6 +170,7 @@ into_value! {
     CustomFieldId => |value| Self::Text(Some(value.to_string()));
     MappingId => |value| Self::Text(Some(value.to_string()));
     Option<LinkedUserId> => |value| Self::Text(value.map(|id| id.to_string()));
+    WebhookId => |value| Self::Text(Some(value.to_string()));
     RecordId => |value| Self::Bytes(Some(value.as_bytes().to_vec()));
     &Digest => |value| Self::Bytes(Some(value.as_bytes().to_vec()));
     Vec<u8> => |value| Self::Bytes(Some(value));
@@ -164,10 +195,13 @@ pub(super) enum Database {
 impl Database {
     /// A transaction that may write. On SQLite it waits for its turn here, never at commit.
     pub(super) async fn begin(&self) -> Result<Tx, Error> {
-        Ok(match self {
-            Self::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
-        })
+        let inner = match self {
+            Self::Sqlite { writer, .. } => {
+                Inner::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
+            }
+            Self::Postgres(pool) => Inner::Postgres(pool.begin().await?),
+        };
+        Ok(Tx { inner, bell: None })
     }
 
     /// Reads rows.
@@ -242,7 +276,13 @@ impl Database {
 
 /// A transaction. Dropped without [`Tx::commit`], it leaves nothing behind.
 #[derive(Debug)]
-pub(super) enum Tx {
+pub(super) struct Tx {
+    inner: Inner,
+    bell: Option<Arc<Notify>>,
+}
+
+#[derive(Debug)]
+enum Inner {
     Sqlite(Transaction<'static, Sqlite>),
     Postgres(Transaction<'static, Postgres>),
 }
@@ -254,12 +294,12 @@ impl Tx {
         sql: &'static str,
         values: Vec<Value>,
     ) -> Result<u64, Error> {
-        match self {
-            Self::Sqlite(tx) => Ok(sqlite_query(sql.into(), values)?
+        match &mut self.inner {
+            Inner::Sqlite(tx) => Ok(sqlite_query(sql.into(), values)?
                 .execute(&mut **tx)
                 .await?
                 .rows_affected()),
-            Self::Postgres(tx) => Ok(postgres_query(sql.into(), values)?
+            Inner::Postgres(tx) => Ok(postgres_query(sql.into(), values)?
                 .execute(&mut **tx)
                 .await?
                 .rows_affected()),
@@ -273,9 +313,9 @@ impl Tx {
         values: Vec<Value>,
     ) -> Result<Vec<Row>, Error> {
         let sql = sql.into();
-        match self {
-            Self::Sqlite(tx) => sqlite_rows(sqlite_query(sql, values)?.fetch_all(&mut **tx).await),
-            Self::Postgres(tx) => {
+        match &mut self.inner {
+            Inner::Sqlite(tx) => sqlite_rows(sqlite_query(sql, values)?.fetch_all(&mut **tx).await),
+            Inner::Postgres(tx) => {
                 postgres_rows(postgres_query(sql, values)?.fetch_all(&mut **tx).await)
             }
         }
@@ -296,8 +336,8 @@ impl Tx {
         if rows.is_empty() {
             return Ok(());
         }
-        match self {
-            Self::Sqlite(tx) => {
+        match &mut self.inner {
+            Inner::Sqlite(tx) => {
                 let (many, one) = (bulk.sqlite(SQLITE_ROWS), bulk.sqlite(1));
                 let mut rows = rows.into_iter();
                 while rows.len() > 0 {
@@ -310,7 +350,7 @@ impl Tx {
                     sqlite_bind(query, values)?.execute(&mut **tx).await?;
                 }
             }
-            Self::Postgres(tx) => {
+            Inner::Postgres(tx) => {
                 let mut query = sqlx::query(bulk.postgres);
                 for column in columns(rows)? {
                     query = match column {
@@ -329,7 +369,7 @@ impl Tx {
     /// Makes others who ask for the same wait until this transaction ends. SQLite's writers wait
     /// for each other anyway.
     pub(super) async fn lock_object_kinds(&mut self) -> Result<(), Error> {
-        if let Self::Postgres(tx) = self {
+        if let Inner::Postgres(tx) = &mut self.inner {
             sqlx::query("LOCK TABLE object_kind IN SHARE ROW EXCLUSIVE MODE")
                 .execute(&mut **tx)
                 .await?;
@@ -337,11 +377,19 @@ impl Tx {
         Ok(())
     }
 
+    /// Rings once it is committed.
+    pub(super) fn rings(&mut self, bell: &Arc<Notify>) {
+        self.bell = Some(Arc::clone(bell));
+    }
+
     /// Makes it all last.
     pub(super) async fn commit(self) -> Result<(), Error> {
-        match self {
-            Self::Sqlite(tx) => tx.commit().await?,
-            Self::Postgres(tx) => tx.commit().await?,
+        match self.inner {
+            Inner::Sqlite(tx) => tx.commit().await?,
+            Inner::Postgres(tx) => tx.commit().await?,
+        }
+        if let Some(bell) = self.bell {
+            bell.notify_one();
         }
         Ok(())
     }
@@ -392,6 +440,10 @@ impl Row {
     }
 
     pub(super) fn bytes(&self, column: usize) -> Result<Vec<u8>, Error> {
+        self.get(column)
+    }
+
+    pub(super) fn optional_bytes(&self, column: usize) -> Result<Option<Vec<u8>>, Error> {
         self.get(column)
     }
 
@@ -526,7 +578,7 @@ enum Column {
     Ints(Vec<Option<i64>>),
     Texts(Vec<Option<String>>),
     Bytes(Vec<Option<Vec<u8>>>),
-    Bools(Vec<bool>),
+    Bools(Vec<Option<bool>>),
 }
 
 /// Rows turned into columns.

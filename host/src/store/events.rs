@@ -1,6 +1,9 @@
 //! Events: written with what they tell of, read newest first.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
 
 use super::{
     Error, Store,
@@ -89,6 +92,12 @@ impl Store {
             .collect()
     }
 
+    /// Rings when events were written: a hint for whoever delivers them, who looks by himself too.
+    #[must_use]
+    pub fn events_written(&self) -> Arc<Notify> {
+        Arc::clone(&self.inner.events_written)
+    }
+
     /// Writes events about one connection in the transaction of what they tell of.
     pub(super) async fn write_events(
         &self,
@@ -97,21 +106,44 @@ impl Store {
         events: Vec<NewEvent>,
         now: Timestamp,
     ) -> Result<(), Error> {
+        let connection = Some(scope.connection().number);
+        self.write_project_events(tx, scope.project(), connection, events, now)
+            .await
+            .map(drop)
+    }
+
+    /// The same for a project, where there may be no connection; the ids of the events.
+    ///
+    /// Whatever else the transaction writes has to come before: [`super::fan_out`] relies on it.
+    pub(super) async fn write_project_events(
+        &self,
+        tx: &mut Tx,
+        project: ProjectId,
+        connection: Option<u32>,
+        events: Vec<NewEvent>,
+        now: Timestamp,
+    ) -> Result<Vec<EventId>, Error> {
         const SQL: Bulk = bulk!(
             "INSERT INTO event (id, project, connection, type, data, created_at)",
             ["$1" "text", "$2" "text", "$3" "bigint", "$4" "text", "$5" "text", "$6" "bigint"],
             ""
         );
+        let mut ids = Vec::with_capacity(events.len());
         let rows = events.into_iter().map(|event| {
+            let id = EventId::generate(self.entropy());
+            ids.push(id);
             values![
-                EventId::generate(self.entropy()),
-                scope.project(),
-                scope.connection().number,
+                id,
+                project,
+                connection.map(i64::from),
                 event.kind,
                 event.data,
                 now,
             ]
         });
-        tx.bulk(SQL, rows.collect()).await
+        let rows: Vec<_> = rows.collect();
+        tx.bulk(SQL, rows).await?;
+        tx.rings(&self.inner.events_written);
+        Ok(ids)
     }
 }

@@ -28,6 +28,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/postgres/0001_init.sql"),
     ),
     (
+        2,
+        "webhooks",
+        include_str!("../../../migrations/sqlite/0002_webhooks.sql"),
+        include_str!("../../../migrations/postgres/0002_webhooks.sql"),
+    ),
+    (
         3,
         "custom_fields",
         include_str!("../../../migrations/sqlite/0003_custom_fields.sql"),

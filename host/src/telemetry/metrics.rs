@@ -6,7 +6,10 @@
 use std::{
     collections::BTreeMap,
     fmt::{self, Write as _},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -57,6 +60,15 @@ pub static METRICS: Metrics = Metrics {
         "Webhooks of providers by what became of them (accepted, forged, malformed, unsupported, throttled, unrouted), and records read after them (read, retried, dead).",
         ["connector", "outcome"],
     ),
+    webhook_attempts: Counter::new(
+        "jackfield_webhook_attempts_total",
+        "Attempts to deliver an event, by what came of them.",
+        ["outcome"],
+    ),
+    webhook_backlog_seconds: Gauge::new(
+        "jackfield_webhook_backlog_seconds",
+        "How long the oldest due delivery of an active endpoint has waited.",
+    ),
     connector_swaps: Counter::new(
         "jackfield_connector_swaps_total",
         "Files in the plugins folder that were taken up, by outcome.",
@@ -85,6 +97,10 @@ pub struct Metrics {
     pub egress_requests: Counter<2>,
     /// Webhooks of providers: connector, outcome.
     pub inbound: Counter<2>,
+    /// Attempts to deliver an event: outcome.
+    pub webhook_attempts: Counter<1>,
+    /// How long the oldest due delivery has waited, seconds.
+    pub webhook_backlog_seconds: Gauge,
     /// Files taken up: connector, outcome.
     pub connector_swaps: Counter<2>,
 }
@@ -104,10 +120,44 @@ impl Metrics {
             self.sync_runs.render(out)?;
             self.egress_requests.render(out)?;
             self.inbound.render(out)?;
+            self.webhook_attempts.render(out)?;
+            self.webhook_backlog_seconds.render(out)?;
             self.connector_swaps.render(out)
         };
         write(&mut out).expect("writing to a string cannot fail");
         out
+    }
+}
+
+/// A number that goes up and down.
+#[derive(Debug)]
+pub struct Gauge {
+    name: &'static str,
+    help: &'static str,
+    value: AtomicU64,
+}
+
+impl Gauge {
+    const fn new(name: &'static str, help: &'static str) -> Self {
+        Self {
+            name,
+            help,
+            value: AtomicU64::new(0),
+        }
+    }
+
+    /// What it is now.
+    pub fn set(&self, value: u64) {
+        self.value.store(value, Ordering::Relaxed);
+    }
+
+    fn render(&self, out: &mut String) -> fmt::Result {
+        let Self { name, help, value } = self;
+        let value = value.load(Ordering::Relaxed);
+        writeln!(
+            out,
+            "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}"
+        )
     }
 }
 

@@ -16,6 +16,7 @@ mod projects;
 mod remaps;
 mod support;
 mod syncs;
+mod webhooks;
 
 /// Runs every named test on both databases.
 macro_rules! contract {
@@ -109,4 +110,12 @@ contract! {
         a_request_during_a_run_repeats_it,
         dead_and_deleted_connections_are_not_claimed,
         new_objects_are_added_to_the_syncs;
+    webhooks:
+        endpoints_get_what_they_want_from_now_on,
+        a_claim_that_is_never_finished_is_due_again,
+        a_dead_delivery_is_brought_back_by_hand,
+        a_receiver_that_is_gone_or_fails_for_days_is_disabled,
+        deliveries_are_listed_in_pages_to_the_end_and_back,
+        what_is_past_its_keeping_time_goes,
+        an_event_of_a_slow_transaction_is_not_passed_by;
 }

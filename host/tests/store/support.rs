@@ -16,8 +16,9 @@ use std::{
 
 use jackfield::{
     model::{
-        ConnectionId, Digest, Environment, LinkedUser, ManualClock, NewConnection, ObjectKind,
-        Project, ProjectId, Record, Scope, StoredDocument, SystemEntropy, Timestamp, Upsert,
+        Clock as _, ConnectionId, Digest, Environment, LinkedUser, ManualClock, NewConnection,
+        ObjectKind, Project, ProjectId, Record, Scope, StoredDocument, SystemEntropy, Timestamp,
+        Upsert,
     },
     store::{Backend, PageOutcome, Store},
 };
@@ -118,6 +119,10 @@ impl World {
                 connection.close().await.unwrap();
             }
         }
+    }
+
+    pub(crate) fn clock_now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     fn next(&self) -> u32 {

@@ -157,6 +157,7 @@ async fn serve_ours(
         store: database.store.clone(),
         unify,
         vault: database.vault.clone(),
+        webhooks: webhooks::of(database)?,
         runtime: plugins.runtime.clone(),
         clock,
         entropy,

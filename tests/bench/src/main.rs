@@ -5,6 +5,7 @@
 //! cargo run --release -p jackfield-bench -- call     the smallest call / wasmtime's smallest
 //! cargo run --release -p jackfield-bench -- list     lists through the server / a bare handler
 //! cargo run --release -p jackfield-bench -- sync     syncs into a database / a native loop
+//! cargo run --release -p jackfield-bench -- webhooks events delivered to a local receiver
 //! ```
 //!
 //! Absolute numbers belong to the machine and to what else runs on it; the ratios travel better.
@@ -18,6 +19,7 @@ mod people;
 mod plugins;
 mod provider;
 mod sync;
+mod webhooks;
 
 use std::path::PathBuf;
 
@@ -31,12 +33,12 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 type Result<T, E = Error> = std::result::Result<T, E>;
 
 const USAGE: &str = "\
-usage: jackfield-bench unify|call|list|sync [OPTION...]
-  --rounds N         how often the two sides take turns (unify, call: 15; list, sync: 7)
-  --sizes N,N,...    unify: records in a call; list, sync: records stored or read
+usage: jackfield-bench unify|call|list|sync|webhooks [OPTION...]
+  --rounds N         how often the two sides take turns (unify, call: 15; list, sync: 7; webhooks: 3)
+  --sizes N,N,...    unify: records in a call; list, sync: records stored or read; webhooks: events
   --page N           sync: records on the provider's page (100)
   --plugins FOLDER   connectors that are built already; otherwise they are built first
-  --postgres URL     sync: a server that may be used for tests (JACKFIELD_TEST_POSTGRES_URL)";
+  --postgres URL     sync, webhooks: a server that may be used for tests (JACKFIELD_TEST_POSTGRES_URL)";
 
 /// What to measure, and how.
 struct Arguments {
@@ -57,6 +59,7 @@ fn main() -> Result<()> {
         "call" => mapping::call(&runtime, &arguments),
         "list" => list::list(&runtime, &arguments),
         "sync" => sync::sync(&runtime, &arguments),
+        "webhooks" => webhooks::webhooks(&runtime, &arguments),
         other => Err(format!("there is no benchmark {other:?}\n{USAGE}").into()),
     }
 }

@@ -66,6 +66,10 @@ codes! {
         "`GET /projects` shows the project of this API key.";
     ConnectorNotFound NOT_FOUND "connector_not_found" "No such connector"
         "`GET /connectors` lists the connectors of this server; an operator adds one by putting its .wasm file into the plugins folder.";
+    WebhookNotFound NOT_FOUND "webhook_not_found" "No such webhook endpoint"
+        "`GET /webhooks` lists the endpoints of this project.";
+    DeliveryNotFound NOT_FOUND "delivery_not_found" "No such delivery"
+        "`GET /webhooks/{id}/deliveries` lists the deliveries of an endpoint; they are kept for a time that the operator sets.";
     MethodNotAllowed METHOD_NOT_ALLOWED "method_not_allowed" "Not possible here"
         "The header `Allow` says what is possible at this path.";
     Conflict CONFLICT "conflict" "In conflict with what is there"
@@ -82,6 +86,8 @@ codes! {
         "Send one JSON object in UTF-8.";
     WebhookMalformed BAD_REQUEST "webhook_malformed" "A webhook that cannot be read"
         "Send what the provider's documentation describes; the operator finds the reason in the log.";
+    SignatureInvalid BAD_REQUEST "signature_invalid" "The signature does not match"
+        "Send the whole body of the delivery as `payload`, its header `Panora-Signature` as `signature`, and the secret of the endpoint that it came to.";
     StateInvalid BAD_REQUEST "state_invalid" "The login cannot be finished"
         "Start the login again: a login can be finished once, within ten minutes.";
     LoginRefused BAD_REQUEST "login_refused" "The provider did not log the user in"

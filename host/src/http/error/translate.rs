@@ -6,7 +6,7 @@ use crate::{
     runtime::{CallError, Failure},
     store,
     telemetry::chain,
-    unify, vault,
+    unify, vault, webhook,
 };
 
 impl From<unify::Error> for Error {
@@ -151,6 +151,24 @@ impl From<vault::Error> for Error {
             }
             vault::Error::Key(_) | vault::Error::Sealed(_) => Self::internal(&error),
             vault::Error::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<webhook::Error> for Error {
+    fn from(error: webhook::Error) -> Self {
+        let sentence = sentence(&error);
+        match error {
+            webhook::Error::Url(message) => {
+                let violation = Violation {
+                    path: "/url".to_owned(),
+                    message,
+                };
+                Self::new(Code::ValidationFailed, sentence).with_violations(vec![violation])
+            }
+            webhook::Error::Missing => Self::new(Code::WebhookNotFound, sentence),
+            webhook::Error::Vault(error) => error.into(),
+            webhook::Error::Store(error) => error.into(),
         }
     }
 }
