@@ -32,6 +32,7 @@ use crate::{
     measure::{rounds, say, say_load, say_verdict},
     people,
     plugins::Plugins,
+    webhooks,
 };
 
 const ROUNDS: usize = 7;
