@@ -40,7 +40,9 @@ pub use error::{CallError, Failure, LoadError};
 pub use optional::{Incoming, Notice, Receipt, Rejection, Reply};
 pub use passthrough::{Passage, PassageError, Place};
 pub use routes::{Routes, RoutesError};
-pub use status::{ConnectorState, ConnectorStatus, Described, VersionState, VersionStatus};
+pub use status::{
+    ConnectorState, ConnectorStatus, Described, InboundCounts, VersionState, VersionStatus,
+};
 pub use version::ConnectorVersion;
 
 /// What the runtime is allowed and told.

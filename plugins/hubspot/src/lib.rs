@@ -4,6 +4,7 @@ mod associations;
 mod company;
 mod contact;
 mod deal;
+mod discovery;
 mod draft;
 mod engagement;
 mod note;
@@ -16,6 +17,7 @@ mod task;
 mod tests;
 mod user;
 mod value;
+mod webhook;
 mod wire;
 mod write;
 
@@ -106,4 +108,19 @@ fn unknown(kind: &str) -> Failure {
     Failure::unsupported(format!("HubSpot has no {kind} here"))
 }
 
-jackfield_sdk::export_connector!(HubSpot, manifest = "connector.toml");
+jackfield_sdk::export_connector!(
+    HubSpot,
+    manifest = "connector.toml",
+    samples = [
+        "fixtures/company.json",
+        "fixtures/contact.json",
+        "fixtures/deal.json",
+        "fixtures/engagement.json",
+        "fixtures/note.json",
+        "fixtures/stage.json",
+        "fixtures/task.json",
+        "fixtures/user.json",
+    ],
+    webhooks,
+    discovery
+);

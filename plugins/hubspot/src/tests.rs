@@ -325,3 +325,104 @@ fn refusals_are_told_apart() {
         Failure::Unsupported(_)
     ));
 }
+
+#[test]
+fn webhooks_are_verified_and_read() {
+    use jackfield_sdk::secrets;
+    use jackfield_sdk::webhooks::{Change, Incoming, Rejection, Webhooks as _};
+
+    let body = json!([
+        { "subscriptionType": "contact.creation", "portalId": 7, "objectId": 21, "eventId": 1 },
+        { "subscriptionType": "contact.merge", "portalId": 7, "objectId": 21, "primaryObjectId": 21, "mergedObjectIds": [22] },
+        { "subscriptionType": "object.deletion", "objectTypeId": "0-3", "portalId": 7, "objectId": 33 },
+        { "subscriptionType": "ticket.creation", "portalId": 7, "objectId": 44 },
+    ])
+    .to_string();
+    let time = "1767225600000";
+    let url = "https://jackfield.example/inbound/hubspot?a=b%3Ac";
+    let playback = Playback::empty().secrets(&["client_secret"]);
+    let signed = format!("POSThttps://jackfield.example/inbound/hubspot?a=b:c{body}{time}");
+    let sum = playback
+        .run(|| secrets::hmac_sha256("client_secret", signed.as_bytes()))
+        .unwrap();
+    let signature = base64(&sum);
+    let receive = |received_at: &str, signature: &str, body: &str| {
+        let headers = [
+            ("X-HubSpot-Signature-v3", signature),
+            ("X-HubSpot-Request-Timestamp", time),
+        ];
+        let request = Incoming {
+            url: url.to_owned(),
+            ..testing::incoming(received_at, &headers, body.as_bytes())
+        };
+        playback.run(|| HubSpot::receive(&request))
+    };
+    let receipt = receive("2026-01-01T00:05:00Z", &signature, &body).unwrap();
+    let told: Vec<_> = receipt
+        .notices
+        .iter()
+        .map(|notice| {
+            assert_eq!(notice.account.as_deref(), Some("7"));
+            let id = notice.remote_id.as_deref().unwrap();
+            (notice.object.as_str(), id, notice.change)
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("crm.contact", "21", Change::Created),
+            ("crm.contact", "21", Change::Updated),
+            ("crm.contact", "22", Change::Updated),
+            ("crm.deal", "33", Change::Deleted),
+        ]
+    );
+    for (at, signature, body) in [
+        ("2026-01-01T00:05:01Z", signature.as_str(), body.as_str()),
+        ("2026-01-01T00:00:00Z", signature.as_str(), "[]"),
+        ("2026-01-01T00:00:00Z", "AAAA", body.as_str()),
+    ] {
+        let refused = receive(at, signature, body);
+        assert!(matches!(refused, Err(Rejection::Forged(_))), "{refused:?}");
+    }
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let mut bits = 0_u32;
+        for index in 0..3 {
+            bits = (bits << 8) | u32::from(chunk.get(index).copied().unwrap_or_default());
+        }
+        for index in 0..=chunk.len() {
+            let letter = (bits >> (18 - 6 * index)) & 63;
+            text.push(char::from(LETTERS[usize::try_from(letter).unwrap()]));
+        }
+    }
+    text
+}
+
+#[test]
+fn properties_are_discovered() {
+    use jackfield_sdk::Discovery as _;
+    use jackfield_sdk::discovery::{DataType, RemoteField};
+
+    let fields = Playback::file("fixtures/properties.json")
+        .run(|| HubSpot::remote_fields(&connection(), "crm.contact"))
+        .unwrap();
+    let expected = [
+        RemoteField {
+            label: "Size of shirt".into(),
+            custom: true,
+            options: vec!["s".into()],
+            ..RemoteField::new("shirt_size")
+        },
+        RemoteField {
+            label: "Number of notes".into(),
+            data_type: DataType::Number,
+            writable: false,
+            ..RemoteField::new("num_notes")
+        },
+    ];
+    assert_eq!(fields, expected);
+}

@@ -268,3 +268,61 @@ pub(crate) struct Activity {
     pub(crate) hs_timestamp: Field<String>,
     pub(crate) hubspot_owner_id: Field<String>,
 }
+
+/// One element of a webhook.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Event {
+    /// `contact.creation`; `object.creation` with `objectTypeId` for apps of the newer kind.
+    pub(crate) subscription_type: String,
+    pub(crate) object_type_id: Option<String>,
+    pub(crate) portal_id: u64,
+    pub(crate) object_id: Option<u64>,
+    /// Of a changed association.
+    pub(crate) from_object_id: Option<u64>,
+    /// Of a merge.
+    pub(crate) primary_object_id: Option<u64>,
+    #[serde(default)]
+    pub(crate) merged_object_ids: Vec<u64>,
+}
+
+/// `GET /crm/v3/properties/{object}`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Properties {
+    pub(crate) results: Vec<Property>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Property {
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) label: String,
+    #[serde(default, rename = "type")]
+    pub(crate) kind: String,
+    #[serde(default)]
+    pub(crate) field_type: String,
+    #[serde(default)]
+    pub(crate) hidden: bool,
+    #[serde(default)]
+    pub(crate) hubspot_defined: bool,
+    #[serde(default)]
+    pub(crate) calculated: bool,
+    pub(crate) modification_metadata: Option<ModificationMetadata>,
+    #[serde(default)]
+    pub(crate) options: Vec<PropertyOption>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ModificationMetadata {
+    #[serde(default)]
+    pub(crate) read_only_value: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct PropertyOption {
+    pub(crate) value: String,
+    #[serde(default)]
+    pub(crate) hidden: bool,
+}
