@@ -21,6 +21,7 @@ macro_rules! on_both_databases {
 }
 
 mod connect;
+mod contract;
 mod crash;
 mod dev;
 mod docs;
