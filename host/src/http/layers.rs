@@ -4,9 +4,10 @@ use std::{any::Any, sync::Arc, time::Instant};
 
 use axum::{
     Router,
+    body::{Body, to_bytes},
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
     http::{HeaderValue, Method, StatusCode, header},
-    middleware::{Next, from_fn_with_state},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse as _, Response},
 };
 use tower_http::{
@@ -23,6 +24,9 @@ use super::{
     limits::DOWNSTREAM,
 };
 use crate::telemetry::METRICS;
+
+/// Bodies up to so many bytes are read before a handler runs.
+const SHORT_BODY: usize = 64 * 1024;
 
 const REQUEST_ID: &str = "x-request-id";
 
@@ -54,8 +58,30 @@ pub(super) fn around(
         .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| {
             answer_panic(&*panic)
         }))
+        .layer(from_fn(read_short_body))
         .layer(from_fn_with_state(Arc::clone(services), observe))
         .layer(cors)
+}
+
+/// Reads a short body before anything is answered. An answer that overtakes the body, a 404 for
+/// example, would make the server close the socket, on which many clients send their next request.
+async fn read_short_body(request: Request, next: Next) -> Response {
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|text| text.to_str().ok()?.parse::<usize>().ok());
+    if !length.is_some_and(|length| (1..=SHORT_BODY).contains(&length)) {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    match to_bytes(body, SHORT_BODY).await {
+        Ok(bytes) => {
+            next.run(Request::from_parts(parts, Body::from(bytes)))
+                .await
+        }
+        Err(_) => {
+            let detail = "The body broke off before its end.";
+            Error::new(Code::InvalidBody, detail).into_response()
+        }
+    }
 }
 
 /// Gives the request its id and its time limit, writes the body of an error, one line of log,
