@@ -194,6 +194,8 @@ impl App {
             // A write calls its connector three times: desunify, push, unify. Each has its own
             // deadline.
             request_timeout: Duration::from_secs(self.config.runtime.call_timeout_seconds * 3),
+            sync_interval: Duration::from_secs(self.config.sync.interval_seconds),
+            rate_limit: http::RateLimit::new(self.config.http.rate_limit),
         };
         let options = jobs::Options {
             owner: ConnectionId::generate(&*self.entropy).to_string(),

@@ -19,6 +19,7 @@ use secrecy::ExposeSecret as _;
 use crate::{
     app::{self, DevArgs},
     config::{self, Config},
+    http,
     store::Store,
     telemetry,
 };
@@ -68,6 +69,8 @@ enum Command {
     Connector(connector::Command),
     /// Print the default configuration, which explains every key.
     Config,
+    /// Print the OpenAPI 3.1 document of the API. A server gives it at /openapi.json.
+    Openapi,
 }
 
 /// Arguments of `jackfield dev`. What is not given comes from the configuration.
@@ -153,6 +156,7 @@ impl Command {
             Self::ApiKey(command) => command.run().await,
             Self::Connector(command) => command.run().await,
             Self::Config => print(config::DEFAULT_FILE),
+            Self::Openapi => print(&http::openapi_text()),
         }
     }
 }

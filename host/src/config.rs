@@ -92,6 +92,8 @@ pub struct Http {
     pub max_connections: u32,
     /// Seconds that running requests have when the server stops.
     pub drain_seconds: u64,
+    /// Requests that a project may make in a minute; 0 for any number.
+    pub rate_limit: u32,
 }
 
 /// The way out.

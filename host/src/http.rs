@@ -10,6 +10,7 @@ mod limits;
 mod openapi;
 mod operation;
 mod query;
+mod rate_limit;
 mod routes;
 mod server;
 
@@ -28,7 +29,8 @@ use crate::{
 };
 
 pub use error::{Code, Error};
-pub use openapi::document as openapi_document;
+pub use openapi::text as openapi_text;
+pub use rate_limit::RateLimit;
 pub use routes::InboundRate;
 pub use server::{Limits, serve};
 
@@ -55,6 +57,10 @@ pub struct Services {
     pub inbound: Arc<InboundRate>,
     /// The longest that a request may take, its body included.
     pub request_timeout: Duration,
+    /// From the end of a background read to the next, where a project chose nothing.
+    pub sync_interval: Duration,
+    /// How many requests a project may make.
+    pub rate_limit: RateLimit,
 }
 
 impl fmt::Debug for Services {

@@ -19,6 +19,7 @@ mod lists;
 mod migrate;
 mod pages;
 mod projects;
+mod pull_frequencies;
 mod records;
 mod remaps;
 mod retention;
@@ -43,6 +44,7 @@ pub use self::{
     idempotency::{KeyClaim, KeyOwner, KeyState, REMEMBERED},
     inbound::{ClaimedNotice, NoticeOutcome},
     pages::PageOutcome,
+    pull_frequencies::NEVER,
     remaps::Remap,
     retention::Pruned,
     syncs::{Checkpoint, ClaimedSync, SyncOutcome, SyncState},

@@ -10,6 +10,7 @@ use axum::{
 use super::{
     Services,
     error::{Code, Error},
+    rate_limit::Counted,
 };
 use crate::{
     model::{Digest, Project, Scope},
@@ -33,6 +34,8 @@ impl FromRequestParts<Arc<Services>> for Caller {
         let digest = api_key(&parts.headers)?;
         let found = services.store.project_by_api_key(&digest).await?;
         let (_, project) = found.ok_or_else(unknown_key)?;
+        let counted = parts.extensions.get::<Counted>();
+        services.rate_limit.count(project.id, counted)?;
         Ok(Self { project })
     }
 }
@@ -53,6 +56,8 @@ impl FromRequestParts<Arc<Services>> for Scoped {
             let key = api_key(&parts.headers)?;
             let scope = services.store.scope_by_key_and_token(&key, &token).await?;
             if let Some(scope) = scope {
+                let counted = parts.extensions.get::<Counted>();
+                services.rate_limit.count(scope.project(), counted)?;
                 return Ok(Self(scope));
             }
         }

@@ -22,6 +22,7 @@ use super::{
     error::{Code, Error},
     idempotency::REPLAYED,
     limits::DOWNSTREAM,
+    rate_limit::Counted,
 };
 use crate::telemetry::METRICS;
 
@@ -48,6 +49,8 @@ pub(super) fn around(
                 header::LOCATION,
                 header::RETRY_AFTER,
                 REPLAYED,
+                header::HeaderName::from_static("ratelimit-policy"),
+                header::HeaderName::from_static("ratelimit"),
             ]
             .into_iter()
             .chain(DOWNSTREAM.map(header::HeaderName::from_static))
@@ -86,7 +89,13 @@ async fn read_short_body(request: Request, next: Next) -> Response {
 
 /// Gives the request its id and its time limit, writes the body of an error, one line of log,
 /// and the numbers.
-async fn observe(State(services): State<Arc<Services>>, request: Request, next: Next) -> Response {
+async fn observe(
+    State(services): State<Arc<Services>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let counted = Counted::default();
+    request.extensions_mut().insert(counted.clone());
     let started = Instant::now();
     let request_id = sane_id(&request).unwrap_or_else(|| new_id(&services));
     let method = method_label(request.method());
@@ -103,7 +112,12 @@ async fn observe(State(services): State<Arc<Services>>, request: Request, next: 
         let detail = format!("The request took longer than {} s.", limit.as_secs());
         Error::new(Code::RequestTimeout, detail).into_response()
     });
-    let failure = response.extensions_mut().remove::<Error>();
+    let mut failure = response.extensions_mut().remove::<Error>();
+    if failure.is_none() && response.status() == StatusCode::BAD_REQUEST {
+        // The library refused a path before a handler saw it.
+        let detail = "The path cannot be read: its parts must be UTF-8, and ids must be ids.";
+        failure = Some(Error::new(Code::InvalidParameter, detail));
+    }
     if let Some(failure) = &failure {
         let headers = std::mem::take(response.headers_mut());
         response = failure.render(&path, &request_id, services.clock.now());
@@ -115,6 +129,7 @@ async fn observe(State(services): State<Arc<Services>>, request: Request, next: 
         }
     }
     let headers = response.headers_mut();
+    counted.write(headers);
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),

@@ -56,8 +56,15 @@ const TAGS: &[(&str, &str)] = &[
 
 const DESCRIPTION: &str = "One API for many systems.\n\nEvery request has the API key of a project in `x-api-key` (or `Authorization: Bearer`), and most name a connection by its token in `x-connection-token`. Errors are problems of RFC 9457 with a stable `code`; `GET /errors` lists them all. Times are RFC 3339 in UTC with milliseconds. Lists are pages with cursors, ordered by the time of the last change.";
 
+/// The whole document as a text with line ends, with the address that a server has where nothing
+/// is configured.
+#[must_use]
+pub fn text() -> String {
+    format!("{:#}\n", document("http://localhost:3000"))
+}
+
 /// The whole document, as a server that is reached at `server` gives it.
-pub fn document(server: &str) -> Value {
+pub(super) fn document(server: &str) -> Value {
     let mut document = Document::new();
     for operation in routes::operations() {
         match operation.unified {
@@ -308,6 +315,3 @@ fn security(security: Security) -> Value {
         ]),
     }
 }
-
-#[cfg(test)]
-mod tests;

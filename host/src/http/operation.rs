@@ -282,6 +282,7 @@ impl Operation {
         let keyed = [
             Code::ApiKeyMissing,
             Code::ApiKeyInvalid,
+            Code::TooManyRequests,
             Code::StoreUnavailable,
         ];
         match self.security {
@@ -296,9 +297,7 @@ impl Operation {
                 codes.extend([Code::ConnectionTokenMissing, Code::ConnectionTokenInvalid]);
             }
         }
-        if self.parameters.iter().any(|one| one.place == Place::Query)
-            || self.parameters_of.is_some()
-        {
+        if !self.parameters.is_empty() || self.parameters_of.is_some() {
             codes.push(Code::InvalidParameter);
         }
         if self.body.is_some() {
@@ -306,6 +305,7 @@ impl Operation {
                 Code::InvalidBody,
                 Code::ValidationFailed,
                 Code::BodyTooLarge,
+                Code::UnsupportedMediaType,
             ]);
         }
         codes.extend([Code::Internal, Code::RequestTimeout]);

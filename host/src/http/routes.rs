@@ -5,12 +5,15 @@ mod connect;
 mod connections;
 mod connectors;
 mod deliveries;
+mod docs;
 mod events;
 mod inbound;
 mod linked_users;
+mod not_offered;
 mod oauth;
 mod objects;
 mod projects;
+mod pull_frequencies;
 mod sync;
 mod webhooks;
 
@@ -36,6 +39,7 @@ use super::{
 pub(super) fn operations() -> Vec<Operation> {
     let files = [
         about::operations(),
+        docs::operations(),
         projects::operations(),
         linked_users::operations(),
         connections::operations(),
@@ -47,6 +51,8 @@ pub(super) fn operations() -> Vec<Operation> {
         webhooks::operations(),
         deliveries::operations(),
         sync::operations(),
+        pull_frequencies::operations(),
+        not_offered::operations(),
         objects::operations(),
     ];
     files.into_iter().flatten().collect()

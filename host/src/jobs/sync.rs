@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     model::{Clock, Timestamp},
     runtime::Failure,
-    store::{ClaimedSync, Store, SyncOutcome},
+    store::{ClaimedSync, NEVER, Store, SyncOutcome},
     telemetry::METRICS,
     unify::{Error, Unify},
 };
@@ -27,7 +27,7 @@ pub struct Options {
     pub owner: String,
     /// Runs at the same time.
     pub workers: u32,
-    /// Time from the end of a run to the next.
+    /// Time from the end of a run to the next, where the project chose none.
     pub interval: Duration,
     /// How long a claim holds without a sign of life.
     pub lease: Duration,
@@ -126,7 +126,10 @@ impl SyncWorkers {
                             "sync completed"
                         );
                         let since = Some(progress.run_started_at);
-                        let next = self.clock.now().plus(self.options.interval);
+                        let next = match self.interval(&claimed).await {
+                            Some(interval) => self.clock.now().plus(interval),
+                            None => NEVER,
+                        };
                         return self
                             .finish(&claimed, SyncOutcome::Completed { since }, next)
                             .await;
@@ -152,7 +155,10 @@ impl SyncWorkers {
     }
 
     async fn give_up(&self, claimed: &ClaimedSync, error: &Error) {
-        let next = self.next_try(claimed, error);
+        // What was asked for is tried again even where nothing runs by itself.
+        let interval = self.interval(claimed).await;
+        let interval = interval.unwrap_or(self.options.interval);
+        let next = self.next_try(claimed, error, interval);
         tracing::warn!(
             connection = %claimed.scope.connection().id,
             object = %claimed.kind,
@@ -165,6 +171,19 @@ impl SyncWorkers {
             error: error.to_string(),
         };
         self.finish(claimed, outcome, next).await;
+    }
+
+    /// From the end of a run to the next; none where the project wants no run by itself.
+    async fn interval(&self, claimed: &ClaimedSync) -> Option<Duration> {
+        match self.store.pull_frequency(&claimed.scope).await {
+            Ok(Some(0)) => None,
+            Ok(Some(seconds)) => Some(Duration::from_secs(seconds.into())),
+            Ok(None) => Some(self.options.interval),
+            Err(error) => {
+                tracing::error!(error = %error, "the project's choice cannot be read");
+                Some(self.options.interval)
+            }
+        }
     }
 
     async fn finish(&self, claimed: &ClaimedSync, outcome: SyncOutcome, next: Timestamp) {
@@ -181,7 +200,7 @@ impl SyncWorkers {
 
     /// What the provider asks for wins; otherwise 10 s, doubled with each attempt up to the
     /// interval. What a retry cannot help waits for the schedule.
-    fn next_try(&self, claimed: &ClaimedSync, error: &Error) -> Timestamp {
+    fn next_try(&self, claimed: &ClaimedSync, error: &Error, interval: Duration) -> Timestamp {
         let doubled = FIRST_RETRY
             .saturating_mul(2_u32.saturating_pow(claimed.state.attempt.saturating_sub(1).min(12)));
         let wait = match error {
@@ -190,8 +209,8 @@ impl SyncWorkers {
             }
             Error::Provider(Failure::Unsupported(_) | Failure::Forbidden(_))
             | Error::ObjectUnsupported { .. }
-            | Error::NeedsReconnect(_) => self.options.interval,
-            _ => doubled.min(self.options.interval),
+            | Error::NeedsReconnect(_) => interval,
+            _ => doubled.min(interval),
         };
         self.clock.now().plus(wait)
     }

@@ -51,6 +51,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/sqlite/0006_inbound.sql"),
         include_str!("../../../migrations/postgres/0006_inbound.sql"),
     ),
+    (
+        7,
+        "pull_frequencies",
+        include_str!("../../../migrations/sqlite/0007_pull_frequencies.sql"),
+        include_str!("../../../migrations/postgres/0007_pull_frequencies.sql"),
+    ),
 ];
 
 /// Connects. The schema has to be up to date already.

@@ -13,6 +13,7 @@ mod lists;
 mod opening;
 mod pages;
 mod projects;
+mod pull_frequencies;
 mod remaps;
 mod support;
 mod syncs;
@@ -96,6 +97,8 @@ contract! {
         a_key_that_came_to_no_end_is_claimed_again_with_the_same_provider_key,
         keys_belong_to_their_connection_and_request,
         keys_are_forgotten_after_a_day;
+    pull_frequencies:
+        a_choice_plans_what_waits_and_can_be_taken_back;
     remaps:
         documents_are_read_in_pages_and_end_with_their_object,
         a_remap_is_written_where_its_document_still_stands,

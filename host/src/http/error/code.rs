@@ -82,6 +82,8 @@ codes! {
         "A request's body may have 2 MiB.";
     InvalidParameter BAD_REQUEST "invalid_parameter" "A parameter makes no sense"
         "Correct the parameter that is named, or leave it away.";
+    UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "The body is in a form that is not understood"
+        "Send JSON with `Content-Type: application/json`.";
     InvalidBody BAD_REQUEST "invalid_body" "The body cannot be read"
         "Send one JSON object in UTF-8.";
     WebhookMalformed BAD_REQUEST "webhook_malformed" "A webhook that cannot be read"
@@ -110,10 +112,14 @@ codes! {
         "Give the connected account the right at the provider, or connect an account that has it.";
     RateLimited TOO_MANY_REQUESTS "rate_limited" "The provider asks to wait"
         "Try again after the seconds in `Retry-After`.";
+    TooManyRequests TOO_MANY_REQUESTS "too_many_requests" "Too many requests of this project"
+        "Try again after the seconds in `Retry-After`; the header `RateLimit-Policy` says how many requests are possible. The operator sets `http.rate_limit`.";
     Internal INTERNAL_SERVER_ERROR "internal" "This server failed"
         "Try again; if it stays, give the operator the `request_id`.";
     Unsupported NOT_IMPLEMENTED "unsupported" "The connector does not do this"
         "`GET /connectors/{slug}` lists the objects and operations of a connector.";
+    NotOffered NOT_IMPLEMENTED "not_offered" "This server does not offer it"
+        "The operation is in the published contract only; leave it away.";
     OAuthAppMissing NOT_IMPLEMENTED "oauth_app_missing" "No OAuth app for this connector"
         "An operator registers an app with the provider and sets `connectors.<slug>.oauth.client_id` and `client_secret`.";
     ProviderFailed BAD_GATEWAY "provider_failed" "The provider's answer makes no sense"

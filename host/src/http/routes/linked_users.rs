@@ -54,7 +54,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .summary("The linked user with an id of your own.")
             .require_query::<String>("remoteId", "The `linked_user_origin_id`.")
             .gives::<LinkedUserBody<'static>>(200, "The linked user.")
-            .fails(&[Code::LinkedUserNotFound]),
+            .fails(&[Code::LinkedUserNotFound, Code::ValidationFailed]),
         Operation::get("/linked_users/{id}", get)
             .id("retrieveLinkedUser")
             .tag("Linked users")

@@ -76,10 +76,10 @@ impl Selection {
 struct Requested {
     #[schemars(extend("format" = "date-time"))]
     timestamp: String,
-    /// Empty for several.
-    vertical: String,
-    /// Empty for several.
-    provider: String,
+    /// Null for several.
+    vertical: Option<String>,
+    /// Null for several.
+    provider: Option<String>,
     #[schemars(extend("enum" = ["success", "fail"]))]
     status: &'static str,
     /// Syncs that are due now: one for each object of each connection.
@@ -118,12 +118,10 @@ pub(super) async fn resync(
         timestamp: services.clock.now().to_string(),
         vertical: selection
             .vertical
-            .or_else(|| only.map(|connection| connection.vertical.clone()))
-            .unwrap_or_default(),
+            .or_else(|| only.map(|connection| connection.vertical.clone())),
         provider: selection
             .provider
-            .or_else(|| only.map(|connection| connection.connector.to_string()))
-            .unwrap_or_default(),
+            .or_else(|| only.map(|connection| connection.connector.to_string())),
         status,
         syncs,
     };
