@@ -74,7 +74,11 @@ impl Inspection {
                 })
                 .collect(),
             exports: artifact.exports.clone(),
-            described: Described::new(&artifact.manifest, &artifact.imports),
+            described: Described::new(
+                &artifact.manifest,
+                &artifact.imports,
+                artifact.has_discovery(),
+            ),
             manifest: artifact.manifest.clone(),
         }
     }

@@ -107,7 +107,10 @@ pub async fn validate(file: &Path) -> Result<Report, Error> {
     let cache = tempfile::tempdir().map_err(|error| Error::Sandbox(error.into()))?;
     let sandbox = sandbox(cache.path())?;
     match sandbox.check(bytes.clone()).await {
-        Ok(version) => problems.extend(promises(&version, &artifact.manifest).await),
+        Ok(version) => {
+            problems.extend(promises(&version, &artifact.manifest).await);
+            problems.extend(uncovered(&version).await);
+        }
         Err(error) => problems.push(refusal(&error)),
     }
     let inspection = Inspection::of(file, bytes.len(), &artifact);
@@ -160,6 +163,43 @@ async fn promises(version: &ConnectorVersion, manifest: &Manifest) -> Vec<Proble
         if writes {
             let desunify = version.desunify(object.kind, "{}".to_owned(), &[]).await;
             problems.extend(broken(&key, "desunify", desunify));
+        }
+    }
+    problems
+}
+
+/// Fields that the manifest promises and that no sample shows.
+async fn uncovered(version: &ConnectorVersion) -> Vec<Problem> {
+    if version.samples().is_empty() {
+        return vec![Problem::warning(
+            "file",
+            "carries no samples, so nobody sees which fields it fills",
+            "Name fixtures with `documents`: export_connector!(…, samples = [\"fixtures/contact.json\"]).",
+        )];
+    }
+    let Ok(coverage) = version.coverage().await else {
+        return Vec::new();
+    };
+    let mut problems = Vec::new();
+    for object in &version.manifest().objects {
+        let name = object.kind.name();
+        let found = coverage.get(name).map_or(&[][..], Vec::as_slice);
+        let shown = |field: &&String| {
+            let mut found = found.iter();
+            found.any(|one| one.name == **field && (one.readable || one.writable))
+        };
+        let missing: Vec<&str> = object
+            .fields
+            .iter()
+            .filter(|field| !shown(field))
+            .map(String::as_str)
+            .collect();
+        if !missing.is_empty() {
+            problems.push(Problem::warning(
+                format!("objects.{name:?}.fields"),
+                format!("promises {}, which no sample shows", missing.join(", ")),
+                "Add a fixture with a document that fills it, or take it out of connector.toml.",
+            ));
         }
     }
     problems

@@ -238,11 +238,19 @@ impl Runtime {
             .entry(slug.clone())
             .or_insert_with(|| Connector {
                 file: path.to_owned(),
-                described: Described::new(version.manifest(), version.imports()),
+                described: Described::new(
+                    version.manifest(),
+                    version.imports(),
+                    version.has_discovery(),
+                ),
                 versions: Vec::new(),
             });
         path.clone_into(&mut connector.file);
-        connector.described = Described::new(version.manifest(), version.imports());
+        connector.described = Described::new(
+            version.manifest(),
+            version.imports(),
+            version.has_discovery(),
+        );
         for remembered in &mut connector.versions {
             remembered.keep_counts();
         }
@@ -273,6 +281,29 @@ impl Runtime {
             .connector_swaps
             .add([version.manifest().slug.as_str(), "active"], 1);
         self.0.swaps.send_modify(|swaps| *swaps += 1);
+        // Serving does not wait for it.
+        let (runtime, version) = (self.clone(), Arc::clone(version));
+        tokio::spawn(async move { runtime.cover(&version).await });
+    }
+
+    /// Finds out what a version maps, and shows it in the catalogue.
+    async fn cover(&self, version: &Arc<ConnectorVersion>) {
+        let slug = &version.manifest().slug;
+        let coverage = match version.coverage().await {
+            Ok(coverage) => coverage,
+            Err(error) => {
+                tracing::warn!(connector = ?version, error = %error, "the coverage cannot be computed");
+                return;
+            }
+        };
+        let mut registry = self.registry();
+        let serves = self
+            .active(slug)
+            .is_some_and(|active| active.digest() == version.digest());
+        if let Some(connector) = registry.connectors.get_mut(slug).filter(|_| serves) {
+            connector.described.cover(&coverage);
+        }
+        drop(registry);
     }
 
     fn reject(&self, path: &Path, stamp: Stamp, digest: Option<Digest>, error: &LoadError) {

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Import;
+use std::collections::BTreeMap;
+
+use super::{Coverage, FieldCoverage, Import};
 use crate::{
     model::{AuthKind, Manifest, SettingType},
     telemetry::METRICS,
@@ -123,14 +125,47 @@ pub struct Described {
     variables: Vec<DescribedField>,
     settings: Vec<DescribedField>,
     permissions: DescribedPermissions,
+    endpoints: BTreeMap<String, DescribedEndpoint>,
+    /// The optional interface `webhooks`; null where the connector has none.
+    webhooks: Option<DescribedWebhooks>,
+    /// Whether it tells which fields the provider has.
+    discovery: bool,
+}
+
+/// A base URL of the provider; names in braces are variables.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct DescribedEndpoint {
+    production: String,
+    sandbox: Option<String>,
+}
+
+/// How webhooks of the provider are taken.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct DescribedWebhooks {
+    /// How the connection is found: `account` or `connection`.
+    route: &'static str,
+    /// Whose secret signs: `client`, `operator` or `connection`.
+    secret: &'static str,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 struct DescribedObject {
     object: &'static str,
     operations: Vec<&'static str>,
-    fields: Vec<String>,
+    /// The fields of the object and what was found of each by asking the connector; before that, a
+    /// moment after it was loaded, what the manifest promises.
+    fields: Vec<FieldCoverage>,
+    /// Null as long as it is not computed.
+    coverage: Option<CoverageCounts>,
     incremental: bool,
+}
+
+/// How many fields.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct CoverageCounts {
+    readable: usize,
+    writable: usize,
+    of: usize,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -167,7 +202,7 @@ struct DescribedPermissions {
 impl Described {
     /// Of a manifest and what its component imports.
     #[must_use]
-    pub fn new(manifest: &Manifest, imports: &[Import]) -> Self {
+    pub fn new(manifest: &Manifest, imports: &[Import], discovery: bool) -> Self {
         Self {
             name: manifest.name.clone(),
             version: manifest.version.to_string(),
@@ -220,7 +255,58 @@ impl Described {
                 memory_mib: manifest.permissions.memory_mib,
                 imports: imports.iter().map(ToString::to_string).collect(),
             },
+            endpoints: manifest
+                .endpoints
+                .iter()
+                .map(|(name, endpoint)| {
+                    let described = DescribedEndpoint {
+                        production: endpoint.production.to_string(),
+                        sandbox: endpoint.sandbox.as_ref().map(ToString::to_string),
+                    };
+                    (name.clone(), described)
+                })
+                .collect(),
+            webhooks: manifest.webhooks.map(|webhooks| DescribedWebhooks {
+                route: webhooks.route.as_str(),
+                secret: webhooks.secret.as_str(),
+            }),
+            discovery,
         }
+    }
+}
+
+impl Described {
+    /// Puts what was computed in the place of what is promised.
+    pub(super) fn cover(&mut self, coverage: &Coverage) {
+        for object in &mut self.objects {
+            let Some(fields) = coverage.get(object.object) else {
+                continue;
+            };
+            object.coverage = Some(CoverageCounts {
+                readable: fields.iter().filter(|field| field.readable).count(),
+                writable: fields.iter().filter(|field| field.writable).count(),
+                of: fields.len(),
+            });
+            object.fields.clone_from(fields);
+        }
+    }
+
+    /// Whether it is about this vertical.
+    #[must_use]
+    pub fn has_vertical(&self, vertical: &str) -> bool {
+        self.verticals.contains(&vertical)
+    }
+
+    /// Whether it serves this object.
+    #[must_use]
+    pub fn has_object(&self, name: &str) -> bool {
+        self.objects.iter().any(|object| object.object == name)
+    }
+
+    /// Whether one of its ways to log in is of this type.
+    #[must_use]
+    pub fn has_auth(&self, kind: &str) -> bool {
+        self.auth.iter().any(|scheme| scheme.r#type == kind)
     }
 }
 
@@ -231,7 +317,16 @@ impl DescribedObject {
         Self {
             object: object.kind.name(),
             operations,
-            fields: object.fields.clone(),
+            fields: object
+                .fields
+                .iter()
+                .map(|name| FieldCoverage {
+                    name: name.clone(),
+                    readable: true,
+                    writable: false,
+                })
+                .collect(),
+            coverage: None,
             incremental: object.incremental,
         }
     }

@@ -250,6 +250,11 @@ impl ConnectorVersion {
         self.instance.discovery.is_some()
     }
 
+    /// Where compiled connectors are kept.
+    pub(super) fn cache_dir(&self) -> &std::path::Path {
+        &self.shared.options.cache_dir
+    }
+
     /// Fixtures that show what it maps.
     #[must_use]
     pub fn samples(&self) -> &str {

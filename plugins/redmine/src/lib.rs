@@ -83,7 +83,11 @@ impl Connector for Redmine {
     }
 }
 
-jackfield_sdk::export_connector!(Redmine, manifest = "connector.toml");
+jackfield_sdk::export_connector!(
+    Redmine,
+    manifest = "connector.toml",
+    samples = ["fixtures/mappings.json"]
+);
 
 #[cfg(test)]
 mod tests;

@@ -14,9 +14,10 @@ use crate::{
         caller::Caller,
         error::{Code, Error},
         operation::Operation,
+        query::Query,
     },
     model::Slug,
-    runtime::ConnectorStatus,
+    runtime::{ConnectorStatus, Described},
 };
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -25,6 +26,15 @@ pub(super) fn operations() -> Vec<Operation> {
             .id("listConnectors")
             .tag("Connectors")
             .summary("All connectors of this server.")
+            .query::<String>("vertical", "Only those with objects of this vertical.")
+            .query::<String>(
+                "object",
+                "Only those that serve this object, such as `crm.contact`.",
+            )
+            .query::<String>(
+                "auth",
+                "Only those with a way to log in of this type, such as `oauth2_code`.",
+            )
             .gives::<Vec<ConnectorStatus>>(200, "The connectors."),
         Operation::get("/connectors/{slug}", get)
             .id("retrieveConnector")
@@ -36,11 +46,44 @@ pub(super) fn operations() -> Vec<Operation> {
     ]
 }
 
+/// What is wanted of a connector.
+#[derive(Default)]
+pub(super) struct Filter {
+    vertical: Option<String>,
+    object: Option<String>,
+    auth: Option<String>,
+}
+
+impl Filter {
+    fn takes(&self, connector: &ConnectorStatus) -> bool {
+        let holds = |wanted: &Option<String>, has: fn(&Described, &str) -> bool| {
+            wanted.as_deref().is_none_or(|wanted| {
+                connector
+                    .described
+                    .as_ref()
+                    .is_some_and(|described| has(described, wanted))
+            })
+        };
+        holds(&self.vertical, Described::has_vertical)
+            && holds(&self.object, Described::has_object)
+            && holds(&self.auth, Described::has_auth)
+    }
+}
+
 pub(super) async fn list(
     State(services): State<Arc<Services>>,
     _: Caller,
+    query: Query,
 ) -> Result<Response, Error> {
-    json(&services.runtime.catalogue())
+    let wanted = |name| query.get(name).map(ToOwned::to_owned);
+    let filter = Filter {
+        vertical: wanted("vertical"),
+        object: wanted("object"),
+        auth: wanted("auth"),
+    };
+    let mut connectors = services.runtime.catalogue();
+    connectors.retain(|connector| filter.takes(connector));
+    json(&connectors)
 }
 
 pub(super) async fn get(
