@@ -7,10 +7,12 @@ mod connect;
 mod custom;
 mod error;
 mod expand;
+mod fields;
 mod inbound;
 mod interactive;
 mod live;
 mod map;
+mod preview;
 mod read;
 mod reference;
 mod remap;
@@ -32,9 +34,11 @@ use crate::{
 pub use connect::{ConnectRequest, Connected, OAuthRequest};
 pub use error::Error;
 pub use expand::expandable;
+pub use fields::{FieldChange, FieldDraft, MappingChange, MappingDraft};
 pub use inbound::{Received, Refused};
 pub use interactive::{Interactive, Reached};
 pub use live::LivePage;
+pub use preview::{Previewed, RemoteFields};
 pub use remap::Remapped;
 pub use sync::SyncProgress;
 

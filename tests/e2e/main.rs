@@ -23,6 +23,7 @@ macro_rules! on_both_databases {
 mod connect;
 mod contract;
 mod crash;
+mod custom_fields;
 mod dev;
 mod docs;
 mod hot_reload;

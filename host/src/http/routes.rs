@@ -4,9 +4,11 @@ mod about;
 mod connect;
 mod connections;
 mod connectors;
+mod custom_fields;
 mod deliveries;
 mod docs;
 mod events;
+mod field_mappings;
 mod inbound;
 mod linked_users;
 mod not_offered;
@@ -53,6 +55,8 @@ pub(super) fn operations() -> Vec<Operation> {
         sync::operations(),
         pull_frequencies::operations(),
         not_offered::operations(),
+        custom_fields::operations(),
+        field_mappings::operations(),
         objects::operations(),
     ];
     files.into_iter().flatten().collect()

@@ -4,6 +4,7 @@ mod mapping;
 
 use std::{fmt, str::FromStr};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -174,6 +175,12 @@ pub fn is_pointer(remote_field: &str) -> bool {
 pub struct FieldSlug(String);
 
 impl FieldSlug {
+    /// Of a field that is only tried out.
+    #[must_use]
+    pub fn preview() -> Self {
+        Self("preview".to_owned())
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -201,11 +208,11 @@ impl fmt::Display for FieldSlug {
 }
 
 /// What the values of a custom field are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "CustomFieldType")]
 pub enum DataType {
     /// A text. The wire contract also says `text`.
-    #[serde(alias = "text")]
     String,
     /// A number.
     Number,

@@ -6,12 +6,13 @@ mod date;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
 /// One step of a mapping. A null passes every step untouched, and steps on single values are done
 /// for each element of a list.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Transform {
     /// Takes white space off both ends.
@@ -31,7 +32,7 @@ pub enum Transform {
     /// Reads a text as a number: `1 234,5` with a decimal comma, `1,234.5` with a point.
     ToNumber {
         /// What stands before the fraction. The other one, spaces and apostrophes separate groups.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_usual")]
         decimal: DecimalSign,
     },
     /// Writes a number, a boolean or (as JSON) a list or an object as text.
@@ -52,14 +53,14 @@ pub enum Transform {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         formats: Vec<String>,
         /// What comes out.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_usual")]
         output: DateOutput,
     },
     /// Joins several remote fields, or the elements of a list, to one text. Empty ones are left
     /// out.
     Concatenate {
         /// What stands between them.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "String::is_empty")]
         separator: String,
     },
     /// Cuts a text into a list.
@@ -88,8 +89,9 @@ pub enum Transform {
 }
 
 /// A case of letters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "TransformCase")]
 pub enum Case {
     /// ALL LARGE.
     Upper,
@@ -100,7 +102,8 @@ pub enum Case {
 }
 
 /// The sign before a number's fraction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "TransformDecimalSign")]
 pub enum DecimalSign {
     /// `1.5`.
     #[default]
@@ -112,8 +115,9 @@ pub enum DecimalSign {
 }
 
 /// What [`Transform::ToDate`] makes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "TransformDateOutput")]
 pub enum DateOutput {
     /// `2026-01-31`, the day as it is written.
     #[default]
@@ -301,6 +305,11 @@ impl Transform {
             | Self::Template { .. } => Value::from(text),
         })
     }
+}
+
+/// For fields that need not be written.
+fn is_usual<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Null, or a text without characters.

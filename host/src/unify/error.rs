@@ -43,6 +43,17 @@ pub enum Error {
     /// No such record at this connection.
     #[error("there is no such record at this connection")]
     RecordNotFound,
+    /// No such custom field in this project.
+    #[error("this project has no such custom field; `GET /custom_fields` lists them")]
+    CustomFieldNotFound,
+    /// No such mapping of this custom field.
+    #[error(
+        "this custom field has no such mapping; `GET /custom_fields/{{id}}/mappings` lists them"
+    )]
+    MappingNotFound,
+    /// Something of that name or for that place is there already.
+    #[error("{0}")]
+    Conflict(String),
     /// What was sent breaks the object's schema.
     #[error("the object is not valid")]
     Invalid(Vec<Violation>),

@@ -66,6 +66,7 @@ impl Unify {
         }
         let store = &self.0.store;
         store.apply_page(scope, kind, &mapped.upserts, None).await?;
+        self.recheck(scope, kind, &mapped.unified_by).await?;
         let ids: Vec<RecordId> = mapped
             .upserts
             .iter()
@@ -128,6 +129,7 @@ impl Unify {
             )));
         }
         store.apply_page(scope, kind, &mapped.upserts, None).await?;
+        self.recheck(scope, kind, &mapped.unified_by).await?;
         self.stored(scope, kind, id, how.remote_data).await
     }
 

@@ -8,6 +8,7 @@
 
 mod connections;
 mod credentials;
+mod custom_fields;
 mod idempotency;
 mod lists;
 mod opening;
@@ -68,6 +69,12 @@ contract! {
         a_lost_refresh_lease_stores_nothing,
         an_oauth_state_is_taken_once,
         an_oauth_state_runs_out;
+    custom_fields:
+        a_definition_is_stored_changed_and_deleted,
+        what_is_mapped_for_one_goes_before_what_is_mapped_for_all,
+        custom_fields_of_another_project_are_out_of_reach,
+        objects_with_mappings_are_always_looked_at,
+        custom_values_are_read_in_pages;
     pages:
         each_change_is_told_from_the_others,
         a_change_of_the_providers_document_alone_is_silent,

@@ -64,6 +64,10 @@ codes! {
         "`GET /linked_users` lists the linked users of this project; `POST /linked_users` makes one.";
     ProjectNotFound NOT_FOUND "project_not_found" "No such project"
         "`GET /projects` shows the project of this API key.";
+    CustomFieldNotFound NOT_FOUND "custom_field_not_found" "No such custom field"
+        "`GET /custom_fields` lists the custom fields of this project; `POST /custom_fields` defines one.";
+    MappingNotFound NOT_FOUND "mapping_not_found" "No such mapping"
+        "`GET /custom_fields/{id}/mappings` lists the mappings of a custom field; `POST` there makes one.";
     ConnectorNotFound NOT_FOUND "connector_not_found" "No such connector"
         "`GET /connectors` lists the connectors of this server; an operator adds one by putting its .wasm file into the plugins folder.";
     WebhookNotFound NOT_FOUND "webhook_not_found" "No such webhook endpoint"

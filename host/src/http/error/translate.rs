@@ -21,6 +21,9 @@ impl From<unify::Error> for Error {
                 Self::new(Code::Unsupported, sentence)
             }
             unify::Error::RecordNotFound => Self::new(Code::RecordNotFound, sentence),
+            unify::Error::CustomFieldNotFound => Self::new(Code::CustomFieldNotFound, sentence),
+            unify::Error::MappingNotFound => Self::new(Code::MappingNotFound, sentence),
+            unify::Error::Conflict(_) => Self::new(Code::Conflict, sentence),
             unify::Error::Invalid(violations) => {
                 let first = violations.first().map(ToString::to_string);
                 let detail = match first {
