@@ -34,3 +34,4 @@ mod plugins;
 mod redmine;
 mod sdk;
 mod tenancy;
+mod webhooks;
