@@ -26,12 +26,12 @@ fn found(report: &Report, level: Level) -> Vec<&str> {
 async fn warnings_do_not_make_a_file_bad() {
     let report = validate(&good("acme", "[{}]")).await;
     assert!(report.ok, "{report}");
-    let warnings = ["overview", "icon", "licence", "endpoints.api"];
+    let warnings = ["overview", "icon", "licence", "endpoints.api", "file"];
     assert_eq!(found(&report, Level::Warning), warnings, "{report}");
     assert!(
         report
             .to_string()
-            .ends_with("acme 1.0.0 is good, with 4 warnings\n"),
+            .ends_with("acme 1.0.0 is good, with 5 warnings\n"),
         "{report}"
     );
 }
@@ -71,6 +71,7 @@ async fn what_a_manifest_asks_for_too_much_or_in_vain_is_told() {
         "objects.\"crm.user\".operations",
         "permissions.http",
         "permissions.http",
+        "file",
     ];
     assert_eq!(found(&report, Level::Warning), warnings, "{report}");
 }
@@ -113,4 +114,27 @@ async fn a_manifest_is_corrected_key_by_key() {
             .contains("crm.contact has no field \"shoe_size\""),
         "{report}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_manifest_with_webhooks_needs_the_export() {
+    let with = |table: &str| Guest {
+        manifest: format!("{}\n{table}", manifest("acme", 16)),
+        ..good("acme", "[{}]")
+    };
+    let report = validate(&with(
+        "[webhooks]\nroute = \"account\"\nsecret = \"client\"",
+    ))
+    .await;
+    assert_eq!(found(&report, Level::Error), ["webhooks"], "{report}");
+    assert!(
+        report
+            .to_string()
+            .contains("does not export jackfield:connector/webhooks")
+    );
+    let report = validate(&with(
+        "[webhooks]\nroute = \"account\"\nsecret = \"connection\"",
+    ))
+    .await;
+    assert_eq!(found(&report, Level::Error), ["webhooks.route"], "{report}");
 }

@@ -86,7 +86,10 @@ impl Connector for Redmine {
 jackfield_sdk::export_connector!(
     Redmine,
     manifest = "connector.toml",
-    samples = ["fixtures/mappings.json"]
+    samples = [
+        "fixtures/mappings.json",
+        "fixtures/fields_the_recordings_leave_empty.json"
+    ]
 );
 
 #[cfg(test)]
