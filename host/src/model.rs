@@ -16,6 +16,7 @@ pub mod money;
 mod page;
 mod record;
 mod schema;
+mod sync;
 mod transform;
 mod webhook;
 
@@ -37,8 +38,9 @@ pub use event_pattern::{EventPattern, EventPatternError};
 pub use field::{Choice, FieldMapping, RemoteField};
 pub use filter::{FilterError, Filters, Scalar, filterable};
 pub use id::{
-    ApiKeyId, ConnectionId, CustomFieldId, DeliveryId, DeliveryIdError, EventId, LinkedUserId,
-    MappingId, ProjectId, RecordId, Slug, SlugError, WebhookId,
+    ApiKeyId, ChangeId, ConflictId, ConnectionId, CustomFieldId, DeliveryId, DeliveryIdError,
+    EventId, FailureId, LinkedUserId, MappingId, ProjectId, RecordId, RunId, Slug, SlugError,
+    WebhookId,
 };
 pub use manifest::{
     ApiKeyPlace, AuthField, AuthKind, AuthScheme, ClientAuthentication, Endpoint, HttpRule,
@@ -51,6 +53,10 @@ pub use record::{
     Change, Record, RemoteRecord, StoredDocument, Upsert, splice, splice_into, spliced_size,
 };
 pub use schema::{Violation, WriteMode};
+pub use sync::{
+    ConflictPolicy, Direction, ErrorClass, RunCounts, RunStatus, Schedule, ScheduleError,
+    SyncConfig, SyncConfigError, Trigger,
+};
 pub use transform::{Case, DateOutput, DecimalSign, Sources, Transform};
 pub use webhook::{
     Attempt, Cause, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, NewWebhook,

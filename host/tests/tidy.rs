@@ -33,6 +33,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("axum", &["http", "demo"]),
     ("chacha20poly1305", &["vault"]),
     ("clap", &["cli"]),
+    ("croner", &["model"]),
     ("hyper", &["http", "demo"]),
     ("hyper_util", &["http", "demo"]),
     ("jsonschema", &["model"]),

@@ -5,24 +5,14 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Digest, Entropy};
+use super::{Digest, Entropy, Timestamp};
 
-macro_rules! uuid_ids {
+macro_rules! uuid_type {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $name(Uuid);
-
-        impl $name {
-            /// A new one (UUID version 4).
-            #[must_use]
-            pub fn generate(entropy: &dyn Entropy) -> Self {
-                let mut bytes = [0; 16];
-                entropy.fill(&mut bytes);
-                Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
-            }
-        }
 
         impl fmt::Display for $name {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,6 +27,50 @@ macro_rules! uuid_ids {
             }
         }
     )*};
+}
+
+macro_rules! uuid_ids {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        uuid_type! { $(#[$doc])* $name }
+
+        impl $name {
+            /// A new one (UUID version 4).
+            #[must_use]
+            pub fn generate(entropy: &dyn Entropy) -> Self {
+                let mut bytes = [0; 16];
+                entropy.fill(&mut bytes);
+                Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
+            }
+        }
+    )*};
+}
+
+macro_rules! ordered_ids {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        uuid_type! { $(#[$doc])* $name }
+
+        impl $name {
+            /// A new one (UUID version 7): its text sorts by time.
+            #[must_use]
+            pub fn generate(now: Timestamp, entropy: &dyn Entropy) -> Self {
+                let mut bytes = [0; 10];
+                entropy.fill(&mut bytes);
+                let millis = u64::try_from(now.as_millis()).unwrap_or(0);
+                Self(uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid())
+            }
+        }
+    )*};
+}
+
+ordered_ids! {
+    /// One execution of a sync.
+    RunId,
+    /// A write of ours that is to be pushed to a provider.
+    ChangeId,
+    /// Two versions of a record between which somebody decides.
+    ConflictId,
+    /// A record that could not be taken over.
+    FailureId,
 }
 
 uuid_ids! {
@@ -216,6 +250,7 @@ impl fmt::Display for Slug {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::SystemEntropy;
 
     #[test]
     fn derived_ids_are_version_8_and_keep_the_order_of_numbers() {
@@ -254,6 +289,15 @@ mod tests {
         for bad in ["", "7", "00000007-0000-4000-8000-011f71fb04cb"] {
             assert!(bad.parse::<DeliveryId>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn ordered_ids_sort_by_time() {
+        let at = |millis| RunId::generate(Timestamp::from_millis(millis), &SystemEntropy);
+        let (first, second) = (at(1_700_000_000_000), at(1_700_000_000_001));
+        assert!(first.to_string() < second.to_string());
+        assert_eq!(first.0.get_version_num(), 7);
+        assert_ne!(at(1_700_000_000_000), first);
     }
 
     #[test]
