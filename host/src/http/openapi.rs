@@ -250,6 +250,8 @@ impl Document {
     }
 
     fn put(&mut self, path: &str, method: &str, described: Map<String, Value>) {
+        // The router's sign for the whole rest of a path.
+        let path = path.replace("{*", "{");
         let methods = self.paths.entry(path).or_insert_with(|| json!({}));
         methods[method] = described.into();
     }
