@@ -178,6 +178,11 @@ impl Demo {
         self.faults().fail_next(requests);
     }
 
+    /// The next so many requests to the API are done, but answered 500.
+    pub fn lose_next(&self, requests: u32) {
+        self.faults().lose_next(requests);
+    }
+
     /// Forgets every token, as if the customer had taken the permission back.
     pub fn forget_tokens(&self) {
         *self.logins() = Logins::default();

@@ -31,6 +31,7 @@ mod hubspot;
 mod inbound;
 mod oauth;
 mod plugins;
+mod reads;
 mod redmine;
 mod sdk;
 mod tenancy;

@@ -17,6 +17,7 @@ pub(super) struct Faults {
     limited: u32,
     retry_after: u32,
     failing: u32,
+    losing: u32,
 }
 
 impl Faults {
@@ -29,6 +30,16 @@ impl Faults {
         self.failing = requests;
     }
 
+    pub(super) fn lose_next(&mut self, requests: u32) {
+        self.losing = requests;
+    }
+
+    fn loses(&mut self) -> bool {
+        let loses = self.losing > 0;
+        self.losing -= u32::from(loses);
+        loses
+    }
+
     fn next(&mut self) -> Option<Response> {
         if self.limited > 0 {
             self.limited -= 1;
@@ -38,19 +49,28 @@ impl Faults {
         }
         if self.failing > 0 {
             self.failing -= 1;
-            let problem = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "broken on demand");
-            return Some(problem.into_response());
+            return Some(broken());
         }
         None
     }
 }
 
+fn broken() -> Response {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "broken on demand").into_response()
+}
+
 /// Counts the request, and answers it in place of the API where something is to go wrong.
 pub(super) async fn interfere(State(demo): State<Demo>, request: Request, next: Next) -> Response {
     demo.0.requests.fetch_add(1, Ordering::Relaxed);
-    let fault = demo.faults().next();
+    let (fault, loses) = {
+        let mut faults = demo.faults();
+        (faults.next(), faults.loses())
+    };
     match fault {
         Some(response) => response,
-        None => next.run(request).await,
+        None => {
+            let response = next.run(request).await;
+            if loses { broken() } else { response }
+        }
     }
 }

@@ -18,6 +18,13 @@ macro_rules! visible {
     };
 }
 
+/// The unified object for PostgreSQL, which refuses to look into JSON with this character.
+macro_rules! document {
+    () => {
+        "replace(unified, '\\u0000', '\\u0020')::json"
+    };
+}
+
 /// The conditions on fields, where there are any: `$13`, a JSON object of scalars.
 ///
 /// Texts and booleans are compared as they are spelled, for both sides were written by the same
@@ -34,11 +41,16 @@ macro_rules! matching {
             WHERE unified ->> wanted.key IS NOT wanted.value)"
     };
     (some postgres) => {
-        " AND NOT EXISTS (SELECT 1 FROM json_each($13::json) AS wanted
-            WHERE CASE WHEN json_typeof(wanted.value) = 'number'
-                        AND json_typeof(unified::json -> wanted.key) = 'number'
-                THEN (unified::json ->> wanted.key)::numeric <> wanted.value::text::numeric
-                ELSE (unified::json -> wanted.key)::text IS DISTINCT FROM wanted.value::text END)"
+        concat!(
+            " AND NOT EXISTS (SELECT 1 FROM json_each($13::json) AS wanted
+            WHERE CASE WHEN json_typeof(wanted.value) = 'number' AND json_typeof(",
+            document!(),
+            " -> wanted.key) = 'number' THEN (",
+            document!(),
+            " ->> wanted.key)::numeric <> wanted.value::text::numeric ELSE (",
+            document!(),
+            " -> wanted.key)::text IS DISTINCT FROM wanted.value::text END)"
+        )
     };
 }
 

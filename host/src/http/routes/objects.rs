@@ -34,7 +34,7 @@ pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::get("/{vertical}/{objects}", list)
             .unified(model::Operation::List)
-            .describe("Stored records, a page at a time, by the time of their last change.")
+            .describe("Stored records, a page at a time, by the time of their last change. A page costs the same wherever it lies. `filter[…]` reads records one after the other until the page is full, so a filter that few records fit costs as much as reading all of the connection's records of the object; together with `modified_after` or `created_after` it reads only what is behind that moment, and `filter[remote_id]` is looked up.")
             .connection()
             .parameter(remote_data())
             .parameter(
