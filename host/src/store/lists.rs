@@ -1,8 +1,8 @@
 //! Pages of records in the order of their changes.
 //!
-//! Every statement here walks the index (connection, object, modified_at, id) from a place until
-//! the page is full, so a page costs the same wherever it lies. One statement answers all: the rows
-//! and whether there is anything on the other side of the place.
+//! Every statement here walks the index `record_by_change` from a place until the page is full, so
+//! a page costs the same wherever it lies. One statement answers all: the rows and whether there is
+//! anything on the other side of the place.
 
 use super::{
     Error, Store,

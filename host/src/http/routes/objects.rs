@@ -281,8 +281,7 @@ pub(super) async fn create(
     State(services): State<Arc<Services>>,
     Kind(kind): Kind,
     Scoped(scope): Scoped,
-    client: Client,
-    key: IdempotencyKey,
+    (client, key): (Client, IdempotencyKey),
     query: Query,
     Json(body): Json<Value>,
 ) -> Result<Response, Error> {
@@ -303,7 +302,7 @@ pub(super) async fn create(
         }
         Ok(response)
     };
-    write.once(&services, key, &text, work).await
+    Box::pin(write.once(&services, key, &text, work)).await
 }
 
 pub(super) async fn update(
@@ -311,8 +310,7 @@ pub(super) async fn update(
     Kind(kind): Kind,
     Id(id): Id,
     Scoped(scope): Scoped,
-    client: Client,
-    key: IdempotencyKey,
+    (client, key): (Client, IdempotencyKey),
     query: Query,
     Json(body): Json<Value>,
 ) -> Result<Response, Error> {
@@ -326,7 +324,7 @@ pub(super) async fn update(
         let record = unify.update(scope, kind, id, body, how).await?;
         Ok(json_text(splice(&record, write.dates)))
     };
-    write.once(&services, key, &text, work).await
+    Box::pin(write.once(&services, key, &text, work)).await
 }
 
 pub(super) async fn delete(
@@ -346,7 +344,7 @@ pub(super) async fn delete(
         unify.delete(scope, kind, id, how).await?;
         Ok(StatusCode::NO_CONTENT.into_response())
     };
-    write.once(&services, key, "", work).await
+    Box::pin(write.once(&services, key, "", work)).await
 }
 
 /// What the three writes have in common. It owns everything, since a write with a key goes on
@@ -508,8 +506,10 @@ fn envelope(
     dates: bool,
 ) -> String {
     // A cursor's alphabet needs no escapes.
-    let quoted =
-        |cursor: Option<String>| cursor.map_or("null".to_owned(), |text| format!("\"{text}\""));
+    let quoted = |cursor: Option<String>| match cursor {
+        Some(text) => format!("\"{text}\""),
+        None => "null".to_owned(),
+    };
     let size = records.iter().map(spliced_size).sum::<usize>();
     let mut out = String::with_capacity(size + 256);
     out.push_str(r#"{"prev_cursor":"#);
