@@ -130,7 +130,30 @@ async fn components_keep_the_contract() {
     let sandbox = Sandbox::new(BTreeMap::new()).await;
     for plugin in plugins() {
         let version = sandbox.connector(&plugin.name);
+        let coverage = version.coverage().await.expect("the coverage is computed");
         for object in &plugin.manifest.objects {
+            let fields = &coverage[object.kind.name()];
+            // A field can be for writing only.
+            let mapped: Vec<&String> = fields
+                .iter()
+                .filter(|field| field.readable || field.writable)
+                .map(|field| &field.name)
+                .collect();
+            for field in &object.fields {
+                assert!(
+                    mapped.contains(&field),
+                    "{}: {} promises {field}, and this is mapped: {mapped:?}",
+                    plugin.name,
+                    object.kind
+                );
+            }
+            assert_eq!(
+                plugin.writes(object.kind),
+                fields.iter().any(|field| field.writable),
+                "{}: {}: {fields:?}",
+                plugin.name,
+                object.kind
+            );
             check_mapping(&plugin, &version, object.kind).await;
         }
         let foreign = ObjectKind::all()
