@@ -33,6 +33,7 @@ mod oauth;
 mod plugins;
 mod reads;
 mod redmine;
+mod schemathesis;
 mod sdk;
 mod tenancy;
 mod webhooks;
