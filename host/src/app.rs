@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     egress::{self, Egress},
     http,
-    jobs::{self, DeliveryOptions, DeliveryWorkers, InboundWorkers, SyncWorkers},
+    jobs::{self, DeliveryOptions, DeliveryWorkers, InboundWorkers, RetryWorkers, SyncWorkers},
     model::{Clock, ConnectionId, Entropy, SystemClock, SystemEntropy},
     runtime::{self, Runtime},
     store::Store,
@@ -196,6 +196,16 @@ impl App {
             request_timeout: Duration::from_secs(self.config.runtime.call_timeout_seconds * 3),
             sync_interval: Duration::from_secs(self.config.sync.interval_seconds),
             rate_limit: http::RateLimit::new(self.config.http.rate_limit),
+            stream_limits: egress::StreamLimits {
+                idle: Duration::from_secs(self.config.passthrough.idle_seconds),
+                max_bytes: self.config.passthrough.max_stream_mib * 1024 * 1024,
+            },
+        };
+        let retries = RetryWorkers {
+            store: self.store.clone(),
+            unify: self.unify.clone(),
+            clock: Arc::clone(&self.clock),
+            exchange_timeout: Duration::from_secs(self.config.egress.timeout_seconds),
         };
         let options = jobs::Options {
             owner: ConnectionId::generate(&*self.entropy).to_string(),
@@ -220,6 +230,7 @@ impl App {
         tasks.spawn(workers.run(stop.clone()));
         tasks.spawn(inbound.run(stop.clone()));
         tasks.spawn(self.delivery_workers().run(stop.clone()));
+        tasks.spawn(retries.run(stop.clone()));
         tasks.spawn(jobs::keep_remapped(
             self.runtime.clone(),
             self.unify.clone(),

@@ -47,6 +47,8 @@ pub struct Config {
     pub http: Http,
     /// The way out.
     pub egress: Egress,
+    /// Requests of applications in a provider's own form.
+    pub passthrough: Passthrough,
     /// Background reads.
     pub sync: Sync,
     /// Deliveries of events.
@@ -107,6 +109,16 @@ pub struct Egress {
     pub max_response_mib: u32,
     /// Seconds that one exchange may take.
     pub timeout_seconds: u64,
+}
+
+/// Requests of applications in a provider's own form.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Passthrough {
+    /// The largest body that is streamed, in either direction, MiB.
+    pub max_stream_mib: u64,
+    /// Seconds in which something has to move.
+    pub idle_seconds: u64,
 }
 
 /// Background reads.

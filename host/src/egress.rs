@@ -301,6 +301,15 @@ impl Egress {
     }
 }
 
+/// The usual words for a status; none for one that has none.
+#[must_use]
+pub fn status_text(status: u16) -> &'static str {
+    let status = reqwest::StatusCode::from_u16(status).ok();
+    status
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or_default()
+}
+
 /// The policy, asked about one address at a time.
 struct Guard(Policy);
 

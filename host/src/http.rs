@@ -20,6 +20,7 @@ use axum::Router;
 use url::Url;
 
 use crate::{
+    egress::StreamLimits,
     model::{Clock, Entropy},
     runtime::Runtime,
     store::Store,
@@ -61,6 +62,9 @@ pub struct Services {
     pub sync_interval: Duration,
     /// How many requests a project may make.
     pub rate_limit: RateLimit,
+    /// What a request that is streamed through may cost; [`Self::request_timeout`] does not hold
+    /// for it.
+    pub stream_limits: StreamLimits,
 }
 
 impl fmt::Debug for Services {

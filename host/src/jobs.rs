@@ -2,10 +2,12 @@
 
 mod deliver;
 mod inbound;
+mod passthrough;
 mod remap;
 mod sync;
 
 pub use deliver::{DeliveryOptions, DeliveryWorkers};
 pub use inbound::InboundWorkers;
+pub use passthrough::RetryWorkers;
 pub use remap::keep_remapped;
 pub use sync::{Options, SyncWorkers};

@@ -39,8 +39,8 @@ pub use field::{Choice, FieldMapping, RemoteField};
 pub use filter::{FilterError, Filters, Scalar, filterable};
 pub use id::{
     ApiKeyId, ChangeId, ConflictId, ConnectionId, CustomFieldId, DeliveryId, DeliveryIdError,
-    EventId, FailureId, LinkedUserId, MappingId, ProjectId, RecordId, RunId, Slug, SlugError,
-    WebhookId,
+    EventId, FailureId, LinkedUserId, MappingId, ProjectId, RecordId, RetryId, RunId, Slug,
+    SlugError, WebhookId,
 };
 pub use manifest::{
     ApiKeyPlace, AuthField, AuthKind, AuthScheme, ClientAuthentication, Endpoint, HttpRule,

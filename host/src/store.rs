@@ -18,6 +18,7 @@ mod inbound;
 mod lists;
 mod migrate;
 mod pages;
+mod passthrough;
 mod projects;
 mod pull_frequencies;
 mod records;
@@ -44,6 +45,7 @@ pub use self::{
     idempotency::{KeyClaim, KeyOwner, KeyState, REMEMBERED},
     inbound::{ClaimedNotice, NoticeOutcome},
     pages::PageOutcome,
+    passthrough::{ClaimedRetry, RetryRow},
     pull_frequencies::NEVER,
     remaps::Remap,
     retention::Pruned,

@@ -4,6 +4,7 @@
 //! for all objects: what differs from object to object is data.
 
 mod connect;
+mod content;
 mod custom;
 mod error;
 mod expand;
@@ -12,6 +13,7 @@ mod inbound;
 mod interactive;
 mod live;
 mod map;
+mod passthrough;
 mod preview;
 mod read;
 mod reference;
@@ -32,12 +34,17 @@ use crate::{
 };
 
 pub use connect::{ConnectRequest, Connected, OAuthRequest};
+pub use content::{Content, Format};
 pub use error::Error;
 pub use expand::expandable;
 pub use fields::{FieldChange, FieldDraft, MappingChange, MappingDraft};
 pub use inbound::{Received, Refused};
 pub use interactive::{Interactive, Reached};
 pub use live::LivePage;
+pub use passthrough::{
+    MAX_ATTEMPTS, Passed, PassthroughRequest, PassthroughResponse, Retried, RetryEnd,
+    StreamRequest, is_private,
+};
 pub use preview::{Previewed, RemoteFields};
 pub use remap::Remapped;
 pub use sync::SyncProgress;

@@ -1,6 +1,10 @@
 //! What happens around every request.
 
-use std::{any::Any, sync::Arc, time::Instant};
+use std::{
+    any::Any,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -106,7 +110,12 @@ async fn observe(
         .map_or("unmatched", MatchedPath::as_str)
         .to_owned();
     let span = info_span!("request", id = %request_id);
-    let limit = services.request_timeout;
+    // What is streamed has a time in which something must move instead.
+    let limit = if route.starts_with("/passthrough/raw/") {
+        Duration::MAX
+    } else {
+        services.request_timeout
+    };
     let answer = tokio::time::timeout(limit, next.run(request).instrument(span)).await;
     let mut response = answer.unwrap_or_else(|_| {
         let detail = format!("The request took longer than {} s.", limit.as_secs());

@@ -107,7 +107,11 @@ impl Document {
 
     fn add(&mut self, operation: &Operation) {
         let described = self.describe(operation);
-        self.put(operation.path, operation.method, described);
+        self.put(
+            &operation.path.replace("{*", "{"),
+            operation.method,
+            described,
+        );
         for (number, alias) in operation.aliases.iter().enumerate() {
             let mut described = self.describe(operation);
             described.insert(

@@ -14,6 +14,7 @@ mod linked_users;
 mod not_offered;
 mod oauth;
 mod objects;
+mod passthrough;
 mod projects;
 mod pull_frequencies;
 mod sync;
@@ -57,6 +58,7 @@ pub(super) fn operations() -> Vec<Operation> {
         not_offered::operations(),
         custom_fields::operations(),
         field_mappings::operations(),
+        passthrough::operations(),
         objects::operations(),
     ];
     files.into_iter().flatten().collect()

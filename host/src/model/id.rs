@@ -90,6 +90,8 @@ uuid_ids! {
     MappingId,
     /// Where a project wants its events delivered.
     WebhookId,
+    /// A passed-through request that is sent again later.
+    RetryId,
 }
 
 /// The id of a delivery, derived from what it is: one event on its way to one endpoint.

@@ -130,8 +130,9 @@ impl Routes {
                 "{path:?} could be read as another host; write a path like /v1/things"
             ));
         }
-        if path.starts_with('{') {
-            return Ok(path.to_owned());
+        let named = path.strip_prefix('/').unwrap_or(path);
+        if named.starts_with('{') {
+            return Ok(named.to_owned());
         }
         let name = match self.endpoints.get_key_value("api") {
             Some((name, _)) => name,

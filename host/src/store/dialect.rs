@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use super::Error;
 use crate::model::{
     ApiKeyId, ConnectionId, CustomFieldId, Digest, EventId, LinkedUserId, MappingId, ProjectId,
-    RecordId, Slug, Timestamp, WebhookId,
+    RecordId, RetryId, Slug, Timestamp, WebhookId,
 };
 
 /// One statement: a single constant text where possible, else one for each database.
@@ -171,6 +171,7 @@ into_value! {
     MappingId => |value| Self::Text(Some(value.to_string()));
     Option<LinkedUserId> => |value| Self::Text(value.map(|id| id.to_string()));
     WebhookId => |value| Self::Text(Some(value.to_string()));
+    RetryId => |value| Self::Text(Some(value.to_string()));
     RecordId => |value| Self::Bytes(Some(value.as_bytes().to_vec()));
     &Digest => |value| Self::Bytes(Some(value.as_bytes().to_vec()));
     Vec<u8> => |value| Self::Bytes(Some(value));
@@ -439,11 +440,11 @@ impl Row {
         self.get(column)
     }
 
-    pub(super) fn bytes(&self, column: usize) -> Result<Vec<u8>, Error> {
+    pub(super) fn optional_bytes(&self, column: usize) -> Result<Option<Vec<u8>>, Error> {
         self.get(column)
     }
 
-    pub(super) fn optional_bytes(&self, column: usize) -> Result<Option<Vec<u8>>, Error> {
+    pub(super) fn bytes(&self, column: usize) -> Result<Vec<u8>, Error> {
         self.get(column)
     }
 

@@ -40,6 +40,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/postgres/0003_custom_fields.sql"),
     ),
     (
+        4,
+        "passthrough",
+        include_str!("../../../migrations/sqlite/0004_passthrough.sql"),
+        include_str!("../../../migrations/postgres/0004_passthrough.sql"),
+    ),
+    (
         5,
         "idempotency",
         include_str!("../../../migrations/sqlite/0005_idempotency.sql"),

@@ -69,6 +69,16 @@ pub static METRICS: Metrics = Metrics {
         "jackfield_webhook_backlog_seconds",
         "How long the oldest due delivery of an active endpoint has waited.",
     ),
+    passthrough_requests: Counter::new(
+        "jackfield_passthrough_requests_total",
+        "Requests of applications that were passed through; outcome is answered, queued, streamed or refused.",
+        ["connector", "outcome"],
+    ),
+    passthrough_retries: Counter::new(
+        "jackfield_passthrough_retries_total",
+        "Passed-through requests that a provider's 429 put into the queue (queued), and how they ended (done, failed).",
+        ["connector", "outcome"],
+    ),
     connector_swaps: Counter::new(
         "jackfield_connector_swaps_total",
         "Files in the plugins folder that were taken up, by outcome.",
@@ -101,6 +111,10 @@ pub struct Metrics {
     pub webhook_attempts: Counter<1>,
     /// How long the oldest due delivery has waited, seconds.
     pub webhook_backlog_seconds: Gauge,
+    /// Passed-through requests: connector, outcome.
+    pub passthrough_requests: Counter<2>,
+    /// Those that were queued: connector, outcome.
+    pub passthrough_retries: Counter<2>,
     /// Files taken up: connector, outcome.
     pub connector_swaps: Counter<2>,
 }
@@ -122,6 +136,8 @@ impl Metrics {
             self.inbound.render(out)?;
             self.webhook_attempts.render(out)?;
             self.webhook_backlog_seconds.render(out)?;
+            self.passthrough_requests.render(out)?;
+            self.passthrough_retries.render(out)?;
             self.connector_swaps.render(out)
         };
         write(&mut out).expect("writing to a string cannot fail");

@@ -54,6 +54,16 @@ pub enum Error {
     /// Something of that name or for that place is there already.
     #[error("{0}")]
     Conflict(String),
+    /// The queue has no such request of this project.
+    #[error("there is no such request in the queue; results are kept for a day")]
+    RetryNotFound,
+    /// The connector's permissions or the operator's policy forbid the request: what, and what is
+    /// allowed.
+    #[error("{0}")]
+    NotPermitted(String),
+    /// The request's body is larger than this many bytes.
+    #[error("the request's body has more than {0} bytes")]
+    BodyTooLarge(u64),
     /// What was sent breaks the object's schema.
     #[error("the object is not valid")]
     Invalid(Vec<Violation>),

@@ -54,10 +54,14 @@ codes! {
         "Sign with the secret that `GET /connections/{id}/webhook` speaks of, over the body as it is sent, and send at once.";
     NotAllowed FORBIDDEN "not_allowed" "Not allowed with an API key"
         "Ask the operator of this server to do it on the command line.";
+    PassthroughDenied FORBIDDEN "passthrough_denied" "Outside of what the connector may reach"
+        "Send to an address that `detail` lists; only another version of the connector, or the operator's `egress.allow_private`, can allow more.";
     RouteNotFound NOT_FOUND "route_not_found" "No such path"
         "Unified objects are at `/{vertical}/{objects}`, for example `/crm/contacts`; `GET /connectors` shows which objects there are.";
     RecordNotFound NOT_FOUND "record_not_found" "No such record"
         "Use an id that a list of the same object and connection gave; ids of deleted records are gone.";
+    RetryNotFound NOT_FOUND "retry_not_found" "No such request in the queue"
+        "Use a `retryId` that `POST /passthrough` answered for this project; results are kept for 24 hours.";
     ConnectionNotFound NOT_FOUND "connection_not_found" "No such connection"
         "`GET /connections` lists the connections of this project.";
     LinkedUserNotFound NOT_FOUND "linked_user_not_found" "No such linked user"
@@ -83,7 +87,7 @@ codes! {
     IdempotencyKeyBusy CONFLICT "idempotency_key_busy" "The same request is still at work"
         "Send it again after the seconds in `Retry-After`; once the first is done, its answer is given again.";
     BodyTooLarge PAYLOAD_TOO_LARGE "body_too_large" "Body too large"
-        "A request's body may have 2 MiB.";
+        "A request's body may have 2 MiB; what is streamed to `/passthrough/raw/…` may have `passthrough.max_stream_mib`.";
     InvalidParameter BAD_REQUEST "invalid_parameter" "A parameter makes no sense"
         "Correct the parameter that is named, or leave it away.";
     UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "The body is in a form that is not understood"

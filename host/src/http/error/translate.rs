@@ -24,6 +24,9 @@ impl From<unify::Error> for Error {
             unify::Error::CustomFieldNotFound => Self::new(Code::CustomFieldNotFound, sentence),
             unify::Error::MappingNotFound => Self::new(Code::MappingNotFound, sentence),
             unify::Error::Conflict(_) => Self::new(Code::Conflict, sentence),
+            unify::Error::RetryNotFound => Self::new(Code::RetryNotFound, sentence),
+            unify::Error::NotPermitted(_) => Self::new(Code::PassthroughDenied, sentence),
+            unify::Error::BodyTooLarge(_) => Self::new(Code::BodyTooLarge, sentence),
             unify::Error::Invalid(violations) => {
                 let first = violations.first().map(ToString::to_string);
                 let detail = match first {
