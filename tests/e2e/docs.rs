@@ -10,7 +10,7 @@ use jackfield_tests::{
 use serde_json::{Value, json};
 
 /// Pages whose shell blocks run against a server with the demo connector.
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 10] = [
     "quick-start.md",
     "authentication.md",
     "connections.md",
@@ -18,6 +18,7 @@ const PAGES: [&str; 9] = [
     "syncing.md",
     "webhooks.md",
     "custom-fields.md",
+    "passthrough.md",
     "errors.md",
     "migrate-from-panora.md",
 ];
@@ -85,6 +86,26 @@ fn every_page_is_run_or_known_to_have_nothing_to_run() {
                 PAGES.contains(&name) || OTHERS.contains(&name),
                 "docs/{name} is run by no test"
             );
+        }
+    }
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let pages = PAGES.iter().chain(&OTHERS).map(|name| folder().join(name));
+    for path in pages.chain([connectors::repository().join("README.md")]) {
+        let text = fs::read_to_string(&path).expect("the page is there");
+        for target in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            let target = target.split('#').next().unwrap_or_default();
+            if target.is_empty() || target.contains("://") {
+                continue;
+            }
+            let place = path.with_file_name(target);
+            assert!(place.exists(), "{}: {target} is not there", path.display());
         }
     }
 }
