@@ -366,7 +366,10 @@ impl Store {
         let mut prefix = [number.to_be_bytes().as_slice(), &object.to_be_bytes()].concat();
         let first = prefix.clone();
         prefix.resize(17, 0xff);
-        let from = after.map_or(first.clone(), |id| first.max(id.as_bytes().to_vec()));
+        let from = match after {
+            Some(id) => first.max(id.as_bytes().to_vec()),
+            None => first,
+        };
         let values = values![from, prefix, number, object, limit];
         let rows = self.database().read(sql, values).await?;
         rows.iter()

@@ -164,10 +164,11 @@ fn look(value: &Value, path: &mut String, depth: usize, places: &mut BTreeMap<St
                 path.truncate(length);
             }
         }
-        value if !path.is_empty() => {
-            if places.len() < MAX_FOUND || places.contains_key(path.as_str()) {
-                places.entry(path.clone()).or_default().see(value);
-            }
+        value
+            if !path.is_empty()
+                && (places.len() < MAX_FOUND || places.contains_key(path.as_str())) =>
+        {
+            places.entry(path.clone()).or_default().see(value);
         }
         _ => {}
     }

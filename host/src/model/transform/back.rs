@@ -48,7 +48,7 @@ impl Transform {
                 // What `to_string` would write exactly so was a number or a boolean.
                 match serde_json::from_str::<Value>(&text) {
                     Ok(parsed @ (Value::Number(_) | Value::Bool(_)))
-                        if parsed.to_string() == text =>
+                        if written(&parsed) == text =>
                     {
                         Ok(parsed)
                     }
@@ -102,4 +102,8 @@ impl Transform {
             )),
         }
     }
+}
+
+fn written(value: &Value) -> String {
+    value.to_string()
 }
