@@ -17,6 +17,7 @@ mod passthrough;
 mod preview;
 mod read;
 mod reference;
+mod refresh;
 mod remap;
 mod sync;
 mod write;

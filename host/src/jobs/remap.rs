@@ -7,8 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{runtime::Runtime, unify::Unify};
 
-/// How long to wait before trying again what failed.
-const RETRY: Duration = Duration::from_secs(30);
+/// How long to wait before looking again: what failed is tried again, and what another server
+/// that shares the database changed is found.
+const LOOK: Duration = Duration::from_secs(30);
 
 /// Unifies again what other versions or other mappings unified: at the start (the end of the
 /// process may have cut one short), after every swap and after every change of custom fields,
@@ -17,7 +18,6 @@ pub async fn keep_remapped(runtime: Runtime, unify: Unify, stop: CancellationTok
     let mut swaps = runtime.swaps();
     let fields = unify.remaps();
     loop {
-        let mut failed = false;
         swaps.mark_unchanged();
         for version in runtime.all_active() {
             match unify.remap(&version).await {
@@ -30,7 +30,6 @@ pub async fn keep_remapped(runtime: Runtime, unify: Unify, stop: CancellationTok
                 ),
                 Ok(_) => {}
                 Err(error) => {
-                    failed = true;
                     tracing::warn!(connector = ?version, error = %error, "stored records keep their old form for now");
                 }
             }
@@ -42,7 +41,7 @@ pub async fn keep_remapped(runtime: Runtime, unify: Unify, stop: CancellationTok
             () = stop.cancelled() => return,
             changed = swaps.changed() => if changed.is_err() { return },
             () = fields.notified() => {}
-            () = tokio::time::sleep(RETRY), if failed => {}
+            () = tokio::time::sleep(LOOK) => {}
         }
     }
 }

@@ -6,11 +6,8 @@ use secrecy::SecretString;
 
 use super::{Error, Unify};
 use crate::{
-    model::{
-        ConnectionId, Manifest, ObjectKind, RemoteRecord, Scope, Slug, StoredDocument, Upsert,
-        WebhookRoute, WebhookSecret,
-    },
-    runtime::{CallError, Failure, FetchRequest, Incoming, Notice, Rejection, Reply},
+    model::{ConnectionId, Manifest, ObjectKind, Scope, Slug, WebhookRoute, WebhookSecret},
+    runtime::{Failure, Incoming, Notice, Rejection, Reply},
     store::ClaimedNotice,
     telemetry::METRICS,
 };
@@ -171,49 +168,16 @@ impl Unify {
         };
         let version = self.version(&scope.connection().connector)?;
         Self::supported(&version, kind)?;
-        let request = FetchRequest {
-            object: kind.name().to_owned(),
-            cursor: None,
-            since: None,
-            remote_id: Some(remote_id.clone()),
-            limit: 1,
-        };
         let context = self.context(scope, &version)?;
-        let page = match version.fetch_records(context, request).await {
-            Ok(page) => page,
-            Err(CallError::Failure(Failure::NotFound(_))) => {
-                let gone = Upsert {
-                    remote_id: remote_id.clone(),
-                    document: StoredDocument::Deleted,
-                    remote_version: None,
-                    remote_modified_at: None,
-                };
-                self.0.store.apply_page(scope, kind, &[gone], None).await?;
-                return Ok(());
-            }
+        match self
+            .refresh(scope, &version, kind, remote_id, context)
+            .await
+        {
+            Ok(_) => Ok(()),
             // One that reads whole objects only.
-            Err(CallError::Failure(Failure::Unsupported(_))) => {
-                return self.sync_object(scope, kind).await;
-            }
-            Err(error) => return Err(self.failed(scope, error).await),
-        };
-        let records: Vec<RemoteRecord<'_>> =
-            serde_json::from_str(&page.records).map_err(|error| {
-                Error::Contract(format!(
-                    "fetch-records of {kind} answered no array of records: {error}"
-                ))
-            })?;
-        let mapped = self.map_records(scope, &version, kind, &records).await?;
-        if let Some((_, reason)) = mapped.failures.first() {
-            return Err(Error::Contract(format!(
-                "the record cannot be unified: {reason}"
-            )));
+            Err(Error::Provider(Failure::Unsupported(_))) => self.sync_object(scope, kind).await,
+            Err(error) => Err(error),
         }
-        self.0
-            .store
-            .apply_page(scope, kind, &mapped.upserts, None)
-            .await?;
-        Ok(())
     }
 
     async fn sync_object(&self, scope: &Scope, kind: ObjectKind) -> Result<(), Error> {

@@ -2,10 +2,10 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::{Error, Interactive, Unify};
+use super::{Error, Interactive, Unify, refresh::Refreshed};
 use crate::{
-    model::{ObjectKind, Record, RecordId, RemoteRecord, Scope, StoredDocument, Upsert},
-    runtime::{CallError, ConnectorVersion, Failure, FetchRequest, RecordPage},
+    model::{ObjectKind, Record, RecordId, RemoteRecord, Scope, StoredDocument},
+    runtime::{ConnectorVersion, FetchRequest, RecordPage},
 };
 
 /// What a live cursor begins with: no cursor of a list of stored records has a full stop.
@@ -92,61 +92,16 @@ impl Unify {
         how: &Interactive,
     ) -> Result<Record, Error> {
         let version = self.reader(scope, kind)?;
-        let store = &self.0.store;
-        let remote_id = store.remote_id(scope, kind, id).await?;
+        let remote_id = self.0.store.remote_id(scope, kind, id).await?;
         let remote_id = remote_id.ok_or(Error::RecordNotFound)?;
-        let request = FetchRequest {
-            object: kind.name().to_owned(),
-            cursor: None,
-            since: None,
-            remote_id: Some(remote_id.clone()),
-            limit: 1,
-        };
         let context = self.context_for(scope, &version, how)?;
-        let page = match version.fetch_records(context, request).await {
-            Ok(page) => page,
-            Err(CallError::Failure(Failure::NotFound(_))) => {
-                return self.gone(scope, kind, remote_id).await;
-            }
-            Err(error) => return Err(self.failed(scope, error).await),
-        };
-        let mut records = parse(kind, &page)?;
-        let others = records.len();
-        records.retain(|record| record.remote_id == remote_id);
-        match records.first() {
-            Some(record) if !record.deleted => {}
-            None if others > 0 => {
-                return Err(Error::Contract(format!(
-                    "fetch-records of {kind} was asked for {remote_id:?} and answered others"
-                )));
-            }
-            _ => return self.gone(scope, kind, remote_id).await,
+        match self
+            .refresh(scope, &version, kind, &remote_id, context)
+            .await?
+        {
+            Refreshed::Stored => self.stored(scope, kind, id, how.remote_data).await,
+            Refreshed::Gone => Err(Error::RecordNotFound),
         }
-        let mapped = self.map_records(scope, &version, kind, &records).await?;
-        if let Some((remote_id, reason)) = mapped.failures.first() {
-            return Err(Error::Contract(format!(
-                "{kind} {remote_id:?} cannot be unified: {reason}"
-            )));
-        }
-        store.apply_page(scope, kind, &mapped.upserts, None).await?;
-        self.recheck(scope, kind, &mapped.unified_by).await?;
-        self.stored(scope, kind, id, how.remote_data).await
-    }
-
-    async fn gone(
-        &self,
-        scope: &Scope,
-        kind: ObjectKind,
-        remote_id: String,
-    ) -> Result<Record, Error> {
-        let gone = Upsert {
-            remote_id,
-            document: StoredDocument::Deleted,
-            remote_version: None,
-            remote_modified_at: None,
-        };
-        self.0.store.apply_page(scope, kind, &[gone], None).await?;
-        Err(Error::RecordNotFound)
     }
 
     /// The connector's version that reads `kind`. A live read needs one, unlike a stored one.
@@ -188,7 +143,7 @@ impl Unify {
     }
 }
 
-fn parse(kind: ObjectKind, page: &RecordPage) -> Result<Vec<RemoteRecord<'_>>, Error> {
+pub(super) fn parse(kind: ObjectKind, page: &RecordPage) -> Result<Vec<RemoteRecord<'_>>, Error> {
     serde_json::from_str(&page.records).map_err(|error| {
         Error::Contract(format!(
             "fetch-records of {kind} answered no array of records: {error}"

@@ -11,7 +11,8 @@ use axum::{
     routing::get,
 };
 use jackfield::{
-    http::{self, Limits, Services},
+    egress::StreamLimits,
+    http::{self, Limits, RateLimit, Services},
     model::{Clock, Cursor, Entropy, RecordId, SystemClock, SystemEntropy, Timestamp},
     unify::Unify,
 };
@@ -51,11 +52,18 @@ pub(crate) fn list(runtime: &Runtime, arguments: &Arguments) -> Result<()> {
         "      {} connections; best and median of the rounds",
         load::CONNECTIONS
     ));
-    say("stored   page       |  bare requests/s  |  ours requests/s  |  ours / bare");
+    say(
+        "stored   page       |  bare requests/s  |  ours requests/s  |  ours / bare |  p50 and p99, ms |  resident, MiB",
+    );
     let mut verdicts = Vec::new();
-    for size in arguments.sizes(&[20_000, 100_000]) {
+    for size in arguments.sizes(&[1_000, 20_000, 100_000]) {
         let servers = runtime.block_on(Servers::start(&plugins, size))?;
-        for (page, cursor) in [("first", None), ("middle", Some(&servers.middle))] {
+        let pages = [
+            ("first", None),
+            ("middle", Some(&servers.middle)),
+            ("last", Some(&servers.last)),
+        ];
+        for (page, cursor) in pages {
             let path = match cursor {
                 None => format!("/crm/contacts?limit={LIMIT}"),
                 Some(cursor) => format!("/crm/contacts?limit={LIMIT}&cursor={cursor}"),
@@ -72,15 +80,24 @@ pub(crate) fn list(runtime: &Runtime, arguments: &Arguments) -> Result<()> {
                 let limit = load::run(servers.bare, &request, bare.len(), TURN)?;
                 Ok((limit, load::run(servers.ours, &request, ours.len(), TURN)?))
             })?;
+            let latencies = load::latencies(servers.ours, &request, ours.len(), TURN)?;
+            let slowest = |share: f64| {
+                let place = (latencies.len() as f64 * share) as usize;
+                let latency = latencies.get(place).copied().unwrap_or_default();
+                latency.as_secs_f64() * 1000.0
+            };
             let (limit, mine, ratio) = (comparison.limit(), comparison.ours(), comparison.ratios());
             say(format_args!(
-                "{size:>7}  {page:<10} | {:>8.0} {:>8.0} | {:>8.0} {:>8.0} | {:>5.2} {:>5.2}",
+                "{size:>7}  {page:<10} | {:>8.0} {:>8.0} | {:>8.0} {:>8.0} | {:>5.2} {:>5.2} | {:>7.2} {:>7.2} | {:>6}",
                 1.0 / limit.0,
                 1.0 / limit.1,
                 1.0 / mine.0,
                 1.0 / mine.1,
                 1.0 / ratio.0,
                 1.0 / ratio.1,
+                slowest(0.5),
+                slowest(0.99),
+                resident()?,
             ));
             verdicts.push((format!("{size} stored, {page} page"), 1.0 / ratio.1));
         }
@@ -100,6 +117,8 @@ struct Servers {
     ours: SocketAddr,
     /// A cursor to a page in the middle.
     middle: String,
+    /// A cursor to the last whole page.
+    last: String,
     pool: SqlitePool,
     _stop: DropGuard,
 }
@@ -112,13 +131,15 @@ impl Servers {
         let stop = CancellationToken::new();
         let ours = serve_ours(plugins, &database, stop.clone()).await?;
         let pool = open(&database.url).await?;
-        let middle = middle(&pool, size).await?;
+        let middle = place(&pool, size / 2).await?;
+        let last = place(&pool, size.saturating_sub(LIMIT + 1)).await?;
         let bare = serve_bare(pool.clone(), stop.clone()).await?;
         Ok(Self {
             database,
             bare,
             ours,
             middle,
+            last,
             pool,
             _stop: stop.drop_guard(),
         })
@@ -163,7 +184,14 @@ async fn serve_ours(
         clock,
         entropy,
         public_url: "http://127.0.0.1".parse()?,
+        inbound: Arc::default(),
         request_timeout: Duration::from_secs(60),
+        sync_interval: Duration::from_secs(3600),
+        rate_limit: RateLimit::new(0),
+        stream_limits: StreamLimits {
+            idle: Duration::from_secs(60),
+            max_bytes: 1 << 30,
+        },
     });
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -200,10 +228,19 @@ async fn open(url: &str) -> Result<SqlitePool> {
         .await?)
 }
 
-async fn middle(pool: &SqlitePool, size: usize) -> Result<String> {
+/// What this process has in memory, in MiB: both servers, their client, SQLite's caches and all.
+fn resident() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.and_then(|line| line.split_whitespace().next());
+    Ok(kibibytes.ok_or("no VmRSS")?.parse::<u64>()? / 1024)
+}
+
+/// A cursor to the page that begins after so many records.
+async fn place(pool: &SqlitePool, skipped: usize) -> Result<String> {
     let sql = "SELECT modified_at, id FROM record ORDER BY modified_at, id LIMIT 1 OFFSET $1";
     let (modified_at, id): (i64, Vec<u8>) = sqlx::query_as(sql)
-        .bind(i64::try_from(size / 2)?)
+        .bind(i64::try_from(skipped)?)
         .fetch_one(pool)
         .await?;
     let id = RecordId::from_bytes(&id).ok_or("no id")?;

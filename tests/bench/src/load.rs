@@ -25,6 +25,17 @@ pub(crate) fn run(
     length: usize,
     duration: Duration,
 ) -> Result<f64> {
+    let answers = latencies(address, request, length, duration)?;
+    Ok(duration.as_secs_f64() / answers.len() as f64)
+}
+
+/// The same: how long each answer took, shortest first.
+pub(crate) fn latencies(
+    address: SocketAddr,
+    request: &str,
+    length: usize,
+    duration: Duration,
+) -> Result<Vec<Duration>> {
     thread::scope(|scope| {
         let client = scope.spawn(|| {
             let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -36,32 +47,40 @@ pub(crate) fn run(
     })
 }
 
-async fn all(address: SocketAddr, request: &str, length: usize, duration: Duration) -> Result<f64> {
-    let started = Instant::now();
-    let end = started + duration;
+async fn all(
+    address: SocketAddr,
+    request: &str,
+    length: usize,
+    duration: Duration,
+) -> Result<Vec<Duration>> {
+    let end = Instant::now() + duration;
     let mut connections = tokio::task::JoinSet::new();
     for _ in 0..CONNECTIONS {
         let request = request.to_owned();
         connections.spawn(async move {
             let mut connection = Connection::open(address).await?;
-            let mut answers = 0_u64;
-            while Instant::now() < end {
+            let mut answers = Vec::new();
+            loop {
+                let began = Instant::now();
+                if began >= end {
+                    return Ok(answers);
+                }
                 let body = connection.send(&request).await?;
                 if body != length {
                     return Err(Error::from(format!(
                         "an answer of {body} bytes instead of {length}"
                     )));
                 }
-                answers += 1;
+                answers.push(began.elapsed());
             }
-            Ok(answers)
         });
     }
-    let mut answers = 0;
+    let mut answers = Vec::new();
     while let Some(connection) = connections.join_next().await {
-        answers += connection??;
+        answers.extend(connection??);
     }
-    Ok(started.elapsed().as_secs_f64() / answers as f64)
+    answers.sort_unstable();
+    Ok(answers)
 }
 
 /// The body of one answer.

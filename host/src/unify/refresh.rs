@@ -1,0 +1,81 @@
+//! One record, read anew: for a person who waits, and for a provider's webhook.
+
+use super::{Error, Unify, live::parse};
+use crate::{
+    model::{ObjectKind, Scope, StoredDocument, Upsert},
+    runtime::{CallContext, CallError, ConnectorVersion, Failure, FetchRequest},
+};
+
+/// What became of it.
+pub(super) enum Refreshed {
+    /// The provider has it, and so has the store, as it is there now.
+    Stored,
+    /// The provider does not have it any more; it is marked as deleted.
+    Gone,
+}
+
+impl Unify {
+    /// Reads the record that the provider knows by `remote_id`, and stores it with its event, as a
+    /// sync does.
+    pub(super) async fn refresh(
+        &self,
+        scope: &Scope,
+        version: &ConnectorVersion,
+        kind: ObjectKind,
+        remote_id: &str,
+        context: CallContext,
+    ) -> Result<Refreshed, Error> {
+        let request = FetchRequest {
+            object: kind.name().to_owned(),
+            cursor: None,
+            since: None,
+            remote_id: Some(remote_id.to_owned()),
+            limit: 1,
+        };
+        let page = match version.fetch_records(context, request).await {
+            Ok(page) => page,
+            Err(CallError::Failure(Failure::NotFound(_))) => {
+                return self.gone(scope, kind, remote_id).await;
+            }
+            Err(error) => return Err(self.failed(scope, error).await),
+        };
+        let mut records = parse(kind, &page)?;
+        let others = records.len();
+        records.retain(|record| record.remote_id == remote_id);
+        match records.first() {
+            Some(record) if !record.deleted => {}
+            None if others > 0 => {
+                return Err(Error::Contract(format!(
+                    "fetch-records of {kind} was asked for {remote_id:?} and answered others"
+                )));
+            }
+            _ => return self.gone(scope, kind, remote_id).await,
+        }
+        let mapped = self.map_records(scope, version, kind, &records).await?;
+        if let Some((remote_id, reason)) = mapped.failures.first() {
+            return Err(Error::Contract(format!(
+                "{kind} {remote_id:?} cannot be unified: {reason}"
+            )));
+        }
+        let store = &self.0.store;
+        store.apply_page(scope, kind, &mapped.upserts, None).await?;
+        self.recheck(scope, kind, &mapped.unified_by).await?;
+        Ok(Refreshed::Stored)
+    }
+
+    async fn gone(
+        &self,
+        scope: &Scope,
+        kind: ObjectKind,
+        remote_id: &str,
+    ) -> Result<Refreshed, Error> {
+        let gone = Upsert {
+            remote_id: remote_id.to_owned(),
+            document: StoredDocument::Deleted,
+            remote_version: None,
+            remote_modified_at: None,
+        };
+        self.0.store.apply_page(scope, kind, &[gone], None).await?;
+        Ok(Refreshed::Gone)
+    }
+}
