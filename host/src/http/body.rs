@@ -162,7 +162,7 @@ fn refused(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     let mut path = String::new();
     for segment in error.path() {
         match segment {
-            Segment::Seq { index } => path.push_str(&format!("/{index}")),
+            Segment::Seq { index } => path.push_str(&pointer(&index.to_string())),
             Segment::Map { key } => path.push_str(&pointer(key)),
             Segment::Enum { .. } | Segment::Unknown => {}
         }

@@ -144,17 +144,18 @@ impl Document {
         described.insert("description".into(), text.trim_end().into());
         let schemas = objects::schemas(kind, verb, &mut self.components.schemas);
         if let Some(body) = schemas.body {
-            let content = self.content("application/json", &body);
+            let content = json_content(body);
             let body = json!({"required": true, "content": content});
             described.insert("requestBody".into(), body);
         }
         if let (Some(answer), Some(Value::Object(responses))) =
             (schemas.answer, described.get_mut("responses"))
         {
-            let content = self.content("application/json", &answer);
+            let content = json_content(answer);
             for answer in &operation.answers {
-                if let Some(response) = responses.get_mut(&answer.status.to_string()) {
-                    response["content"] = content.clone();
+                let response = responses.get_mut(&answer.status.to_string());
+                if let Some(response) = response.and_then(Value::as_object_mut) {
+                    response.insert("content".into(), content.clone());
                 }
             }
         }
@@ -234,30 +235,29 @@ impl Document {
     }
 
     fn answer(&mut self, answer: &Answer, security: Security) -> Value {
-        let mut response = json!({
-            "description": answer.description,
-            "headers": components::headers(security != Security::Open),
-        });
+        let mut headers = components::headers(security != Security::Open);
         for (name, description) in &answer.headers {
-            response["headers"][*name] =
-                json!({"description": description, "schema": {"type": "string"}});
+            let header = json!({"description": description, "schema": {"type": "string"}});
+            headers.insert((*name).to_owned(), header);
         }
+        let mut response = Map::new();
+        response.insert("description".into(), answer.description.into());
+        response.insert("headers".into(), headers.into());
         if let Some((media_type, schema)) = &answer.content {
             let schema = schema.map(|schema| schema(&mut self.outputs).to_value());
-            response["content"] = json!({(*media_type): media(schema)});
+            let content = json!({(*media_type): media(schema)});
+            response.insert("content".into(), content);
         }
-        response
-    }
-
-    fn content(&mut self, media_type: &str, schema: &Value) -> Value {
-        json!({media_type: media(Some(schema.clone()))})
+        response.into()
     }
 
     fn put(&mut self, path: &str, method: &str, described: Map<String, Value>) {
         // The router's sign for the whole rest of a path.
         let path = path.replace("{*", "{");
         let methods = self.paths.entry(path).or_insert_with(|| json!({}));
-        methods[method] = described.into();
+        if let Some(methods) = methods.as_object_mut() {
+            methods.insert(method.to_owned(), described.into());
+        }
     }
 
     fn finish(mut self, server: &str) -> Value {
@@ -297,6 +297,10 @@ impl Document {
         example::fill_in(&mut document);
         document
     }
+}
+
+fn json_content(schema: Value) -> Value {
+    json!({"application/json": media(Some(schema))})
 }
 
 /// A body in one form. Its example comes when all schemas are known.

@@ -76,7 +76,8 @@ impl Components {
         }
         let mut headers = headers(keyed);
         if matches!(status.as_u16(), 429 | 503) {
-            headers["Retry-After"] = json!({"$ref": "#/components/headers/Retry-After"});
+            let reference = json!({"$ref": "#/components/headers/Retry-After"});
+            headers.insert("Retry-After".to_owned(), reference);
         }
         let response = json!({
             "description": lines.join("\n"),
@@ -122,7 +123,7 @@ impl Components {
 }
 
 /// References to the headers that an answer has.
-pub(super) fn headers(keyed: bool) -> Value {
+pub(super) fn headers(keyed: bool) -> Map<String, Value> {
     let mut names = vec!["x-request-id"];
     if keyed {
         names.extend(["RateLimit-Policy", "RateLimit"]);
@@ -131,7 +132,7 @@ pub(super) fn headers(keyed: bool) -> Value {
         let reference = json!({"$ref": format!("#/components/headers/{name}")});
         (name.to_owned(), reference)
     });
-    Value::Object(references.collect())
+    references.collect()
 }
 
 fn shared_headers() -> Value {

@@ -7,8 +7,10 @@ const DEEPEST: usize = 12;
 
 /// Gives every body that has a schema and no example one.
 pub(super) fn fill_in(document: &mut Value) {
-    let schemas = document["components"]["schemas"].clone();
-    let Some(paths) = document["paths"].as_object_mut() else {
+    let schemas = document.pointer("/components/schemas");
+    let schemas = schemas.cloned().unwrap_or_default();
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    let Some(paths) = paths else {
         return;
     };
     let operations = paths
@@ -16,29 +18,26 @@ pub(super) fn fill_in(document: &mut Value) {
         .filter_map(Value::as_object_mut)
         .flat_map(Map::values_mut);
     for operation in operations {
-        fill_content(&mut operation["requestBody"], &schemas);
-        if let Some(responses) = operation["responses"].as_object_mut() {
-            for response in responses.values_mut() {
-                fill_content(response, &schemas);
-            }
+        if let Some(body) = operation.get_mut("requestBody") {
+            fill_content(body, &schemas);
         }
-        // Looking for it made it.
-        if let Some(operation) = operation.as_object_mut()
-            && operation.get("requestBody").is_some_and(Value::is_null)
-        {
-            operation.remove("requestBody");
+        let responses = operation
+            .get_mut("responses")
+            .and_then(Value::as_object_mut);
+        for response in responses.into_iter().flat_map(Map::values_mut) {
+            fill_content(response, &schemas);
         }
     }
 }
 
 fn fill_content(holder: &mut Value, schemas: &Value) {
     let content = holder.get_mut("content").and_then(Value::as_object_mut);
-    for media in content.into_iter().flat_map(Map::values_mut) {
-        if media.get("example").is_none()
-            && media.get("examples").is_none()
-            && let Some(schema) = media.get("schema")
-        {
-            media["example"] = of(schema, schemas, 0);
+    let media = content.into_iter().flat_map(Map::values_mut);
+    for media in media.filter_map(Value::as_object_mut) {
+        let given = media.contains_key("example") || media.contains_key("examples");
+        if let Some(schema) = media.get("schema").filter(|_| !given) {
+            let example = of(schema, schemas, 0);
+            media.insert("example".to_owned(), example);
         }
     }
 }
@@ -57,7 +56,8 @@ pub(super) fn of(schema: &Value, schemas: &Value, depth: usize) -> Value {
     }
     let name = schema.get("$ref").and_then(Value::as_str);
     if let Some(name) = name.and_then(|target| target.strip_prefix("#/components/schemas/")) {
-        return of(&schemas[name], schemas, depth + 1);
+        let schema = schemas.get(name);
+        return schema.map_or(Value::Null, |schema| of(schema, schemas, depth + 1));
     }
     for key in ["anyOf", "oneOf"] {
         if let Some(first) = schema.get(key).and_then(|choices| choices.get(0)) {

@@ -192,9 +192,13 @@ fn own(kind: ObjectKind) -> Map<String, Value> {
 }
 
 fn properties(kind: ObjectKind) -> Map<String, Value> {
-    let mut properties = kind.spec().schema["properties"].clone();
+    let properties = kind.spec().schema.get("properties");
+    let mut properties = properties.cloned().unwrap_or_default();
     redirect(&mut properties);
-    properties.as_object().cloned().unwrap_or_default()
+    match properties {
+        Value::Object(properties) => properties,
+        _ => Map::new(),
+    }
 }
 
 /// Parts that several objects share become schemas of their own.
