@@ -71,7 +71,7 @@ impl EventPattern {
         };
         CHANGES.contains(&change)
             && ObjectKind::parse(object).is_some()
-            && ours(&self.0).strip_suffix(PULLED) == Some(&kind[..=object.len()])
+            && ours(&self.0).rsplit_once('.') == Some((object, PULLED))
     }
 
     /// The type that an endpoint with these patterns gets an event under: its own, or the

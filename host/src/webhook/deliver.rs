@@ -198,7 +198,7 @@ fn body(row: &EventRow, scopes: &[EventPattern], data: &str) -> String {
         event.created_at
     );
     let mut add = |name: &str, value: &str| {
-        body.push_str(&format!(r#","{name}":{}"#, text(value)));
+        body.extend([r#",""#, name, r#"":"#, &text(value)]);
     };
     if announced != kind {
         add("original_type", kind);
