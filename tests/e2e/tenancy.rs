@@ -1,256 +1,460 @@
-//! Nobody sees what belongs to another project, on no route.
+//! Nobody sees what belongs to another project, on no operation that the document has.
 
-use jackfield::demo::Collection;
-use jackfield_tests::{Answer, Api, Backend, DemoProvider, Server, api::text};
+use std::collections::BTreeMap;
+
+use fake_omni::{KEY, Omni, sample};
+use jackfield::model::{ObjectKind, Operation};
+use jackfield_tests::{
+    Answer, Api, Backend, Server,
+    api::{encode, text},
+    receiver::Receiver,
+    until,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-on_both_databases!(no_route_tells_of_another_project);
+on_both_databases!(no_operation_tells_of_another_project);
 
 const UNKNOWN_KEY: &str = "jk_000000000000000000000000000000000000";
 const UNKNOWN_TOKEN: &str = "ct_000000000000000000000000000000000000";
-/// The name of a record that only one project has.
-const SECRET: &str = "Zaphod-of-project-one";
+/// In every name that the first project chooses.
+const SECRET: &str = "zaphod";
+const PER_OBJECT: usize = 2;
 
-/// A request that needs a key, and perhaps a token.
-struct Route {
-    method: Method,
-    path: String,
-    body: Option<Value>,
-    needs_token: bool,
-}
+/// The operation with an id that answers 501 to its own project: the connector `omni` has no
+/// webhooks.
+const NOT_SUPPORTED: &str = "retrieveConnectionWebhook";
 
+/// A project with a thing of every kind that has an id.
 struct Tenant {
     api: Api,
     project: String,
     user: String,
     connection: String,
     token: String,
-    contact: String,
+    webhook: String,
+    delivery: String,
+    field: String,
+    mapping: String,
+    retry: String,
+    records: BTreeMap<ObjectKind, String>,
+    /// What nobody else may read: ids, secrets and names.
+    secrets: Vec<String>,
+    _receiver: Receiver,
 }
 
 impl Tenant {
-    async fn new(server: &Server, name: &str) -> Self {
-        let api = server.project(name);
-        api.active("demo-crm").await;
-        let connection = api
-            .connect("demo-crm", "key", json!({ "api_key": "demo-key" }))
-            .await;
-        api.with_token(&connection.token).synced("crm").await;
-        let connections = api.get("/connections").await.json(200);
-        let contacts = api.with_token(&connection.token).all("/crm/contacts").await;
+    async fn new(server: &Server, provider: &Omni, name: &str) -> Self {
+        let id = server.new_project(name);
+        let api = server.anyone().with_key(&server.new_key(&id));
+        api.active("omni").await;
+        let user = api.linked_user(&format!("{name}-customer")).await;
+        let body = json!({
+            "connector": "omni", "scheme": "key", "linked_user_id": user,
+            "fields": { "api_key": KEY },
+        });
+        let connection = api.post("/connections", &body).await.connection();
+        let with_token = api.with_token(&connection.token);
+        let mut records = BTreeMap::new();
+        for kind in ObjectKind::all() {
+            let spec = kind.spec();
+            with_token.synced(&spec.vertical).await;
+            let page = with_token.get(&list(kind)).await.json(200);
+            records.insert(kind, text(&page["data"][0]["id"]));
+        }
+
+        let receiver = Receiver::start().await;
+        let url = format!("{}/{name}", receiver.url());
+        let body = json!({ "url": url, "scope": ["*"], "description": name });
+        let webhook = api.post("/webhooks", &body).await.json(201);
+        let secret = text(&webhook["secret"]);
+        let webhook = text(&webhook["id_webhook_endpoint"]);
+        let test = format!("/webhooks/{webhook}/test");
+        let test = api.post(&test, &json!({})).await;
+        assert!(test.status < 300, "{}", test.text);
+        let deliveries = format!("/webhooks/{webhook}/deliveries?state=delivered");
+        let delivery = until("the test is delivered", async || {
+            let page = api.get(&deliveries).await.json(200);
+            page["data"][0]["id"].as_str().map(ToOwned::to_owned)
+        });
+        let delivery = delivery.await;
+
+        let body = json!({
+            "object": "crm.contact", "slug": format!("{name}_field"), "data_type": "string",
+        });
+        let field = text(&api.post("/custom_fields", &body).await.json(201)["id"]);
+        let body = json!({ "connector": "omni", "remote_fields": [format!("{name}_remote")] });
+        let mappings = format!("/custom_fields/{field}/mappings");
+        let mapping = text(&api.post(&mappings, &body).await.json(201)["id"]);
+
+        provider.refuse(1);
+        let body = json!({ "method": "GET", "path": "v1/limited" });
+        let queued = with_token.post("/passthrough", &body).await.json(200);
+        let retry = text(&queued["retryId"]);
+        let path = format!("/passthrough/{retry}");
+        until("the request is sent again", async || {
+            let retried = api.get(&path).await.json(200);
+            (retried["state"] == "done").then_some(())
+        })
+        .await;
+
+        let mut secrets = vec![api.key().to_owned(), secret];
+        secrets.extend([&id, &user, &connection.id, &connection.token].map(Clone::clone));
+        secrets.extend([&webhook, &delivery, &field, &mapping, &retry].map(Clone::clone));
+        secrets.extend(records.values().cloned());
+        assert!(
+            secrets.iter().all(|secret| secret.len() > 20),
+            "{secrets:?}"
+        );
+        secrets.push(name.to_owned());
         Self {
-            project: text(&connections[0]["id_project"]),
-            user: text(&connections[0]["id_linked_user"]),
-            contact: text(&contacts[0]["id"]),
+            project: id,
+            user,
             connection: connection.id,
             token: connection.token,
+            webhook,
+            delivery,
+            field,
+            mapping,
+            retry,
+            records,
+            secrets,
             api,
+            _receiver: receiver,
         }
+    }
+
+    /// What stands for a parameter of a path, and whether it belongs to this project.
+    ///
+    /// # Panics
+    /// Nobody said what: an operation is new, and its parameter has to be told here.
+    fn parameter(&self, path: &str, name: &str) -> (String, bool) {
+        let first = path.split('/').nth(1).unwrap_or_default();
+        let own = match (first, name) {
+            ("connections", "id") => &self.connection,
+            ("linked_users", "id") => &self.user,
+            ("webhooks", "id") => &self.webhook,
+            ("webhooks", "delivery_id") => &self.delivery,
+            ("custom_fields", "id") => &self.field,
+            ("custom_fields", "mapping_id") => &self.mapping,
+            ("passthrough", "retryId") => &self.retry,
+            ("connectors", "slug") | ("inbound", "connector") => return ("omni".into(), false),
+            ("inbound", "rest") => return (self.connection.clone(), false),
+            ("passthrough", "path") => return ("v1/me".into(), false),
+            ("sync", "vertical") => return ("crm".into(), false),
+            ("errors", "code") => return ("record_not_found".into(), false),
+            ("docs", "file") => return ("nothing.js".into(), false),
+            (_, "id") => match kind_of(path) {
+                Some(kind) => &self.records[&kind],
+                None => panic!("{path}: say whose id this is"),
+            },
+            _ => panic!("{path}: say what stands for `{name}`"),
+        };
+        (own.clone(), true)
     }
 }
 
-async fn no_route_tells_of_another_project(backend: Backend) {
-    let provider = DemoProvider::start(5).await;
-    let server = provider
-        .known_to(Server::on(backend).await)
-        .with("demo-crm")
-        .start()
-        .await;
-    let mut one = Tenant::new(&server, "One").await;
-    let other = Tenant::new(&server, "Other").await;
-    let body = json!({ "first_name": SECRET, "last_name": "Only" });
-    let created = one
-        .api
-        .with_token(&one.token)
-        .post("/crm/contacts", &body)
-        .await
-        .json(201);
-    one.contact = text(&created["id"]);
-    // Both read the same demo account: what is gone there cannot reach the other by its own reads.
-    let remote_id = text(&created["remote_id"])
-        .parse()
-        .expect("the demo provider counts");
-    provider
-        .demo
-        .delete(Collection::People, remote_id)
-        .expect("it is there");
-    let routes = routes(&one).await;
-    assert!(
-        routes.iter().filter(|route| route.needs_token).count() > 30,
-        "the objects are listed"
-    );
-
-    let anyone = server.anyone();
-    for route in &routes {
-        route.send(&anyone).await.refused(&one, &[401]);
-        route
-            .send(&anyone.with_key(UNKNOWN_KEY))
-            .await
-            .refused(&one, &[401]);
-        route
-            .send(&anyone.with_key("Robert'); DROP TABLE project;--"))
-            .await
-            .refused(&one, &[401]);
-        let token_alone = route.send(&anyone.with_token(&one.token)).await;
-        token_alone.refused(&one, &[401]);
-        if route.needs_token {
-            route.send(&one.api).await.refused(&one, &[401]);
-            route
-                .send(&one.api.with_token(UNKNOWN_TOKEN))
-                .await
-                .refused(&one, &[401]);
-            route
-                .send(&other.api.with_token(&one.token))
-                .await
-                .refused(&one, &[401, 403, 404]);
-        }
-        // With rights of its own, the other project still gets nothing of the first.
-        let answer = route.send(&other.api.with_token(&other.token)).await;
-        answer.keeps_silent_about(&one);
-        if route.path.contains(&one.contact)
-            || route.path.contains(&one.connection)
-            || route.path.contains(&one.user)
-        {
-            assert!(
-                [404, 405, 501].contains(&answer.status),
-                "{}: {} {}",
-                answer.request,
-                answer.status,
-                answer.text
-            );
-        }
-    }
-
-    // Nothing of the first was touched.
-    let api = one.api.with_token(&one.token);
-    assert_eq!(
-        api.get(&format!("/crm/contacts/{}", one.contact))
-            .await
-            .json(200)["first_name"],
-        SECRET
-    );
-    assert_eq!(
-        one.api.get("/connections").await.json(200)[0]["status"],
-        "valid"
-    );
-
-    // A linked user and a project of another do not connect.
-    for (user, project) in [(&one.user, None), (&other.user, Some(&one.project))] {
-        let state = json!({
-            "projectId": project, "linkedUserId": user, "providerName": "demo-crm", "vertical": "crm",
-        });
-        let state = jackfield_tests::api::encode(&state.to_string());
-        let path = format!("/connections/apikey/callback?state={state}");
-        let answer = other
-            .api
-            .post(&path, &json!({ "api_key": "demo-key" }))
-            .await;
-        if project.is_some() {
-            answer.refused(&one, &[401, 403, 404]);
-        } else {
-            // An id that is none of its own counts as the integrator's own name for a new one.
-            answer.expect(201);
-            assert_ne!(answer.json(201)["id_linked_user"], one.user.as_str());
-        }
-    }
-
-    // A reference to a record of another is not followed.
-    let users = one.api.with_token(&one.token).all("/crm/users").await;
-    let body = json!({ "first_name": "Ada", "last_name": "King", "user_id": users[0]["id"] });
-    let answer = other
-        .api
-        .with_token(&other.token)
-        .post("/crm/contacts", &body)
-        .await;
-    answer.refused(&one, &[404, 422]);
+/// The object whose records stand at a path of the document.
+fn kind_of(path: &str) -> Option<ObjectKind> {
+    let mut parts = path.split('/').skip(1);
+    ObjectKind::from_path(parts.next()?, parts.next()?)
 }
 
-/// Every route with the ids of one project.
-async fn routes(tenant: &Tenant) -> Vec<Route> {
-    let Tenant {
-        user,
-        connection,
-        contact,
-        ..
-    } = tenant;
-    let with_key = [
-        (Method::GET, "/projects".to_owned()),
-        (Method::POST, "/projects".to_owned()),
-        (Method::GET, "/linked_users".to_owned()),
-        (Method::POST, "/linked_users".to_owned()),
-        (Method::POST, "/linked_users/batch".to_owned()),
-        (Method::GET, format!("/linked_users/{user}")),
-        (
-            Method::GET,
-            format!("/linked_users/fromRemoteId?remoteId={user}"),
-        ),
-        (Method::GET, "/connections".to_owned()),
-        (Method::POST, "/connections".to_owned()),
-        (Method::GET, format!("/connections/{connection}")),
-        (Method::DELETE, format!("/connections/{connection}")),
-        (Method::POST, "/connections/oauth/start".to_owned()),
-        (
-            Method::POST,
-            "/connections/basicorapikey/callback?state=%7B%7D".to_owned(),
-        ),
-        (
-            Method::POST,
-            "/connections/apikey/callback?state=%7B%7D".to_owned(),
-        ),
-        (Method::GET, "/connectors".to_owned()),
-        (Method::GET, "/connectors/demo-crm".to_owned()),
-        (Method::GET, "/events?limit=200".to_owned()),
-        (Method::GET, "/sync/status/crm".to_owned()),
-        (Method::POST, "/sync/resync".to_owned()),
-    ];
-    let with_key = with_key
-        .into_iter()
-        .map(|(method, path)| Route::new(method, path, false));
-    let connector = tenant.api.get("/connectors/demo-crm").await.json(200);
-    let objects = connector["objects"]
-        .as_array()
-        .expect("a connector has objects")
-        .clone();
-    let plurals = |object: &Value| match object["object"].as_str() {
-        Some("crm.company") => "/crm/companies".to_owned(),
-        Some(object) => format!("/{}s", object.replace('.', "/")),
-        None => panic!("{object}"),
-    };
-    let with_token = objects.iter().flat_map(|object| {
-        let list = plurals(object);
-        let one = format!("{list}/{contact}");
-        [
-            (Method::GET, list.clone()),
-            (
-                Method::GET,
-                format!("{list}?remote_data=true&include_deleted=true&limit=200"),
-            ),
-            (Method::POST, list),
-            (Method::GET, one.clone()),
-            (Method::PATCH, one.clone()),
-            (Method::DELETE, one),
-        ]
-    });
-    with_key
-        .chain(with_token.map(|(method, path)| Route::new(method, path, true)))
-        .collect()
+fn list(kind: ObjectKind) -> String {
+    let spec = kind.spec();
+    format!("/{}/{}", spec.vertical, spec.plural)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Needs {
+    Nothing,
+    Key,
+    /// A key, and a token where one connection is meant.
+    KeyAndPerhapsToken,
+    KeyAndToken,
+}
+
+/// An operation of the document with the ids of one project.
+struct Route {
+    id: String,
+    method: Method,
+    path: String,
+    body: Option<Value>,
+    needs: Needs,
+    /// Whether it names something that belongs to the project.
+    names_own: bool,
 }
 
 impl Route {
-    fn new(method: Method, path: String, needs_token: bool) -> Self {
-        let has_body = method == Method::POST || method == Method::PATCH;
+    fn new(document: &Value, path: &str, method: &str, tenant: &Tenant) -> Self {
+        let operation = &document["paths"][path][method];
+        let id = text(&operation["operationId"]);
+        let security = operation["security"]
+            .as_array()
+            .expect("it says what it needs");
+        let with_token = |one: &&Value| one.get("connectionToken").is_some();
+        let needs = match security.iter().filter(with_token).count() {
+            _ if security.is_empty() => Needs::Nothing,
+            0 => Needs::Key,
+            tokens if tokens == security.len() => Needs::KeyAndToken,
+            _ => Needs::KeyAndPerhapsToken,
+        };
+        let mut names_own = false;
+        let mut filled = path.to_owned();
+        while let Some((before, rest)) = filled.split_once('{') {
+            let (name, after) = rest.split_once('}').expect("a parameter ends");
+            let (value, own) = tenant.parameter(path, name);
+            names_own |= own;
+            filled = format!("{before}{value}{after}");
+        }
+        let mut query = Vec::new();
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let parameter = match parameter["$ref"].as_str() {
+                Some(target) => {
+                    let name = target.trim_start_matches("#/components/parameters/");
+                    &document["components"]["parameters"][name]
+                }
+                None => parameter,
+            };
+            if parameter["in"] != "query" {
+                continue;
+            }
+            let name = text(&parameter["name"]);
+            let value = match name.as_str() {
+                "remoteId" => {
+                    names_own = true;
+                    format!("{SECRET}-customer")
+                }
+                "remote_data" | "include_deleted" => "true".to_owned(),
+                "object" if path.ends_with("remote_fields") => "crm.contact".to_owned(),
+                "state" if path.ends_with("callback") => "{}".to_owned(),
+                "limit" => "200".to_owned(),
+                // The record of another as where a page starts.
+                "after" => tenant
+                    .records
+                    .values()
+                    .next_back()
+                    .cloned()
+                    .unwrap_or_default(),
+                _ => continue,
+            };
+            query.push(format!("{name}={}", encode(&value)));
+        }
+        if !query.is_empty() {
+            filled = format!("{filled}?{}", query.join("&"));
+        }
+        let body = operation.get("requestBody").map(|body| {
+            // A body of an object is looked at before the record: nothing is wrong with no change.
+            let example = &body["content"]["application/json"]["example"];
+            match kind_of(path) {
+                None if example.is_object() => example.clone(),
+                _ => json!({}),
+            }
+        });
         Self {
-            body: has_body.then(|| json!({})),
-            method,
-            path,
-            needs_token,
+            id,
+            method: Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method"),
+            path: filled,
+            body,
+            needs,
+            names_own,
         }
     }
 
     async fn send(&self, api: &Api) -> Answer {
         api.send(self.method.clone(), &self.path, self.body.as_ref())
             .await
+    }
+}
+
+/// Every operation of the document, with the ids of `tenant`.
+fn routes(document: &Value, tenant: &Tenant) -> Vec<Route> {
+    let paths = document["paths"].as_object().expect("it has paths");
+    let methods = |path: &Value| {
+        let methods = path.as_object().expect("it has methods").keys();
+        methods.cloned().collect::<Vec<_>>()
+    };
+    paths
+        .iter()
+        .flat_map(|(path, item)| methods(item).into_iter().map(move |method| (path, method)))
+        .filter(|(_, method)| method != "parameters")
+        .map(|(path, method)| Route::new(document, path, &method, tenant))
+        .collect()
+}
+
+async fn no_operation_tells_of_another_project(backend: Backend) {
+    let provider = Omni::start(PER_OBJECT).await;
+    let server = Server::on(backend)
+        .await
+        .set("JACKFIELD_HTTP__RATE_LIMIT", "0")
+        .endpoint("omni", "api", &provider.base_url)
+        .with("omni")
+        .start()
+        .await;
+    let mut one = Tenant::new(&server, &provider, SECRET).await;
+    let other = Tenant::new(&server, &provider, "trillian").await;
+    own_record(&provider, &mut one).await;
+
+    let document = server.anyone().get("/openapi.json").await.json(200);
+    let routes = routes(&document, &one);
+    let before = readable(&routes, &one).await;
+    let mut requests = 0;
+    for route in &routes {
+        requests += attack(&server, route, &one, &other).await;
+    }
+    // Nothing of the first was touched.
+    assert_eq!(readable(&routes, &one).await, before);
+    references_are_not_followed(&one, &other).await;
+    assert_eq!(readable(&routes, &one).await, before);
+    println!("{requests} requests for {} operations", routes.len());
+}
+
+/// Gives the project a record that no other has. Both read the same account: what is gone there
+/// cannot reach the other by its own reads.
+async fn own_record(provider: &Omni, tenant: &mut Tenant) {
+    let kind = ObjectKind::parse("crm.contact").expect("it is an object");
+    let mut body = sample(kind, PER_OBJECT + 1, &|_| Value::Null);
+    body.retain(|name, value| name.contains("name") && !value.is_null());
+    for value in body.values_mut() {
+        *value = format!("{SECRET} the contact").into();
+    }
+    let api = tenant.api.with_token(&tenant.token);
+    let created = api.post("/crm/contacts", &json!(body)).await.json(201);
+    provider.forget(kind, &text(&created["remote_id"]));
+    let id = text(&created["id"]);
+    tenant.secrets.push(id.clone());
+    tenant.records.insert(kind, id);
+}
+
+/// All that the project reads of what it has, which shows that it is there.
+async fn readable(routes: &[Route], tenant: &Tenant) -> BTreeMap<String, Value> {
+    let api = tenant.api.with_token(&tenant.token);
+    let mut all = BTreeMap::new();
+    let of_one = |route: &&Route| route.method == Method::GET && route.names_own;
+    for route in routes.iter().filter(of_one) {
+        let answer = route.send(&api).await;
+        if route.id == NOT_SUPPORTED {
+            answer.expect(501);
+        } else {
+            all.insert(route.path.clone(), answer.json(200));
+        }
+    }
+    let own = ["connections", "webhooks", "custom_fields", "passthrough"];
+    for name in own {
+        let is_there = all
+            .keys()
+            .any(|path| path.starts_with(&format!("/{name}/")));
+        assert!(is_there, "{name}");
+    }
+    let objects = ObjectKind::all().filter(|kind| kind.spec().offers(Operation::Get));
+    assert!(all.len() >= objects.count() + 7, "{:?}", all.keys());
+    all
+}
+
+/// Tries an operation with the ids of `one` and every key and token that are not enough; answers
+/// how many requests that were.
+async fn attack(server: &Server, route: &Route, one: &Tenant, other: &Tenant) -> usize {
+    let anyone = server.anyone();
+    if route.needs == Needs::Nothing {
+        for api in [anyone.clone(), other.api.with_token(&other.token)] {
+            route.send(&api).await.keeps_silent_about(one);
+        }
+        return 2;
+    }
+    let no_key = [
+        anyone.clone(),
+        anyone.with_key(UNKNOWN_KEY),
+        anyone.with_key("Robert'); DROP TABLE project;--"),
+        anyone.with_token(&one.token),
+        anyone.with_key(UNKNOWN_KEY).with_token(&one.token),
+        // A token is no key.
+        anyone.with_key(&one.token).with_token(&one.token),
+    ];
+    let mut requests = no_key.len();
+    for api in no_key {
+        route.send(&api).await.refused(one, &[401]);
+    }
+    if matches!(route.needs, Needs::KeyAndToken) {
+        route.send(&one.api).await.refused(one, &[401]);
+        requests += 1;
+    }
+    if matches!(route.needs, Needs::KeyAndToken | Needs::KeyAndPerhapsToken) {
+        for token in [UNKNOWN_TOKEN, &other.token] {
+            let answer = route.send(&one.api.with_token(token)).await;
+            answer.refused(one, &[401]);
+        }
+        let answer = route.send(&other.api.with_token(&one.token)).await;
+        answer.refused(one, &[401]);
+        requests += 3;
+    }
+    // With rights of its own, the other project still gets nothing of the first.
+    for api in [other.api.clone(), other.api.with_token(&other.token)] {
+        let answer = route.send(&api).await;
+        match (route.names_own, route.needs) {
+            (true, Needs::KeyAndToken) => answer.refused(one, &[401, 404]),
+            (true, _) => answer.refused(one, &[404]),
+            (false, _) => answer.keeps_silent_about(one),
+        }
+    }
+    requests + 2
+}
+
+/// Ids of another project in bodies and in the state of a login.
+async fn references_are_not_followed(one: &Tenant, other: &Tenant) {
+    let api = other.api.with_token(&other.token);
+    let kind = ObjectKind::parse("crm.user").expect("it is an object");
+    let key = json!({ "api_key": KEY });
+    let mappings = format!("/custom_fields/{}/mappings", other.field);
+    let attempts = [
+        (
+            "/crm/contacts",
+            json!({ "first_name": "Ada", "last_name": "King", "user_id": one.records[&kind] }),
+        ),
+        (
+            "/connections",
+            json!({ "connector": "omni", "scheme": "key", "linked_user_id": one.user, "fields": key }),
+        ),
+        (
+            mappings.as_str(),
+            json!({ "connector": "omni", "linked_user_id": one.user, "remote_fields": ["a"] }),
+        ),
+        (
+            "/field_mappings/map",
+            json!({ "attributeId": one.field, "source_custom_field_id": "a", "source_provider": "omni" }),
+        ),
+        (
+            "/field_mappings/map",
+            json!({
+                "attributeId": other.field, "source_custom_field_id": "a",
+                "source_provider": "omni", "linked_user_id": one.user,
+            }),
+        ),
+    ];
+    for (path, body) in attempts {
+        let mut answer = api.post(path, &body).await;
+        answer.request.push_str(&body.to_string());
+        answer.refused(one, &[404, 422]);
+    }
+    let resync = json!({ "linkedUserId": one.user });
+    let none = other.api.post("/sync/resync", &resync).await;
+    none.keeps_silent_about(one);
+    assert_eq!(none.json(201)["syncs"], 0);
+
+    for (user, project) in [(&one.user, None), (&other.user, Some(&one.project))] {
+        let state = json!({
+            "projectId": project, "linkedUserId": user, "providerName": "omni", "vertical": "crm",
+        });
+        let path = format!(
+            "/connections/apikey/callback?state={}",
+            encode(&state.to_string())
+        );
+        let answer = other.api.post(&path, &key).await;
+        if project.is_some() {
+            answer.refused(one, &[401, 403, 404]);
+        } else {
+            // An id that is none of its own counts as the integrator's own name for a new one.
+            assert_ne!(answer.json(201)["id_linked_user"], one.user.as_str());
+        }
     }
 }
 
@@ -262,28 +466,26 @@ trait Judged {
 impl Judged for Answer {
     #[track_caller]
     fn refused(&self, owner: &Tenant, statuses: &[u16]) {
-        // Which verbs an object has is no secret.
-        let known = statuses.contains(&self.status) || self.status == 405;
+        // What nobody is offered is no secret.
+        let known = statuses.contains(&self.status) || self.status == 501;
         assert!(known, "{}: {} {}", self.request, self.status, self.text);
         self.keeps_silent_about(owner);
     }
 
     #[track_caller]
     fn keeps_silent_about(&self, owner: &Tenant) {
-        let mut texts = vec![SECRET, &owner.token, &owner.project];
         // What the request names itself may be said back.
-        texts.extend(
-            [&*owner.user, &owner.connection, &owner.contact]
-                .into_iter()
-                .filter(|id| !self.request.contains(*id)),
-        );
-        for text in texts {
-            assert!(
-                !self.text.contains(text),
-                "{} tells {text}: {}",
-                self.request,
-                self.text
-            );
+        let others = owner
+            .secrets
+            .iter()
+            .filter(|one| !self.request.contains(*one));
+        for text in others {
+            let tells = self.text.contains(text)
+                || self
+                    .headers
+                    .values()
+                    .any(|value| String::from_utf8_lossy(value.as_bytes()).contains(text));
+            assert!(!tells, "{} tells {text}: {}", self.request, self.text);
         }
     }
 }

@@ -112,6 +112,20 @@ impl Omni {
         records.filter(|(_, record)| !record.deleted).count()
     }
 
+    /// Takes a record away as if it had never been: it is not even reported as deleted.
+    ///
+    /// # Panics
+    /// There is no such record.
+    pub fn forget(&self, kind: ObjectKind, id: &str) {
+        let mut state = self.account.lock();
+        let number = id.rsplit_once('_').and_then(|(_, last)| last.parse().ok());
+        let records = state.records.get_mut(&kind);
+        let forgotten = records
+            .zip(number)
+            .and_then(|(all, number): (_, usize)| all.remove(&number));
+        assert!(forgotten.is_some(), "there is no {kind} {id}");
+    }
+
     /// Sets a field of a record for which the unified object has no place.
     ///
     /// # Panics
