@@ -139,7 +139,14 @@ async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Erro
         })
 }
 
+/// A JSON object as what a request needs. Structs take a list of their fields too, which no
+/// schema allows.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        let list = serde_json::from_slice::<serde::de::IgnoredAny>(bytes);
+        list.map_err(|error| unreadable(&error))?;
+        return Err(wrong_at(String::new(), "is a list, but must be an object"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let parsed = serde_path_to_error::deserialize(&mut deserializer);
     parsed.map_err(|error| refused(&error)).and_then(|value| {
@@ -171,6 +178,12 @@ fn refused(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     if let Some(missing) = message.strip_prefix("missing field `") {
         path.push_str(&pointer(missing.trim_end_matches('`')));
     }
+    wrong_at(path, message)
+}
+
+/// The body is JSON, but wrong at the place that a JSON Pointer names.
+fn wrong_at(path: String, message: impl Into<String>) -> Error {
+    let message = message.into();
     let detail = if path.is_empty() {
         format!("The body is not what this request needs: {message}.")
     } else {
@@ -229,6 +242,7 @@ mod tests {
             (r#"{"inner":{}}"#, "/inner/a"),
             (r#"{"inner":{"a":[],"b~/c":1}}"#, "/inner/b~0~1c"),
             ("[]", ""),
+            (r#"[{"a":[]}]"#, ""),
         ] {
             let error = parse::<Outer>(body.as_bytes()).unwrap_err();
             assert_eq!(error.code(), Code::ValidationFailed);

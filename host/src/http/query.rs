@@ -47,12 +47,19 @@ impl Query {
         Self(pairs.into_owned().collect())
     }
 
-    /// The first value of a parameter; an empty one counts as absent.
+    /// The first value of a parameter that is free text; an empty one counts as absent.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0
             .iter()
             .find(|(key, value)| key == name && !value.is_empty())
             .map(|(_, value)| value.as_str())
+    }
+
+    /// The first value of a parameter that has a form. Nothing does not have it: left alone, it
+    /// would give an answer to another question.
+    pub(super) fn given(&self, name: &str) -> Option<&str> {
+        let mut values = self.0.iter().filter(|(key, _)| key == name);
+        values.next().map(|(_, value)| value.as_str())
     }
 
     /// Like [`Self::get`], for a parameter that has to be there.
@@ -64,7 +71,7 @@ impl Query {
     }
 
     pub(super) fn flag(&self, name: &str) -> Result<bool, Error> {
-        match self.get(name) {
+        match self.given(name) {
             None | Some("false" | "0" | "False") => Ok(false),
             Some("true" | "1" | "True") => Ok(true),
             Some(other) => Err(invalid(name, other, "true or false")),
@@ -73,7 +80,7 @@ impl Query {
 
     /// A whole number from 1. Generated clients send `50.0` for 50.
     pub(super) fn count(&self, name: &str, default: u32) -> Result<u32, Error> {
-        let Some(text) = self.get(name) else {
+        let Some(text) = self.given(name) else {
             return Ok(default);
         };
         let whole = match text.split_once('.') {
@@ -156,8 +163,7 @@ impl Query {
     pub(super) fn expand(&self, kind: ObjectKind) -> Result<Vec<&'static Property>, Error> {
         let mut fields: Vec<&Property> = Vec::new();
         let lists = self.0.iter().filter(|(key, _)| key == "expand");
-        let names = lists.flat_map(|(_, names)| names.split(',')).map(str::trim);
-        for name in names.filter(|name| !name.is_empty()) {
+        for name in lists.flat_map(|(_, names)| names.split(',')) {
             let known = expandable(kind);
             let Some(field) = known.iter().find(|field| field.name == name) else {
                 let name: String = name.chars().take(80).collect();
@@ -181,7 +187,7 @@ impl Query {
     }
 
     fn time(&self, name: &str) -> Result<Option<Timestamp>, Error> {
-        let time = self.get(name).map(|text| {
+        let time = self.given(name).map(|text| {
             // An offset's plus that was not escaped arrives as a space.
             Timestamp::parse(&text.replace(' ', "+")).ok_or_else(|| {
                 let expected = "a time with an offset such as 2026-01-31T08:00:00Z";
@@ -283,7 +289,10 @@ mod tests {
             ("limit=nan", "`limit`"),
             ("limit=.0", "`limit`"),
             ("cursor=abc", "`cursor`"),
+            ("limit=", "`limit`"),
             ("modified_after=yesterday", "`modified_after`"),
+            ("modified_after=", "`modified_after`"),
+            ("include_deleted=", "`include_deleted`"),
             ("remote_data=maybe", "`remote_data`"),
         ] {
             let error = Query::parse(query).page(contact()).unwrap_err();
@@ -307,11 +316,16 @@ mod tests {
             let error = Query::parse(query).page(contact()).unwrap_err();
             assert!(error.to_string().contains(hint), "{query}: {error}");
         }
-        let query = Query::parse("expand=user_id,%20user_id,");
+        let query = Query::parse("expand=user_id,user_id");
         let fields = query.expand(contact()).unwrap();
         assert_eq!(fields.len(), 1);
-        let error = Query::parse("expand=last_name").expand(contact());
-        assert!(error.unwrap_err().to_string().contains("user_id"));
+        for wrong in ["last_name", "", "user_id,", "user_id,%20user_id"] {
+            let error = Query::parse(&format!("expand={wrong}")).expand(contact());
+            assert!(
+                error.unwrap_err().to_string().contains("user_id"),
+                "{wrong}"
+            );
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts, RawPathParams, State},
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
@@ -223,7 +223,6 @@ pub(super) async fn list(
     client: Client,
     query: Query,
 ) -> Result<Response, Error> {
-    offered(kind, model::Operation::List)?;
     query.no_slips(query::LIST)?;
     let expanded = query.expand(kind)?;
     let dates = dates(kind, client);
@@ -258,7 +257,6 @@ pub(super) async fn get(
     client: Client,
     query: Query,
 ) -> Result<Response, Error> {
-    offered(kind, model::Operation::Get)?;
     query.no_slips(query::GET)?;
     let expanded = query.expand(kind)?;
     let how = Interactive {
@@ -285,7 +283,6 @@ pub(super) async fn create(
     query: Query,
     Json(body): Json<Value>,
 ) -> Result<Response, Error> {
-    offered(kind, model::Operation::Create)?;
     let write = Write::new(&services, kind, scope, client, &query)?;
     let text = body.to_string();
     let work = async move |write: Write| {
@@ -314,7 +311,6 @@ pub(super) async fn update(
     query: Query,
     Json(body): Json<Value>,
 ) -> Result<Response, Error> {
-    offered(kind, model::Operation::Update)?;
     let write = Write::new(&services, kind, scope, client, &query)?;
     let text = body.to_string();
     let work = async move |write: Write| {
@@ -335,7 +331,6 @@ pub(super) async fn delete(
     client: Client,
     key: IdempotencyKey,
 ) -> Result<Response, Error> {
-    offered(kind, model::Operation::Delete)?;
     let write = Write::new(&services, kind, scope, client, &Query::parse(""))?;
     let work = async move |write: Write| {
         let Write {
@@ -415,7 +410,8 @@ async fn with_limits(
     with_downstream(response, &how.downstream)
 }
 
-/// The object that the first two segments of the path name.
+/// The object that the first two segments of the path name, where it offers what is asked for:
+/// nothing else is looked at before.
 pub(super) struct Kind(ObjectKind);
 
 impl FromRequestParts<Arc<Services>> for Kind {
@@ -429,8 +425,16 @@ impl FromRequestParts<Arc<Services>> for Kind {
         let [vertical, objects, ..] = segments.as_slice() else {
             return Err(nothing(parts));
         };
-        let kind = ObjectKind::from_path(vertical, objects);
-        kind.map(Self).ok_or_else(|| nothing(parts))
+        let kind = ObjectKind::from_path(vertical, objects).ok_or_else(|| nothing(parts))?;
+        let operation = match (&parts.method, segments.len()) {
+            (&Method::POST, _) => model::Operation::Create,
+            (&Method::PATCH, _) => model::Operation::Update,
+            (&Method::DELETE, _) => model::Operation::Delete,
+            (_, 2) => model::Operation::List,
+            _ => model::Operation::Get,
+        };
+        offered(kind, operation)?;
+        Ok(Self(kind))
     }
 }
 
