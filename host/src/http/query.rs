@@ -55,11 +55,16 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The first value of a parameter that has a form. Nothing does not have it: left alone, it
-    /// would give an answer to another question.
-    pub(super) fn given(&self, name: &str) -> Option<&str> {
+    /// The value of a parameter that has a form, which is there once at most. Nothing does not
+    /// have the form: left alone, it would give an answer to another question.
+    pub(super) fn given(&self, name: &str) -> Result<Option<&str>, Error> {
         let mut values = self.0.iter().filter(|(key, _)| key == name);
-        values.next().map(|(_, value)| value.as_str())
+        let first = values.next().map(|(_, value)| value.as_str());
+        if values.next().is_some() {
+            let detail = format!("The parameter `{name}` is there more than once.");
+            return Err(Error::new(Code::InvalidParameter, detail));
+        }
+        Ok(first)
     }
 
     /// Like [`Self::get`], for a parameter that has to be there.
@@ -71,7 +76,7 @@ impl Query {
     }
 
     pub(super) fn flag(&self, name: &str) -> Result<bool, Error> {
-        match self.given(name) {
+        match self.given(name)? {
             None | Some("false" | "0" | "False") => Ok(false),
             Some("true" | "1" | "True") => Ok(true),
             Some(other) => Err(invalid(name, other, "true or false")),
@@ -80,7 +85,7 @@ impl Query {
 
     /// A whole number from 1. Generated clients send `50.0` for 50.
     pub(super) fn count(&self, name: &str, default: u32) -> Result<u32, Error> {
-        let Some(text) = self.given(name) else {
+        let Some(text) = self.given(name)? else {
             return Ok(default);
         };
         let whole = match text.split_once('.') {
@@ -187,7 +192,7 @@ impl Query {
     }
 
     fn time(&self, name: &str) -> Result<Option<Timestamp>, Error> {
-        let time = self.given(name).map(|text| {
+        let time = self.given(name)?.map(|text| {
             // An offset's plus that was not escaped arrives as a space.
             Timestamp::parse(&text.replace(' ', "+")).ok_or_else(|| {
                 let expected = "a time with an offset such as 2026-01-31T08:00:00Z";
@@ -290,6 +295,7 @@ mod tests {
             ("limit=.0", "`limit`"),
             ("cursor=abc", "`cursor`"),
             ("limit=", "`limit`"),
+            ("limit=5&limit=x", "`limit`"),
             ("modified_after=yesterday", "`modified_after`"),
             ("modified_after=", "`modified_after`"),
             ("include_deleted=", "`include_deleted`"),

@@ -161,7 +161,13 @@ impl Walk {
         };
         *value = match (self.direction, money.text) {
             (Direction::FromWire, _) => {
-                Value::String(decimal.shifted(-shift).padded(padding).to_string())
+                let text = decimal.shifted(-shift).padded(padding).to_string();
+                // A short `1e-300` is long without its exponent: the connector's answer would not
+                // be read.
+                if Decimal::parse(&text).is_none() {
+                    return self.refuse("has more digits than any amount");
+                }
+                Value::String(text)
             }
             (Direction::ToWire, true) if money.minor => {
                 Value::String(decimal.shifted(shift).to_string())
@@ -323,6 +329,11 @@ mod tests {
         let kind = ObjectKind::parse("accounting.invoice").unwrap();
         let violations = to_wire(kind, &mut object).unwrap_err();
         assert_eq!(violations[0].path, "/line_items/0/unit_price");
+        for amount in [1e300, 1e-300] {
+            let mut object = map(json!({ "total_amount": amount }));
+            let refused = from_wire(kind, &mut object, None).unwrap_err();
+            assert_eq!(refused[0].path, "/total_amount");
+        }
         let mut object = map(json!({"amount": "12345678901234567.89"}));
         let kind = ObjectKind::parse("crm.deal").unwrap();
         assert_eq!(to_wire(kind, &mut object).unwrap_err()[0].path, "/amount");

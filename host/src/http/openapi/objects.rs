@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    model::{ObjectKind, Operation, Quirk},
+    model::{ObjectKind, Operation, Quirk, Unknown},
     unify::expandable,
 };
 
@@ -126,7 +126,7 @@ fn output(kind: ObjectKind) -> Value {
     for property in &spec.properties {
         if property.write_only {
             properties.remove(&property.name);
-        } else {
+        } else if property.unknown != Unknown::Absent {
             required.push(&property.name);
         }
     }

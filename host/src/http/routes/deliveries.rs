@@ -220,7 +220,7 @@ pub(super) async fn list(
         let detail = format!("The parameter `{name}` is not valid: {is}.");
         Error::new(Code::InvalidParameter, detail)
     };
-    let state = query.given("state").map(|text| {
+    let state = query.given("state")?.map(|text| {
         DeliveryState::parse(text)
             .ok_or_else(|| wrong("state", &format!("it is none of {}", STATES.join(", "))))
     });

@@ -443,7 +443,7 @@ async fn page(
     project: ProjectId,
     query: &Query,
 ) -> Result<Vec<(ObjectKind, CustomValues)>, Error> {
-    let after = query.given("after").map(|text| {
+    let after = query.given("after")?.map(|text| {
         text.parse::<RecordId>().map_err(|_| {
             let detail = "The parameter `after` is not the id of a record.";
             Error::new(Code::InvalidParameter, detail)
