@@ -219,10 +219,12 @@ impl App {
             Arc::clone(&self.clock),
             &options,
         );
+        let owner = options.owner.clone();
         let workers = SyncWorkers::new(
             self.store.clone(),
             self.unify.clone(),
             Arc::clone(&self.clock),
+            Arc::clone(&self.entropy),
             options,
         );
         let mut tasks = JoinSet::new();
@@ -246,9 +248,12 @@ impl App {
         let drain = Duration::from_secs(self.config.http.drain_seconds);
         let ended = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(drain, ended).await.is_err() {
-            // Nothing is lost: a sync goes on from its last page when its claim has run out.
+            // Nothing is lost: whoever claims the sync next goes on after its last page.
             tracing::warn!("a provider is slow; its sync is left at its last page");
             tasks.shutdown().await;
+        }
+        if let Err(error) = self.store.release_syncs_of(&owner).await {
+            tracing::warn!(error = %error, "syncs cannot be given back; their leases will run out");
         }
         self.vault.close().await;
         self.store.close().await;

@@ -15,6 +15,7 @@ mod events;
 mod fan_out;
 mod idempotency;
 mod inbound;
+mod lease;
 mod lists;
 mod migrate;
 mod pages;
@@ -24,6 +25,7 @@ mod pull_frequencies;
 mod records;
 mod remaps;
 mod retention;
+mod sync_config;
 mod syncs;
 mod webhooks;
 
@@ -49,7 +51,8 @@ pub use self::{
     pull_frequencies::NEVER,
     remaps::Remap,
     retention::Pruned,
-    syncs::{Checkpoint, ClaimedSync, SyncOutcome, SyncState},
+    sync_config::{SyncFilter, planned},
+    syncs::{Checkpoint, ClaimedSync, Renewal, SyncOutcome, SyncState},
 };
 
 /// The database, open. Cheap to clone; clones share its connections.

@@ -18,6 +18,7 @@ mod passthrough;
 mod projects;
 mod pull_frequencies;
 mod sync;
+mod syncs;
 mod webhooks;
 
 pub use inbound::InboundRate;
@@ -54,6 +55,7 @@ pub(super) fn operations() -> Vec<Operation> {
         webhooks::operations(),
         deliveries::operations(),
         sync::operations(),
+        syncs::operations(),
         pull_frequencies::operations(),
         not_offered::operations(),
         custom_fields::operations(),

@@ -6,19 +6,24 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    model::{Clock, Timestamp},
-    runtime::Failure,
-    store::{ClaimedSync, NEVER, Store, SyncOutcome},
+    model::{Clock, Direction, Entropy, Schedule, SyncConfig, Timestamp},
+    runtime::{CallError, Failure},
+    store::{ClaimedSync, Renewal, Store, SyncOutcome, planned},
     telemetry::METRICS,
-    unify::{Error, Unify},
+    unify::{Error, SyncProgress, Unify},
 };
 
 /// Time between two looks for due work where nothing rings.
 const POLL: Duration = Duration::from_secs(1);
 /// Pages after which a run is taken for endless.
 const MAX_PAGES: u64 = 100_000;
-/// The first wait after a failed run; it doubles.
+/// Pages after which a run goes to the end of the queue, so that a long one keeps no worker from
+/// other projects.
+const PAGES_IN_TURN: u64 = 50;
+/// The longest wait after a first failure; it doubles with each.
 const FIRST_RETRY: Duration = Duration::from_secs(10);
+/// The longest of these waits.
+const LONGEST_RETRY: Duration = Duration::from_secs(3600);
 
 /// How to sync.
 #[derive(Clone, Debug)]
@@ -39,7 +44,18 @@ pub struct SyncWorkers {
     store: Store,
     unify: Unify,
     clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
     options: Options,
+}
+
+/// How a turn of a claim ended.
+enum Turn {
+    /// The run did, one way or the other, and that is written down.
+    Over,
+    /// The claim was lost, and nothing is to be written.
+    Lost,
+    /// The run is to go on later, from the last page.
+    Unfinished,
 }
 
 impl std::fmt::Debug for SyncWorkers {
@@ -54,17 +70,24 @@ impl std::fmt::Debug for SyncWorkers {
 impl SyncWorkers {
     /// None runs yet: see [`Self::run`].
     #[must_use]
-    pub fn new(store: Store, unify: Unify, clock: Arc<dyn Clock>, options: Options) -> Self {
+    pub fn new(
+        store: Store,
+        unify: Unify,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        options: Options,
+    ) -> Self {
         Self {
             store,
             unify,
             clock,
+            entropy,
             options,
         }
     }
 
-    /// Works until `stop`, then lets running pages end; a run that is cut short goes on from its
-    /// last page when its claim has run out.
+    /// Works until `stop`, then lets running pages end and gives the claims back: another host
+    /// goes on at once. Whoever does not wait for that calls [`Store::release_syncs_of`].
     pub async fn run(self, stop: CancellationToken) {
         let permits = Arc::new(Semaphore::new(self.options.workers as usize));
         let work = self.unify.work();
@@ -112,106 +135,204 @@ impl SyncWorkers {
         })
     }
 
-    async fn work_off(&self, mut claimed: ClaimedSync, stop: &CancellationToken) {
-        let mut records = 0;
-        for _ in 0..MAX_PAGES {
-            match self.unify.sync_page(&mut claimed).await {
-                Ok(progress) => {
-                    records += progress.records;
-                    if progress.done {
-                        tracing::info!(
-                            connection = %claimed.scope.connection().id,
-                            object = %claimed.kind,
-                            records,
-                            "sync completed"
-                        );
-                        let since = Some(progress.run_started_at);
-                        let next = match self.interval(&claimed).await {
-                            Some(interval) => self.clock.now().plus(interval),
-                            None => NEVER,
-                        };
-                        return self
-                            .finish(&claimed, SyncOutcome::Completed { since }, next)
-                            .await;
-                    }
-                }
-                Err(Error::Store(crate::store::Error::LeaseLost)) => {
-                    tracing::warn!(object = %claimed.kind, "another process went on with this sync");
-                    return;
-                }
-                Err(error) => return self.give_up(&claimed, &error).await,
-            }
-            if stop.is_cancelled() {
-                return;
-            }
-            match self.store.renew_sync(&claimed, self.options.lease).await {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) => return self.give_up(&claimed, &Error::Store(error)).await,
-            }
+    async fn work_off(&self, claimed: ClaimedSync, stop: &CancellationToken) {
+        let mut claimed = claimed;
+        if let Turn::Unfinished = self.turn(&mut claimed, stop).await
+            && let Err(error) = self.store.release_sync(&claimed).await
+        {
+            tracing::warn!(error = %error, "a sync cannot be given back; its lease will run out");
         }
-        let endless = Error::Contract(format!("{MAX_PAGES} pages and no end"));
-        self.give_up(&claimed, &endless).await;
     }
 
-    async fn give_up(&self, claimed: &ClaimedSync, error: &Error) {
-        // What was asked for is tried again even where nothing runs by itself.
-        let interval = self.interval(claimed).await;
-        let interval = interval.unwrap_or(self.options.interval);
-        let next = self.next_try(claimed, error, interval);
+    /// Reads pages until the run, the turn or the claim ends, or somebody pauses the sync.
+    async fn turn(&self, claimed: &mut ClaimedSync, stop: &CancellationToken) -> Turn {
+        let config = &claimed.state.config;
+        // Each claim counts, so a run that kills its process again and again ends here.
+        if claimed.state.attempt > config.max_retries.saturating_add(1) {
+            let outcome = SyncOutcome::GivenUp {
+                error: "every attempt ended without a word: the process was stopped or killed in the middle of a page".to_owned(),
+                restart: true,
+            };
+            return self.finish(claimed, outcome, None).await;
+        }
+        if config.direction == Direction::Outbound {
+            let since = claimed.state.since;
+            return self
+                .finish(claimed, SyncOutcome::Completed { since }, None)
+                .await;
+        }
+        for _ in 0..PAGES_IN_TURN {
+            let progress = match self.page(claimed).await {
+                None => return Turn::Lost,
+                Some(Ok(progress)) => progress,
+                Some(Err(Error::Store(crate::store::Error::LeaseLost))) => {
+                    tracing::warn!(object = %claimed.kind, "another process went on with this sync");
+                    return Turn::Lost;
+                }
+                Some(Err(error)) => return self.fail(claimed, &error).await,
+            };
+            claimed.state.pages += 1;
+            claimed.state.records_read += progress.records as u64;
+            if progress.done {
+                tracing::info!(
+                    connection = %claimed.scope.connection().id,
+                    object = %claimed.kind,
+                    records = claimed.state.records_read,
+                    "sync completed"
+                );
+                let since = Some(progress.run_started_at);
+                return self
+                    .finish(claimed, SyncOutcome::Completed { since }, None)
+                    .await;
+            }
+            if claimed.state.pages >= MAX_PAGES {
+                let endless = Error::Contract(format!("{MAX_PAGES} pages and no end"));
+                return self.fail(claimed, &endless).await;
+            }
+            if stop.is_cancelled() {
+                return Turn::Unfinished;
+            }
+            match self.store.renew_sync(claimed, self.options.lease).await {
+                Ok(Renewal::Held) => {}
+                Ok(Renewal::Paused) => return Turn::Unfinished,
+                Ok(Renewal::Lost) => return Turn::Lost,
+                Err(error) => return self.fail(claimed, &Error::Store(error)).await,
+            }
+        }
+        Turn::Unfinished
+    }
+
+    /// One page, while the claim is held however long that takes; none where it was lost.
+    async fn page(&self, claimed: &mut ClaimedSync) -> Option<Result<SyncProgress, Error>> {
+        let held = claimed.clone();
+        let page = self.unify.sync_page(claimed);
+        tokio::pin!(page);
+        loop {
+            tokio::select! {
+                result = &mut page => return Some(result),
+                () = tokio::time::sleep(self.options.lease / 3) => {
+                    match self.store.renew_sync(&held, self.options.lease).await {
+                        Ok(Renewal::Held | Renewal::Paused) => {}
+                        Ok(Renewal::Lost) => return None,
+                        // The page's own write will tell whether the claim holds.
+                        Err(error) => tracing::warn!(error = %error, "a lease cannot be renewed"),
+                    }
+                }
+            }
+        }
+    }
+
+    async fn fail(&self, claimed: &ClaimedSync, error: &Error) -> Turn {
+        let (attempt, most) = (claimed.state.attempt, claimed.state.config.max_retries);
+        let retry = is_worth_a_retry(error) && attempt <= most;
+        let text = error.to_string();
+        let (outcome, next) = if retry {
+            let next = self.clock.now().plus(self.wait(attempt, error));
+            (SyncOutcome::Failed { error: text }, Some(next))
+        } else {
+            // The saved cursor is good where the provider was only away.
+            let restart = !is_passing(error);
+            let outcome = SyncOutcome::GivenUp {
+                error: text,
+                restart,
+            };
+            (outcome, None)
+        };
         tracing::warn!(
             connection = %claimed.scope.connection().id,
             object = %claimed.kind,
-            attempt = claimed.state.attempt,
-            next_run_at = %next,
+            attempt,
+            given_up = !retry,
             error = %error,
             "sync failed"
         );
-        let outcome = SyncOutcome::Failed {
-            error: error.to_string(),
-        };
-        self.finish(claimed, outcome, next).await;
+        self.finish(claimed, outcome, next).await
     }
 
-    /// From the end of a run to the next; none where the project wants no run by itself.
-    async fn interval(&self, claimed: &ClaimedSync) -> Option<Duration> {
-        match self.store.pull_frequency(&claimed.scope).await {
-            Ok(Some(0)) => None,
-            Ok(Some(seconds)) => Some(Duration::from_secs(seconds.into())),
-            Ok(None) => Some(self.options.interval),
-            Err(error) => {
-                tracing::error!(error = %error, "the project's choice cannot be read");
-                Some(self.options.interval)
-            }
-        }
-    }
-
-    async fn finish(&self, claimed: &ClaimedSync, outcome: SyncOutcome, next: Timestamp) {
+    /// Writes down how a run ended. Without `next` the schedule says when the next one is due.
+    async fn finish(
+        &self,
+        claimed: &ClaimedSync,
+        outcome: SyncOutcome,
+        next: Option<Timestamp>,
+    ) -> Turn {
         let word = match &outcome {
             SyncOutcome::Completed { .. } => "completed",
             SyncOutcome::Failed { .. } => "failed",
+            SyncOutcome::GivenUp { .. } => "given_up",
         };
         let connector = claimed.scope.connection().connector.as_str();
         METRICS.sync_runs.add([connector, word], 1);
+        let next = match next {
+            Some(next) => next,
+            None => self.planned(claimed).await,
+        };
         if let Err(error) = self.store.finish_sync(claimed, outcome, next).await {
             tracing::error!(error = %error, "the end of a sync cannot be written; it will be run again");
         }
+        Turn::Over
     }
 
-    /// What the provider asks for wins; otherwise 10 s, doubled with each attempt up to the
-    /// interval. What a retry cannot help waits for the schedule.
-    fn next_try(&self, claimed: &ClaimedSync, error: &Error, interval: Duration) -> Timestamp {
-        let doubled = FIRST_RETRY
-            .saturating_mul(2_u32.saturating_pow(claimed.state.attempt.saturating_sub(1).min(12)));
-        let wait = match error {
-            Error::Provider(Failure::RateLimited(Some(wait))) => {
-                (*wait).max(Duration::from_secs(1))
-            }
-            Error::Provider(Failure::Unsupported(_) | Failure::Forbidden(_))
-            | Error::ObjectUnsupported { .. }
-            | Error::NeedsReconnect(_) => interval,
-            _ => doubled.min(interval),
+    /// The schedule's next time: for cron the slot after the one at work and after now, else
+    /// counted from now. The configuration may have changed since the claim.
+    async fn planned(&self, claimed: &ClaimedSync) -> Timestamp {
+        let now = self.clock.now();
+        let schedule = async {
+            let config: SyncConfig = self.store.sync_config(&claimed.scope, claimed.kind).await?;
+            let interval = self.options.interval;
+            self.store
+                .schedule_of(&claimed.scope, &config, interval)
+                .await
         };
-        self.clock.now().plus(wait)
+        match schedule.await {
+            Ok(schedule @ Schedule::Cron { .. }) => {
+                planned(&schedule, now.max(claimed.state.next_run_at))
+            }
+            Ok(schedule) => planned(&schedule, now),
+            Err(error) => {
+                tracing::error!(error = %error, "the schedule of a sync cannot be read");
+                now.plus(self.options.interval)
+            }
+        }
     }
+
+    /// Never earlier than the provider asks for; otherwise any time up to 10 s, doubled with each
+    /// attempt up to an hour, so that many that failed together do not come back together.
+    fn wait(&self, attempt: u32, error: &Error) -> Duration {
+        let mut bytes = [0; 8];
+        self.entropy.fill(&mut bytes);
+        let share = |most: Duration| {
+            let millis = u64::try_from(most.as_millis()).unwrap_or(u64::MAX).max(1);
+            Duration::from_millis(u64::from_be_bytes(bytes) % millis)
+        };
+        if let Error::Provider(Failure::RateLimited(Some(wait)))
+        | Error::Connector(CallError::Failure(Failure::RateLimited(Some(wait)))) = error
+        {
+            let wait = (*wait).max(Duration::from_secs(1));
+            return wait.saturating_add(share(wait / 10));
+        }
+        let doubled = 2_u32.saturating_pow(attempt.saturating_sub(1).min(12));
+        share(FIRST_RETRY.saturating_mul(doubled).min(LONGEST_RETRY)) + Duration::from_millis(100)
+    }
+}
+
+/// Whether the next attempt may do better without anybody doing anything.
+fn is_worth_a_retry(error: &Error) -> bool {
+    !matches!(
+        error,
+        Error::Provider(Failure::Unsupported(_) | Failure::Forbidden(_))
+            | Error::ObjectUnsupported { .. }
+            | Error::NeedsReconnect(_)
+    )
+}
+
+/// Whether it is not about what was asked for: asked again later, the same may well work.
+fn is_passing(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Provider(Failure::RateLimited(_) | Failure::Unavailable(_) | Failure::Forbidden(_))
+            | Error::NeedsReconnect(_)
+            | Error::ConnectorUnavailable { .. }
+            | Error::Store(_)
+    )
 }

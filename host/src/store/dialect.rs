@@ -250,13 +250,18 @@ impl Database {
     }
 
     /// Runs one statement as its own transaction; the number of rows it changed.
-    pub(super) async fn write(&self, sql: &'static str, values: Vec<Value>) -> Result<u64, Error> {
+    pub(super) async fn write(
+        &self,
+        sql: impl Into<Sql>,
+        values: Vec<Value>,
+    ) -> Result<u64, Error> {
+        let sql = sql.into();
         match self {
-            Self::Sqlite { writer, .. } => Ok(sqlite_query(sql.into(), values)?
+            Self::Sqlite { writer, .. } => Ok(sqlite_query(sql, values)?
                 .execute(writer)
                 .await?
                 .rows_affected()),
-            Self::Postgres(pool) => Ok(postgres_query(sql.into(), values)?
+            Self::Postgres(pool) => Ok(postgres_query(sql, values)?
                 .execute(pool)
                 .await?
                 .rows_affected()),

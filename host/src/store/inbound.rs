@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::{
     Error, Store,
     connections::{connection_columns, scope_from},
-    dialect::values,
+    dialect::{Sql, values},
+    lease::{self, clocked},
     without_nulls,
 };
 use crate::model::{ConnectionId, ObjectKind, Scope, Slug, Timestamp};
@@ -135,7 +136,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// Claims up to `limit` notices that are due, of valid connections, the oldest first.
+    /// Claims up to `limit` notices that are due, of valid connections and of objects whose sync
+    /// is not paused, the oldest first.
     ///
     /// # Errors
     /// The database failed.
@@ -144,23 +146,26 @@ impl Store {
         lease: Duration,
         limit: u32,
     ) -> Result<Vec<ClaimedNotice>, Error> {
-        const CANDIDATES: &str = concat!(
-            "SELECT ",
-            connection_columns!(),
-            ", n.object, n.remote_id
-              FROM inbound_notice n JOIN connection c ON c.number = n.connection
-              WHERE n.due_at <= $1 AND n.dead_at IS NULL
-                AND (n.lease_until IS NULL OR n.lease_until <= $1)
-                AND c.status = 'valid' AND c.deleted_at IS NULL
-              ORDER BY n.due_at, n.connection, n.object, n.remote_id LIMIT $2"
+        const CANDIDATES: Sql = clocked!(
+            "SELECT " [connection_columns!()] ", n.object, n.remote_id
+             FROM inbound_notice n JOIN connection c ON c.number = n.connection
+             WHERE n.due_at <= $1 AND n.dead_at IS NULL
+               AND (n.lease_until IS NULL OR n.lease_until <= " now ")
+               AND c.status = 'valid' AND c.deleted_at IS NULL
+               AND NOT EXISTS (SELECT 1 FROM sync_state s
+                               WHERE s.connection = n.connection AND s.object = n.object
+                                 AND s.paused)
+             ORDER BY n.due_at, n.connection, n.object, n.remote_id LIMIT $2"
         );
         // Looks again: another claimer may have been quicker.
-        const CLAIM: &str = "UPDATE inbound_notice
-            SET lease_until = $4, fence = fence + 1, attempt = attempt + 1
-            WHERE connection = $1 AND object = $2 AND remote_id = $3
-              AND due_at <= $5 AND dead_at IS NULL
-              AND (lease_until IS NULL OR lease_until <= $5)
-            RETURNING generation, fence, attempt";
+        const CLAIM: Sql = clocked!(
+            "UPDATE inbound_notice
+             SET lease_until = " now " + $4, fence = fence + 1, attempt = attempt + 1
+             WHERE connection = $1 AND object = $2 AND remote_id = $3
+               AND due_at <= $5 AND dead_at IS NULL
+               AND (lease_until IS NULL OR lease_until <= " now ")
+             RETURNING generation, fence, attempt"
+        );
         const COLUMNS: usize = super::connections::CONNECTION_COLUMNS;
         let now = self.now();
         let due = self
@@ -181,7 +186,13 @@ impl Store {
                 continue;
             };
             let number = scope.connection().number;
-            let values = values![number, object, remote_id.as_str(), now.plus(lease), now];
+            let values = values![
+                number,
+                object,
+                remote_id.as_str(),
+                lease::millis(lease),
+                now
+            ];
             let Some(row) = tx.row(CLAIM, values).await? else {
                 continue;
             };

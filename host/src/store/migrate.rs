@@ -63,6 +63,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/sqlite/0007_pull_frequencies.sql"),
         include_str!("../../../migrations/postgres/0007_pull_frequencies.sql"),
     ),
+    (
+        10,
+        "syncs",
+        include_str!("../../../migrations/sqlite/0010_syncs.sql"),
+        include_str!("../../../migrations/postgres/0010_syncs.sql"),
+    ),
 ];
 
 /// Connects. The schema has to be up to date already.

@@ -307,7 +307,9 @@ impl Checkpoint<'_> {
     async fn save(&self, tx: &mut Tx, object: u16, records: usize) -> Result<(), Error> {
         let sql = "UPDATE sync_state
                    SET cursor = $4, run_started_at = $5, records_read = records_read + $6,
-                       pages = pages + 1
+                       pages = pages + 1, run_full = $7,
+                       full_next = (full_next AND run_started_at IS NOT NULL),
+                       attempt = CASE WHEN attempt > 1 THEN 1 ELSE attempt END
                    WHERE connection = $1 AND object = $2 AND fence = $3
                      AND lease_owner IS NOT NULL";
         let values = values![
@@ -317,6 +319,7 @@ impl Checkpoint<'_> {
             self.cursor,
             self.run_started_at,
             count(records),
+            self.full,
         ];
         if tx.execute(sql, values).await? == 0 {
             return Err(Error::LeaseLost);

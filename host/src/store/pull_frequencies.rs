@@ -54,7 +54,11 @@ impl Store {
             SET next_run_at = CASE WHEN $3 = 0 THEN $4 ELSE last_finished_at + $3 * 1000 END
             WHERE connection IN (SELECT number FROM connection
                                  WHERE project = $1 AND vertical = $2 AND deleted_at IS NULL)
-              AND lease_owner IS NULL AND last_status = 'completed' AND next_run_at > $5";
+              AND lease_owner IS NULL AND last_status = 'completed' AND next_run_at > $5
+              AND NOT EXISTS (SELECT 1 FROM sync_config own
+                              WHERE own.connection = sync_state.connection
+                                AND own.object = sync_state.object
+                                AND own.config NOT LIKE '%\"schedule\":null%')";
         let now = self.now();
         let mut tx = self.begin().await?;
         for (vertical, seconds) in frequencies {

@@ -1,8 +1,6 @@
 //! When each object of each connection is read next, by whom, and how far it has come.
 //!
-//! A claim is a lease with a fence: a number that grows with every claim. Whoever was paused past
-//! the end of his lease finds another number there and can write nothing. A lease that ran out
-//! while nobody wanted it is still good.
+//! A claim is a lease with a fence, as [`super::lease`] tells.
 
 use std::time::Duration;
 
@@ -11,10 +9,12 @@ use serde_json::json;
 use super::{
     Error, Store,
     connections::{connection_columns, scope_from},
-    dialect::{Row, Sql, Tx, count, taking, values},
+    dialect::{Row, Sql, Tx, count, values},
     events::{NewEvent, about},
+    lease::{self, clocked, clocked_taking},
+    sync_config,
 };
-use crate::model::{ObjectKind, Scope, Timestamp};
+use crate::model::{ObjectKind, RunId, Schedule, Scope, SyncConfig, Timestamp, Trigger};
 
 /// How the sync of one object of one connection stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct SyncState {
     pub run_started_at: Option<Timestamp>,
     /// When it is due.
     pub next_run_at: Timestamp,
-    /// Claims since the last run that was completed.
+    /// Claims since the last page that was written, or the last run that was completed.
     pub attempt: u32,
     /// Records read in this run, or in the last one.
     pub records_read: u64,
@@ -43,6 +43,52 @@ pub struct SyncState {
     pub last_error: Option<String>,
     /// When a run ended last.
     pub last_finished_at: Option<Timestamp>,
+    /// Whether nobody claims it until it is resumed.
+    pub paused: bool,
+    /// The run at work.
+    pub run: Option<RunId>,
+    /// Whether the run at work reads everything; known from its first page on.
+    pub run_full: bool,
+    /// Whether the next run that begins reads everything.
+    pub full_next: bool,
+    /// Runs that were completed since the last one that read everything.
+    pub runs_since_full: u32,
+    /// Why the next run is made, or the one at work was.
+    pub trigger: Trigger,
+    /// Since when a run that failed too often waits for the schedule.
+    pub given_up_at: Option<Timestamp>,
+    /// What it is told to do.
+    pub config: SyncConfig,
+}
+
+impl SyncState {
+    /// The words of [`Self::status`].
+    pub const STATUSES: [&str; 6] = [
+        "waiting",
+        "running",
+        "completed",
+        "failed",
+        "given_up",
+        "paused",
+    ];
+
+    /// How it stands, in a word: `waiting` before the first run, `failed` where it is tried again
+    /// soon, `given_up` where it waits for the schedule or for somebody to ask.
+    #[must_use]
+    pub fn status(&self) -> &'static str {
+        let last = self.last_status.as_deref();
+        if self.paused {
+            "paused"
+        } else if last == Some("failed") && self.given_up_at.is_some() {
+            "given_up"
+        } else {
+            let known = Self::STATUSES.into_iter();
+            known
+                .rev()
+                .find(|word| last == Some(*word))
+                .unwrap_or("waiting")
+        }
+    }
 }
 
 /// A sync that this process may run until its lease ends.
@@ -67,6 +113,19 @@ pub struct Checkpoint<'a> {
     pub cursor: Option<&'a str>,
     /// When the run began.
     pub run_started_at: Timestamp,
+    /// Whether it reads everything.
+    pub full: bool,
+}
+
+/// What became of a claim that was to be held longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// It holds.
+    Held,
+    /// It holds, but the sync was paused: its holder finishes the page and releases it.
+    Paused,
+    /// Somebody else has it.
+    Lost,
 }
 
 /// How a run ended.
@@ -82,6 +141,14 @@ pub enum SyncOutcome {
         /// A sentence for people.
         error: String,
     },
+    /// It failed too often, or for good: it waits for the schedule's next time.
+    GivenUp {
+        /// A sentence for people.
+        error: String,
+        /// Whether the next run begins at the first page, for going on from the saved cursor
+        /// would fail again.
+        restart: bool,
+    },
 }
 
 /// The longest text of an error that is kept, in characters.
@@ -91,9 +158,13 @@ const ERROR_LENGTH: usize = 2000;
 macro_rules! state_columns {
     () => {
         "object, cursor, since, full_done, run_started_at, next_run_at, attempt, records_read, \
-         pages, last_status, last_error, last_finished_at, fence"
+         pages, last_status, last_error, last_finished_at, fence, paused, run, run_full, \
+         full_next, runs_since_full, trigger, given_up_at, \
+         (SELECT told.config FROM sync_config told
+          WHERE told.connection = sync_state.connection AND told.object = sync_state.object)"
     };
 }
+pub(super) use state_columns;
 
 impl Store {
     /// How all syncs of a connection stand, in the manifest's order.
@@ -111,15 +182,16 @@ impl Store {
             .read(SQL, values![scope.connection().number])
             .await?;
         rows.iter()
-            .filter_map(|row| self.state_from(row).transpose())
+            .filter_map(|row| self.state_from(row, 0).transpose())
             .map(|state| state.map(|(state, _)| state))
             .collect()
     }
 
-    /// Claims up to `limit` syncs that are due: of valid connections, at most one of each
-    /// connection at a time, the longest due first. Each is counted as an attempt now, so that
-    /// one that kills the process is counted too. `owner` is shown to people only; what protects
-    /// a claim is its fence.
+    /// Claims up to `limit` syncs that are due: of valid connections, none that is paused, at most
+    /// one of each connection at a time. Projects take turns: the one with the fewest runs at work
+    /// first, whatever others have waiting. Within a project what was asked for by hand goes first,
+    /// then the longest due. Each is counted as an attempt now, so that one that kills the process
+    /// is counted too. `owner` is shown to people only; what protects a claim is its fence.
     ///
     /// # Errors
     /// The database failed.
@@ -130,75 +202,173 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<ClaimedSync>, Error> {
         // Taking the connection's row keeps other claimers off all of its syncs.
-        const CANDIDATES: Sql = taking!(
-            concat!(
-                "SELECT ",
-                connection_columns!(),
-                " FROM sync_state s JOIN connection c ON c.number = s.connection
-                  WHERE s.next_run_at <= $1 AND c.status = 'valid' AND c.deleted_at IS NULL
-                    AND NOT EXISTS (SELECT 1 FROM sync_state busy
-                                    WHERE busy.connection = s.connection AND busy.lease_until > $1)
-                    AND NOT EXISTS (SELECT 1 FROM sync_state earlier
-                                    WHERE earlier.connection = s.connection
-                                      AND (earlier.next_run_at, earlier.position, earlier.object)
-                                          < (s.next_run_at, s.position, s.object))
-                  ORDER BY s.next_run_at, s.connection LIMIT $2"
-            ),
-            "c"
+        const CANDIDATES: Sql = clocked_taking!("c":
+            "WITH running AS (
+                 SELECT owner.project AS project, COUNT(*) AS runs
+                 FROM sync_state held JOIN connection owner ON owner.number = held.connection
+                 WHERE held.lease_owner IS NOT NULL AND held.lease_until > " now "
+                 GROUP BY owner.project),
+             due AS (
+                 SELECT s.connection, own.project, s.next_run_at,
+                        CASE WHEN s.trigger = 'manual' THEN 0 ELSE 1 END AS rank,
+                        ROW_NUMBER() OVER (
+                            PARTITION BY s.connection
+                            ORDER BY CASE WHEN s.trigger = 'manual' THEN 0 ELSE 1 END,
+                                     s.next_run_at, s.position, s.object) AS turn
+                 FROM sync_state s JOIN connection own ON own.number = s.connection
+                 WHERE s.next_run_at <= $1 AND NOT s.paused
+                   AND own.status = 'valid' AND own.deleted_at IS NULL
+                   AND NOT EXISTS (SELECT 1 FROM sync_state busy
+                                   WHERE busy.connection = s.connection
+                                     AND busy.lease_until > " now ")),
+             fair AS (
+                 SELECT due.connection, due.rank, due.next_run_at,
+                        COALESCE(running.runs, 0) + ROW_NUMBER() OVER (
+                            PARTITION BY due.project
+                            ORDER BY due.rank, due.next_run_at, due.connection) AS share
+                 FROM due LEFT JOIN running ON running.project = due.project
+                 WHERE due.turn = 1)
+             SELECT " [connection_columns!()] "
+             FROM fair JOIN connection c ON c.number = fair.connection
+             ORDER BY fair.share, fair.rank, fair.next_run_at, c.number LIMIT $2"
         );
         // Looks again: another claimer may have finished between our reading and our taking.
-        const CLAIM: &str = concat!(
+        const CLAIM: Sql = clocked!(
             "UPDATE sync_state
-             SET lease_owner = $2, lease_until = $3, fence = fence + 1, attempt = attempt + 1,
-                 again = FALSE, last_status = 'running',
+             SET lease_owner = $2, lease_until = " now " + $3, fence = fence + 1,
+                 attempt = attempt + 1, again = FALSE, last_status = 'running',
                  records_read = CASE WHEN run_started_at IS NULL THEN 0 ELSE records_read END,
                  pages = CASE WHEN run_started_at IS NULL THEN 0 ELSE pages END
              WHERE connection = $1
                AND object = (SELECT due.object FROM sync_state due
                              WHERE due.connection = $1 AND due.next_run_at <= $4
-                             ORDER BY due.next_run_at, due.position, due.object LIMIT 1)
+                               AND NOT due.paused
+                             ORDER BY CASE WHEN due.trigger = 'manual' THEN 0 ELSE 1 END,
+                                      due.next_run_at, due.position, due.object LIMIT 1)
                AND NOT EXISTS (SELECT 1 FROM sync_state busy
-                               WHERE busy.connection = $1 AND busy.lease_until > $4)
-             RETURNING ",
-            state_columns!()
+                               WHERE busy.connection = $1 AND busy.lease_until > " now ")
+             RETURNING " [state_columns!()]
         );
         let now = self.now();
-        let until = now.plus(lease);
         let mut tx = self.begin().await?;
         let mut claimed = Vec::new();
         for row in tx.rows(CANDIDATES, values![now, limit]).await? {
             let scope = scope_from(&row)?;
-            let values = values![scope.connection().number, owner, until, now];
+            let number = scope.connection().number;
+            let values = values![number, owner, lease::millis(lease), now];
             let Some(row) = tx.row(CLAIM, values).await? else {
                 continue;
             };
             // An object that only a newer version knows stays claimed until the lease ends.
-            let Some((state, fence)) = self.state_from(&row)? else {
+            let Some((state, fence)) = self.state_from(&row, 0)? else {
                 continue;
             };
-            claimed.push(ClaimedSync {
+            let claim = ClaimedSync {
                 scope,
                 kind: state.kind,
                 state,
                 fence,
-            });
+            };
+            if self.may_begin(&mut tx, &claim, now).await? {
+                claimed.push(claim);
+            }
         }
         tx.commit().await?;
         Ok(claimed)
     }
 
-    /// Holds a claim for `lease` from now; false where it was lost.
+    /// Takes the slot of a run that its cron schedule begins. Where another host had it before,
+    /// the claim is undone and the sync waits for the next slot.
+    async fn may_begin(
+        &self,
+        tx: &mut Tx,
+        claim: &ClaimedSync,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let state = &claim.state;
+        let begins = state.trigger == Trigger::Schedule
+            && state.attempt == 1
+            && state.run_started_at.is_none();
+        let Some(schedule @ Schedule::Cron { .. }) = &state.config.schedule else {
+            return Ok(true);
+        };
+        if !begins {
+            return Ok(true);
+        }
+        let (number, object) = (claim.scope.connection().number, self.object(claim.kind));
+        let slot = state.next_run_at;
+        if self.take_slot(tx, number, object, slot).await? {
+            return Ok(true);
+        }
+        let sql = "UPDATE sync_state
+                   SET next_run_at = $3, attempt = 0, lease_owner = NULL, lease_until = NULL,
+                       last_status = CASE WHEN last_finished_at IS NULL THEN NULL
+                                          WHEN last_error IS NULL THEN 'completed'
+                                          ELSE 'failed' END
+                   WHERE connection = $1 AND object = $2";
+        let next = sync_config::planned(schedule, now.max(slot));
+        tx.execute(sql, values![number, object, next]).await?;
+        Ok(false)
+    }
+
+    /// Holds a claim for `lease` from now.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn renew_sync(&self, claimed: &ClaimedSync, lease: Duration) -> Result<bool, Error> {
-        let sql = "UPDATE sync_state SET lease_until = $4
+    pub async fn renew_sync(
+        &self,
+        claimed: &ClaimedSync,
+        lease: Duration,
+    ) -> Result<Renewal, Error> {
+        const SQL: Sql = clocked!(
+            "UPDATE sync_state SET lease_until = " now " + $4
+             WHERE connection = $1 AND object = $2 AND fence = $3 AND lease_owner IS NOT NULL
+             RETURNING paused"
+        );
+        let number = claimed.scope.connection().number;
+        let lease = lease::millis(lease);
+        let values = values![number, self.object(claimed.kind), claimed.fence, lease];
+        let mut tx = self.begin().await?;
+        let row = tx.row(SQL, values).await?;
+        tx.commit().await?;
+        Ok(match row.map(|row| row.bool(0)).transpose()? {
+            Some(false) => Renewal::Held,
+            Some(true) => Renewal::Paused,
+            None => Renewal::Lost,
+        })
+    }
+
+    /// Gives a claim back in the middle of its run: at once somebody else, or whoever gives it
+    /// back, can go on after the last page that was written. It goes to the end of the queue. The
+    /// claim counts as no attempt, unless it wrote no page of a new run. Nothing is written where
+    /// the claim was lost.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn release_sync(&self, claimed: &ClaimedSync) -> Result<(), Error> {
+        let sql = "UPDATE sync_state
+                   SET lease_owner = NULL, lease_until = NULL, next_run_at = $4,
+                       attempt = CASE WHEN run_started_at IS NULL THEN attempt
+                                      ELSE attempt - 1 END
                    WHERE connection = $1 AND object = $2 AND fence = $3
                      AND lease_owner IS NOT NULL";
         let number = claimed.scope.connection().number;
-        let until = self.now().plus(lease);
-        let values = values![number, self.object(claimed.kind), claimed.fence, until];
-        Ok(self.database().write(sql, values).await? > 0)
+        let object = self.object(claimed.kind);
+        let values = values![number, object, claimed.fence, self.now()];
+        self.database().write(sql, values).await?;
+        Ok(())
+    }
+
+    /// Gives back all that `owner` has claimed, which ends and writes nothing more: a write of its
+    /// that is on the way comes too late. How many there were.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn release_syncs_of(&self, owner: &str) -> Result<u64, Error> {
+        let sql = "UPDATE sync_state
+                   SET lease_owner = NULL, lease_until = NULL, fence = fence + 1, next_run_at = $2
+                   WHERE lease_owner = $1";
+        self.database().write(sql, values![owner, self.now()]).await
     }
 
     /// Ends a claimed run and makes the sync due again at `next_run_at`, or at once where a run
@@ -215,6 +385,9 @@ impl Store {
     ) -> Result<bool, Error> {
         const COMPLETED: &str = "UPDATE sync_state
             SET cursor = NULL, run_started_at = NULL, since = $6, full_done = TRUE, attempt = 0,
+                runs_since_full = CASE WHEN run_full THEN 0 ELSE runs_since_full + 1 END,
+                run = NULL, run_full = FALSE, given_up_at = NULL,
+                trigger = CASE WHEN again THEN trigger ELSE 'schedule' END,
                 last_status = 'completed', last_error = NULL, last_finished_at = $5,
                 next_run_at = CASE WHEN again THEN $5 ELSE $4 END, again = FALSE,
                 lease_owner = NULL, lease_until = NULL
@@ -222,6 +395,18 @@ impl Store {
             RETURNING records_read, pages";
         const FAILED: &str = "UPDATE sync_state
             SET last_status = 'failed', last_error = $6, last_finished_at = $5,
+                trigger = CASE WHEN again THEN trigger ELSE 'retry' END,
+                next_run_at = CASE WHEN again THEN $5 ELSE $4 END, again = FALSE,
+                lease_owner = NULL, lease_until = NULL
+            WHERE connection = $1 AND object = $2 AND fence = $3 AND lease_owner IS NOT NULL
+            RETURNING records_read, pages";
+        const GIVEN_UP: &str = "UPDATE sync_state
+            SET last_status = 'failed', last_error = $6, last_finished_at = $5, given_up_at = $5,
+                attempt = 0, run = NULL, full_next = (full_next OR (run_full AND $7)),
+                run_full = (run_full AND NOT $7),
+                cursor = CASE WHEN $7 THEN NULL ELSE cursor END,
+                run_started_at = CASE WHEN $7 THEN NULL ELSE run_started_at END,
+                trigger = CASE WHEN again THEN trigger ELSE 'schedule' END,
                 next_run_at = CASE WHEN again THEN $5 ELSE $4 END, again = FALSE,
                 lease_owner = NULL, lease_until = NULL
             WHERE connection = $1 AND object = $2 AND fence = $3 AND lease_owner IS NOT NULL
@@ -244,13 +429,18 @@ impl Store {
                 (COMPLETED, "sync.completed")
             }
             SyncOutcome::Failed { error } => {
-                let error: String = super::without_nulls(&error)
-                    .chars()
-                    .take(ERROR_LENGTH)
-                    .collect();
+                let error = shortened(&error);
                 data.insert("error".into(), json!(error));
                 values.push(error.into());
                 (FAILED, "sync.failed")
+            }
+            SyncOutcome::GivenUp { error, restart } => {
+                let error = shortened(&error);
+                data.insert("error".into(), json!(error));
+                data.insert("given_up".into(), json!(true));
+                values.push(error.into());
+                values.push(restart.into());
+                (GIVEN_UP, "sync.failed")
             }
         };
         let mut tx = self.begin().await?;
@@ -285,7 +475,10 @@ impl Store {
             Some(kinds) => {
                 for kind in kinds {
                     let sql = "UPDATE sync_state
-                               SET again = (lease_owner IS NOT NULL),
+                               SET again = (lease_owner IS NOT NULL), trigger = 'manual',
+                                   given_up_at = NULL,
+                                   attempt = CASE WHEN lease_owner IS NULL THEN 0
+                                                  ELSE attempt END,
                                    next_run_at = CASE WHEN next_run_at > $3 THEN $3
                                                       ELSE next_run_at END
                                WHERE connection = $1 AND object = $2";
@@ -318,8 +511,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), Error> {
         let sql = "INSERT INTO sync_state (connection, object, position, full_done, next_run_at,
-                       again, attempt, fence, records_read, pages)
-                   SELECT number, $3, $4, FALSE, $5, FALSE, 0, 0, 0, 0 FROM connection
+                       again, attempt, fence, records_read, pages, trigger)
+                   SELECT number, $3, $4, FALSE, $5, FALSE, 0, 0, 0, 0, 'initial' FROM connection
                    WHERE number = $1 AND project = $2 AND deleted_at IS NULL
                    ON CONFLICT (connection, object) DO UPDATE SET position = excluded.position";
         for (position, kind) in objects.iter().enumerate() {
@@ -338,33 +531,56 @@ impl Store {
         Ok(())
     }
 
-    /// Reads [`state_columns`]; none where this version does not know the object.
-    fn state_from(&self, row: &Row) -> Result<Option<(SyncState, i64)>, Error> {
-        let Some(kind) = self.kind(row.number(0)?) else {
+    /// Reads [`state_columns`] from column `first` on, with the fence; none where this version
+    /// does not know the object.
+    pub(super) fn state_from(
+        &self,
+        row: &Row,
+        first: usize,
+    ) -> Result<Option<(SyncState, i64)>, Error> {
+        let Some(kind) = self.kind(row.number(first)?) else {
             return Ok(None);
         };
         let state = SyncState {
             kind,
-            cursor: row.optional_text(1)?,
-            since: row.optional_time(2)?,
-            full_done: row.bool(3)?,
-            run_started_at: row.optional_time(4)?,
-            next_run_at: row.time(5)?,
-            attempt: row.number(6)?,
-            records_read: row.number(7)?,
-            pages: row.number(8)?,
-            last_status: row.optional_text(9)?,
-            last_error: row.optional_text(10)?,
-            last_finished_at: row.optional_time(11)?,
+            cursor: row.optional_text(first + 1)?,
+            since: row.optional_time(first + 2)?,
+            full_done: row.bool(first + 3)?,
+            run_started_at: row.optional_time(first + 4)?,
+            next_run_at: row.time(first + 5)?,
+            attempt: row.number(first + 6)?,
+            records_read: row.number(first + 7)?,
+            pages: row.number(first + 8)?,
+            last_status: row.optional_text(first + 9)?,
+            last_error: row.optional_text(first + 10)?,
+            last_finished_at: row.optional_time(first + 11)?,
+            paused: row.bool(first + 13)?,
+            run: row
+                .optional_text(first + 14)?
+                .and_then(|text| text.parse().ok()),
+            run_full: row.bool(first + 15)?,
+            full_next: row.bool(first + 16)?,
+            runs_since_full: row.number(first + 17)?,
+            trigger: row.parsed_by(first + 18, Trigger::parse)?,
+            given_up_at: row.optional_time(first + 19)?,
+            config: sync_config::parse(row.optional_text(first + 20)?)?,
         };
-        Ok(Some((state, row.int(12)?)))
+        Ok(Some((state, row.int(first + 12)?)))
     }
+}
+
+fn shortened(error: &str) -> String {
+    super::without_nulls(error)
+        .chars()
+        .take(ERROR_LENGTH)
+        .collect()
 }
 
 /// Makes all syncs of a connection due; how many there are.
 pub(super) async fn make_due(tx: &mut Tx, connection: u32, now: Timestamp) -> Result<u64, Error> {
     let sql = "UPDATE sync_state
-               SET again = (lease_owner IS NOT NULL),
+               SET again = (lease_owner IS NOT NULL), trigger = 'manual', given_up_at = NULL,
+                   attempt = CASE WHEN lease_owner IS NULL THEN 0 ELSE attempt END,
                    next_run_at = CASE WHEN next_run_at > $2 THEN $2 ELSE next_run_at END
                WHERE connection = $1";
     tx.execute(sql, values![connection, now]).await

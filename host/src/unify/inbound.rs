@@ -6,7 +6,9 @@ use secrecy::SecretString;
 
 use super::{Error, Unify};
 use crate::{
-    model::{ConnectionId, Manifest, ObjectKind, Scope, Slug, WebhookRoute, WebhookSecret},
+    model::{
+        ConnectionId, Manifest, ObjectKind, Scope, Slug, Trigger, WebhookRoute, WebhookSecret,
+    },
     runtime::{Failure, Incoming, Notice, Rejection, Reply},
     store::ClaimedNotice,
     telemetry::METRICS,
@@ -182,7 +184,10 @@ impl Unify {
 
     async fn sync_object(&self, scope: &Scope, kind: ObjectKind) -> Result<(), Error> {
         self.0.store.ensure_syncs(scope, &[kind]).await?;
-        self.0.store.request_sync(scope, Some(&[kind])).await?;
+        let store = &self.0.store;
+        store
+            .request_run(scope, kind, Trigger::Webhook, false)
+            .await?;
         self.0.work.notify_one();
         Ok(())
     }

@@ -57,6 +57,7 @@ impl Unify {
         };
         let records = parse(kind, &page)?;
         let mapped = self.map_records(scope, &version, kind, &records).await?;
+        let mapped = mapped.keep(&self.0.store.sync_config(scope, kind).await?);
         if let Some((remote_id, reason)) = mapped.failures.first() {
             tracing::warn!(
                 connection = %scope.connection().id, object = %kind, remote_id, reason,

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, value::RawValue};
 use super::{Error, Unify, custom};
 use crate::{
     model::{
-        EffectiveMappings, ObjectKind, RemoteRecord, Scope, StoredDocument, Timestamp, Upsert,
-        Violation, money,
+        EffectiveMappings, ObjectKind, RemoteRecord, Scope, StoredDocument, SyncConfig, Timestamp,
+        Upsert, Violation, money,
     },
     runtime::ConnectorVersion,
 };
@@ -21,6 +21,24 @@ pub(super) struct MappedPage {
     pub(super) failures: Vec<(String, String)>,
     /// What unified them, for [`Unify::recheck`] once they are written.
     pub(super) unified_by: String,
+}
+
+impl MappedPage {
+    /// Takes out what a sync's filters do not let in: it is as if it were not there, and a record
+    /// that was there is gone.
+    pub(super) fn keep(mut self, config: &SyncConfig) -> Self {
+        if config.filters.is_empty() {
+            return self;
+        }
+        for upsert in &mut self.upserts {
+            if let StoredDocument::Present { unified, .. } = &upsert.document
+                && !serde_json::from_str(unified).is_ok_and(|object| config.takes(&object))
+            {
+                upsert.document = StoredDocument::Deleted;
+            }
+        }
+        self
+    }
 }
 
 /// What the connector made of one document.

@@ -52,6 +52,7 @@ impl Unify {
             _ => return self.gone(scope, kind, remote_id).await,
         }
         let mapped = self.map_records(scope, version, kind, &records).await?;
+        let mapped = mapped.keep(&self.0.store.sync_config(scope, kind).await?);
         if let Some((remote_id, reason)) = mapped.failures.first() {
             return Err(Error::Contract(format!(
                 "{kind} {remote_id:?} cannot be unified: {reason}"

@@ -6,7 +6,7 @@ use super::{Error, Unify, custom};
 use crate::{
     model::{ObjectKind, RemoteRecord, Scope, Timestamp},
     runtime::FetchRequest,
-    store::{Checkpoint, ClaimedSync, PageOutcome},
+    store::{Checkpoint, ClaimedSync, PageOutcome, SyncState},
     telemetry::METRICS,
 };
 
@@ -45,7 +45,12 @@ impl Unify {
                 self.0.clock.now()
             }
         };
-        let since = claimed.state.since.filter(|_| support.incremental);
+        let state = &claimed.state;
+        let full = match state.run_started_at {
+            Some(_) => state.run_full,
+            None => !support.incremental || is_full(state),
+        };
+        let since = state.since.filter(|_| !full);
         let overlap = OVERLAP + Duration::from_secs(u64::from(support.look_back));
         let request = FetchRequest {
             object: kind.name().to_owned(),
@@ -71,6 +76,7 @@ impl Unify {
                 ))
             })?;
         let mapped = self.map_records(&scope, &version, kind, &records).await?;
+        let mapped = mapped.keep(&claimed.state.config);
         if let Some((remote_id, reason)) = mapped.failures.first() {
             tracing::warn!(
                 connection = %scope.connection().id, object = %kind, remote_id, reason,
@@ -82,6 +88,7 @@ impl Unify {
             claimed,
             cursor: page.next_cursor.as_deref(),
             run_started_at,
+            full,
         };
         let outcome = self
             .0
@@ -97,6 +104,8 @@ impl Unify {
             run_started_at,
         };
         claimed.state.run_started_at = Some(run_started_at);
+        claimed.state.run_full = full;
+        claimed.state.attempt = claimed.state.attempt.min(1);
         claimed.state.cursor = page.next_cursor;
         Ok(progress)
     }
@@ -130,6 +139,13 @@ impl Unify {
         self.0.work.notify_one();
         Ok(due)
     }
+}
+
+/// Whether a run that begins reads everything of an object that could tell what changed.
+fn is_full(state: &SyncState) -> bool {
+    let turn = state.runs_since_full.saturating_add(1);
+    let is_due = state.config.full_every.is_some_and(|every| turn >= every);
+    state.since.is_none() || state.full_next || is_due
 }
 
 fn count(scope: &Scope, kind: ObjectKind, outcome: &PageOutcome) {

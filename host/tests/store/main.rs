@@ -119,7 +119,13 @@ contract! {
         a_failed_run_keeps_its_cursor,
         a_request_during_a_run_repeats_it,
         dead_and_deleted_connections_are_not_claimed,
-        new_objects_are_added_to_the_syncs;
+        new_objects_are_added_to_the_syncs,
+        projects_take_turns_and_what_is_asked_for_goes_first,
+        a_claim_that_is_given_back_goes_on_at_once,
+        a_paused_sync_is_left_alone_until_it_is_resumed,
+        a_slot_of_a_schedule_makes_one_run,
+        a_run_that_is_given_up_waits_for_the_schedule,
+        syncs_of_a_project_are_listed_in_pages;
     webhooks:
         endpoints_get_what_they_want_from_now_on,
         a_claim_that_is_never_finished_is_due_again,

@@ -1,17 +1,26 @@
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use jackfield::{
-    model::{ConnectionStatus, Scope},
-    store::{Checkpoint, ClaimedSync, Error, SyncOutcome, SyncState},
+    model::{ConnectionStatus, Schedule, Scope, SyncConfig, Timestamp, Trigger},
+    store::{Checkpoint, ClaimedSync, Error, Renewal, SyncFilter, SyncOutcome, SyncState, planned},
 };
 
 use crate::support::{MINUTE, START, World, company, contact, kind, present};
 
 impl World {
     async fn claim(&self) -> ClaimedSync {
-        let mut claimed = self.store.claim_syncs("worker", MINUTE, 10).await.unwrap();
+        self.claim_for(MINUTE).await
+    }
+
+    async fn claim_for(&self, lease: Duration) -> ClaimedSync {
+        let mut claimed = self.store.claim_syncs("worker", lease, 10).await.unwrap();
         assert_eq!(claimed.len(), 1);
         claimed.remove(0)
+    }
+
+    async fn nothing_is_due(&self) {
+        let claimed = self.store.claim_syncs("worker", MINUTE, 10).await.unwrap();
+        assert!(claimed.is_empty(), "{claimed:?}");
     }
 
     async fn state(&self, scope: &Scope) -> SyncState {
@@ -24,6 +33,7 @@ fn checkpoint(claimed: &ClaimedSync) -> Checkpoint<'_> {
         claimed,
         cursor: Some("page 2"),
         run_started_at: START,
+        full: true,
     }
 }
 
@@ -93,8 +103,7 @@ pub(crate) async fn two_instances_share_the_work(world: World) {
 pub(crate) async fn a_page_under_a_lost_lease_is_rolled_back(world: World) {
     let store = &world.store;
     let scope = world.connection(&[contact()]).await;
-    let slow = world.claim().await;
-    world.clock.advance(MINUTE);
+    let slow = world.claim_for(Duration::ZERO).await;
     let fast = world.claim().await;
     assert_eq!((fast.fence, fast.state.attempt), (slow.fence + 1, 2));
 
@@ -104,7 +113,10 @@ pub(crate) async fn a_page_under_a_lost_lease_is_rolled_back(world: World) {
         .await
         .unwrap_err();
     assert!(matches!(error, Error::LeaseLost), "{error:?}");
-    assert!(!store.renew_sync(&slow, MINUTE).await.unwrap());
+    assert_eq!(
+        store.renew_sync(&slow, MINUTE).await.unwrap(),
+        Renewal::Lost
+    );
     assert!(!store.finish_sync(&slow, COMPLETED, START).await.unwrap());
     let request = crate::lists::request(10);
     assert!(
@@ -136,18 +148,15 @@ pub(crate) async fn a_page_under_a_lost_lease_is_rolled_back(world: World) {
 pub(crate) async fn a_lease_is_renewed_until_it_is_lost(world: World) {
     let store = &world.store;
     let scope = world.connection(&[contact()]).await;
-    let claimed = world.claim().await;
-    world.clock.advance(MINUTE / 2);
-    assert!(store.renew_sync(&claimed, MINUTE).await.unwrap());
-    world.clock.advance(MINUTE / 2);
-    assert!(
-        store
-            .claim_syncs("other", MINUTE, 10)
-            .await
-            .unwrap()
-            .is_empty()
+    let claimed = world.claim_for(Duration::ZERO).await;
+    assert_eq!(
+        store.renew_sync(&claimed, MINUTE).await.unwrap(),
+        Renewal::Held
     );
-    world.clock.advance(MINUTE / 2);
+    // The host's clock says that it is long over; the database's does not.
+    world.clock.advance(1000 * MINUTE);
+    world.nothing_is_due().await;
+    store.renew_sync(&claimed, Duration::ZERO).await.unwrap();
     // Over, but nobody wanted it: still good.
     store
         .apply_page(
@@ -158,9 +167,15 @@ pub(crate) async fn a_lease_is_renewed_until_it_is_lost(world: World) {
         )
         .await
         .unwrap();
-    assert!(store.renew_sync(&claimed, MINUTE).await.unwrap());
+    assert_eq!(
+        store.renew_sync(&claimed, MINUTE).await.unwrap(),
+        Renewal::Held
+    );
     assert!(store.finish_sync(&claimed, COMPLETED, START).await.unwrap());
-    assert!(!store.renew_sync(&claimed, MINUTE).await.unwrap());
+    assert_eq!(
+        store.renew_sync(&claimed, MINUTE).await.unwrap(),
+        Renewal::Lost
+    );
     assert!(!store.finish_sync(&claimed, COMPLETED, START).await.unwrap());
 }
 
@@ -195,6 +210,14 @@ pub(crate) async fn a_completed_run_clears_its_cursor(world: World) {
             last_status: Some("completed".into()),
             last_error: None,
             last_finished_at: Some(START),
+            paused: false,
+            run: None,
+            run_full: false,
+            full_next: false,
+            runs_since_full: 0,
+            trigger: Trigger::Schedule,
+            given_up_at: None,
+            config: SyncConfig::default(),
         }
     );
     assert!(
@@ -349,4 +372,212 @@ pub(crate) async fn new_objects_are_added_to_the_syncs(world: World) {
         .collect();
     assert_eq!(kinds, [company(), contact()]);
     assert_eq!(world.claim().await.kind, company());
+}
+
+pub(crate) async fn projects_take_turns_and_what_is_asked_for_goes_first(world: World) {
+    let store = &world.store;
+    let (large, small) = (world.project().await.id, world.project().await.id);
+    let mut backfill = Vec::new();
+    for _ in 0..8 {
+        backfill.push(world.connection_in(large, &[contact()]).await);
+    }
+    world.clock.advance(MINUTE);
+    let late = world.connection_in(small, &[contact(), company()]).await;
+    let asked = &backfill[5];
+    store.request_sync(asked, None).await.unwrap();
+
+    let claimed = store.claim_syncs("worker", MINUTE, 3).await.unwrap();
+    let projects: Vec<_> = claimed.iter().map(|claim| claim.scope.project()).collect();
+    assert_eq!(projects.iter().filter(|id| **id == small).count(), 1);
+    let connections: Vec<_> = claimed
+        .iter()
+        .map(|claim| claim.scope.connection().id)
+        .collect();
+    assert_eq!(connections[0], asked.connection().id);
+
+    // What is at work counts, on whatever host: the project with less of it is next.
+    let ended = claimed
+        .iter()
+        .find(|claim| claim.scope.project() == small)
+        .unwrap();
+    let later = world.clock_now().plus(10 * MINUTE);
+    store.finish_sync(ended, COMPLETED, later).await.unwrap();
+    let another = world.another().await;
+    let next = another.claim_syncs("other", MINUTE, 1).await.unwrap();
+    assert_eq!(next[0].scope.connection().id, late.connection().id);
+    assert_eq!(next[0].kind, company());
+    another.close().await;
+}
+
+pub(crate) async fn a_claim_that_is_given_back_goes_on_at_once(world: World) {
+    let store = &world.store;
+    let scope = world.connection(&[contact()]).await;
+    let claimed = world.claim().await;
+    let page = [present("1", "Ada")];
+    store
+        .apply_page(&scope, contact(), &page, Some(&checkpoint(&claimed)))
+        .await
+        .unwrap();
+    store.release_sync(&claimed).await.unwrap();
+    let again = world.claim().await;
+    assert_eq!(again.state.cursor.as_deref(), Some("page 2"));
+    assert_eq!((again.state.attempt, again.state.run_full), (1, true));
+
+    // All of a process at once; what it has on the way comes too late.
+    assert_eq!(store.release_syncs_of("worker").await.unwrap(), 1);
+    let error = store
+        .apply_page(&scope, contact(), &page, Some(&checkpoint(&again)))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::LeaseLost), "{error:?}");
+    assert_eq!(world.claim().await.fence, again.fence + 2);
+}
+
+pub(crate) async fn a_paused_sync_is_left_alone_until_it_is_resumed(world: World) {
+    let store = &world.store;
+    let scope = world.connection(&[contact()]).await;
+    let claimed = world.claim().await;
+    store.pause_sync(&scope, contact()).await.unwrap();
+    assert_eq!(
+        store.renew_sync(&claimed, MINUTE).await.unwrap(),
+        Renewal::Paused
+    );
+    let page = [present("1", "Ada")];
+    store
+        .apply_page(&scope, contact(), &page, Some(&checkpoint(&claimed)))
+        .await
+        .unwrap();
+    store.release_sync(&claimed).await.unwrap();
+    store.request_sync(&scope, None).await.unwrap();
+    world.nothing_is_due().await;
+    assert!(world.state(&scope).await.paused);
+
+    store.resume_sync(&scope, contact()).await.unwrap();
+    let again = world.claim().await;
+    assert_eq!(again.state.cursor.as_deref(), Some("page 2"));
+    let error = store.pause_sync(&scope, company()).await.unwrap_err();
+    assert!(matches!(error, Error::Missing("sync")), "{error:?}");
+}
+
+fn every_minute() -> SyncConfig {
+    SyncConfig {
+        schedule: Some(Schedule::Cron {
+            expression: "* * * * *".into(),
+            time_zone: "UTC".into(),
+        }),
+        full_every: None,
+        ..SyncConfig::default()
+    }
+}
+
+pub(crate) async fn a_slot_of_a_schedule_makes_one_run(world: World) {
+    let store = &world.store;
+    let scope = world.connection(&[contact()]).await;
+    let config = every_minute();
+    let schedule = config.schedule.clone().unwrap();
+    let slot = planned(&schedule, START);
+    assert_eq!(slot, START.plus(MINUTE));
+    let first = world.claim().await;
+    store.finish_sync(&first, COMPLETED, slot).await.unwrap();
+    store
+        .set_sync_config(&scope, contact(), &config, Some(slot))
+        .await
+        .unwrap();
+    world.nothing_is_due().await;
+
+    world.clock.advance(MINUTE);
+    let run = world.claim().await;
+    assert_eq!((run.state.next_run_at, &run.state.config), (slot, &config));
+    assert_eq!(run.state.trigger, Trigger::Schedule);
+    // A host whose clock is behind plans the same slot again: it makes no second run.
+    store.finish_sync(&run, COMPLETED, slot).await.unwrap();
+    world.nothing_is_due().await;
+    let state = world.state(&scope).await;
+    assert_eq!(state.next_run_at, START.plus(2 * MINUTE));
+    assert_eq!(state.last_status.as_deref(), Some("completed"));
+
+    // A run that was cut short goes on in its own slot.
+    world.clock.advance(MINUTE);
+    let cut = world.claim_for(Duration::ZERO).await;
+    let again = world.claim().await;
+    assert_eq!((again.fence, again.state.attempt), (cut.fence + 1, 2));
+}
+
+pub(crate) async fn a_run_that_is_given_up_waits_for_the_schedule(world: World) {
+    let store = &world.store;
+    let scope = world.connection(&[contact()]).await;
+    let page = [present("1", "Ada")];
+    let mut next = START;
+    for (restart, cursor) in [(false, Some("page 2")), (true, None)] {
+        let claimed = world.claim().await;
+        store
+            .apply_page(&scope, contact(), &page, Some(&checkpoint(&claimed)))
+            .await
+            .unwrap();
+        let outcome = SyncOutcome::GivenUp {
+            error: "gone for good".into(),
+            restart,
+        };
+        next = next.plus(10 * MINUTE);
+        store.finish_sync(&claimed, outcome, next).await.unwrap();
+        let state = world.state(&scope).await;
+        assert_eq!(state.cursor.as_deref(), cursor);
+        assert_eq!((state.next_run_at, state.attempt), (next, 0));
+        assert_eq!(
+            state.full_next, restart,
+            "what read everything still has to"
+        );
+        assert_eq!(state.last_error.as_deref(), Some("gone for good"));
+        assert!(state.given_up_at.is_some());
+        world.nothing_is_due().await;
+        world.clock.advance(10 * MINUTE);
+    }
+    store
+        .request_run(&scope, contact(), Trigger::Manual, false)
+        .await
+        .unwrap();
+    assert_eq!(world.state(&scope).await.given_up_at, None);
+}
+
+pub(crate) async fn syncs_of_a_project_are_listed_in_pages(world: World) {
+    let store = &world.store;
+    let project = world.project().await.id;
+    let mut scopes = Vec::new();
+    for _ in 0..3 {
+        scopes.push(world.connection_in(project, &[contact(), company()]).await);
+    }
+    world.connection(&[contact()]).await;
+    let (mut filter, mut seen) = (SyncFilter::default(), 0);
+    loop {
+        let (page, more) = store.syncs(project, filter, 4).await.unwrap();
+        seen += page.len();
+        let Some(more) = more else { break };
+        filter.after = more;
+    }
+    assert_eq!(seen, 6);
+    let filter = SyncFilter {
+        connection: Some(scopes[1].connection().id),
+        object: Some(company()),
+        status: Some("waiting"),
+        after: (0, 0),
+    };
+    let (page, more) = store.syncs(project, filter, 4).await.unwrap();
+    assert_eq!((page.len(), more), (1, None));
+    assert_eq!(page[0].0.id, scopes[1].connection().id);
+    assert_eq!(page[0].1.kind, company());
+    let paused = SyncFilter {
+        status: Some("paused"),
+        ..filter
+    };
+    assert!(store.syncs(project, paused, 4).await.unwrap().0.is_empty());
+    store.pause_sync(&scopes[1], company()).await.unwrap();
+    let (page, _) = store.syncs(project, paused, 4).await.unwrap();
+    assert_eq!((page.len(), page[0].1.status()), (1, "paused"));
+    let missing = store
+        .set_sync_config(&scopes[0], kind("crm.deal"), &every_minute(), None)
+        .await
+        .unwrap_err();
+    assert!(matches!(missing, Error::Missing("sync")), "{missing:?}");
+    let never: Timestamp = planned(&Schedule::Manual {}, START);
+    assert_eq!(never, jackfield::store::NEVER);
 }

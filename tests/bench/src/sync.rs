@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use jackfield::{
     model::{SystemClock, SystemEntropy},
-    store::SyncOutcome,
+    store::{Renewal, SyncOutcome},
     unify::Unify,
 };
 use std::sync::Arc;
@@ -139,7 +139,7 @@ async fn ours(kind: &Kind, plugins: &Plugins, size: usize) -> Result<f64> {
                     .await?;
                 return Ok::<_, Error>((records, started.elapsed().as_secs_f64()));
             }
-            if !store.renew_sync(&claimed, LEASE).await? {
+            if store.renew_sync(&claimed, LEASE).await? != Renewal::Held {
                 return Err("the lease is lost".into());
             }
         }

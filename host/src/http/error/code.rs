@@ -78,6 +78,8 @@ codes! {
         "`GET /webhooks` lists the endpoints of this project.";
     DeliveryNotFound NOT_FOUND "delivery_not_found" "No such delivery"
         "`GET /webhooks/{id}/deliveries` lists the deliveries of an endpoint; they are kept for a time that the operator sets.";
+    SyncNotFound NOT_FOUND "sync_not_found" "No such sync"
+        "`GET /syncs` lists the syncs of this project: one for each object that a connection's connector reads.";
     MethodNotAllowed METHOD_NOT_ALLOWED "method_not_allowed" "Not possible here"
         "The header `Allow` says what is possible at this path.";
     Conflict CONFLICT "conflict" "In conflict with what is there"

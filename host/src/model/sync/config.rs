@@ -35,7 +35,7 @@ words! {
 }
 
 /// What the sync of one object of one connection does. The default works untouched.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SyncConfig {
     /// Which way changes go; `inbound`.
