@@ -24,6 +24,10 @@ test *arguments:
 e2e name='':
     tests/run -p jackfield-tests --test e2e -- {{name}}
 
+# Throw generated requests at every operation, on both databases; the more cases, the longer
+schemathesis cases='200':
+    JACKFIELD_TEST_CASES={{cases}} tests/run -p jackfield-tests --test e2e -- schemathesis --nocapture
+
 # Build every connector for WebAssembly into target/wasm32-unknown-unknown/connector
 plugins:
     cargo build --locked --target wasm32-unknown-unknown --profile connector {{ `for folder in plugins/*/ tests/fixtures/*/; do printf -- '-p %s ' "$(basename "$folder")"; done` }}
