@@ -21,6 +21,7 @@ unsupported_method,ignored_auth";
 /// Operations of the published contract that answer 501 to everybody.
 const NOT_OFFERED: [&str; 2] = ["signIn", "query"];
 
+#[expect(clippy::print_stdout, reason = "the figures of the run")]
 async fn no_input_breaks_the_description(backend: Backend) {
     let provider = Omni::start(20).await;
     let server = Server::on(backend)

@@ -282,6 +282,7 @@ fn routes(document: &Value, tenant: &Tenant) -> Vec<Route> {
         .collect()
 }
 
+#[expect(clippy::print_stdout, reason = "the figures of the run")]
 async fn no_operation_tells_of_another_project(backend: Backend) {
     let provider = Omni::start(PER_OBJECT).await;
     let server = Server::on(backend)

@@ -57,8 +57,10 @@ pub fn to_wire(kind: ObjectKind, object: &mut Map<String, Value>) -> Result<(), 
 }
 
 /// Brings what an application sent, checked against the schema already, into the form of
-/// connectors. `stored` is the unified object that is to be changed: an application that sends
-/// an amount need not send the currency again.
+/// connectors.
+///
+/// `stored` is the unified object that is to be changed: an application that sends an amount need
+/// not send the currency again.
 ///
 /// # Errors
 /// An amount is no decimal number, or far too long.
@@ -130,7 +132,8 @@ impl Walk {
             Value::Array(items) => {
                 let depth = self.path.len();
                 for (index, item) in items.iter_mut().enumerate() {
-                    self.path.push_str(&format!("/{index}"));
+                    self.path.push('/');
+                    self.path.push_str(&index.to_string());
                     self.inner(properties, item, known);
                     self.path.truncate(depth);
                 }
@@ -236,7 +239,10 @@ mod tests {
     use super::*;
 
     fn map(value: Value) -> Map<String, Value> {
-        value.as_object().unwrap().clone()
+        let Value::Object(object) = value else {
+            panic!("{value} is no object");
+        };
+        object
     }
 
     fn out(kind: &str, value: Value) -> Value {
