@@ -35,7 +35,7 @@ pub use decimal::Decimal;
 pub use digest::Digest;
 pub use event::{Event, EventKind};
 pub use event_pattern::{EventPattern, EventPatternError};
-pub use field::{Choice, FieldMapping, RemoteField};
+pub use field::{FieldMapping, RemoteField};
 pub use filter::{FilterError, Filters, Scalar, filterable};
 pub use id::{
     ApiKeyId, ChangeId, ConflictId, ConnectionId, CustomFieldId, DeliveryId, DeliveryIdError,

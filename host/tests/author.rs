@@ -58,6 +58,7 @@ async fn a_new_connector_builds_validates_and_serves_a_record_without_edits() {
         text.contains("crm.contact  read create (incremental): first_name"),
         "{text}"
     );
+    assert!(text.contains("optional\n  none"), "{text}");
     let json = serde_json::to_value(&inspection).unwrap();
     assert_eq!(json["slug"], "acme-crm");
     assert_eq!(json["objects"][0]["object"], "crm.contact");

@@ -1,25 +1,16 @@
 //! What a provider has beyond the unified fields: an optional power of a connector.
 
 pub use crate::bindings::discovery::exports::jackfield::connector::discovery::{
-    Choice, DataType, RemoteField,
+    DataType, RemoteField,
 };
 use crate::{Connection, Failure};
 
 /// A connector that tells which fields a provider has, so that people can map custom fields.
 ///
-/// Both functions may send requests. Export it with
-/// `export_connector!(Example, manifest = "connector.toml", discovery)`.
+/// It may send requests. Export it with `export_connector!(Example, manifest = "connector.toml", discovery)`.
 pub trait Discovery {
     /// The fields that the provider has for an object; the names are those that custom fields are mapped to.
     fn remote_fields(connection: &Connection, object: &str) -> Result<Vec<RemoteField>, Failure>;
-
-    /// The values that a setting can have for this connection.
-    fn choices(connection: &Connection, setting: &str) -> Result<Vec<Choice>, Failure> {
-        let _ = connection;
-        Err(Failure::Unsupported(format!(
-            "the setting {setting} has no list"
-        )))
-    }
 }
 
 impl RemoteField {
@@ -35,16 +26,6 @@ impl RemoteField {
             writable: true,
             options: Vec::new(),
             samples: Vec::new(),
-        }
-    }
-}
-
-impl Choice {
-    /// A value, and what a person sees.
-    pub fn new(value: impl Into<String>, label: impl Into<String>) -> Self {
-        Self {
-            value: value.into(),
-            label: label.into(),
         }
     }
 }

@@ -115,11 +115,6 @@ impl<T: Discovery> discovery::Guest for T {
         report_panics();
         <T as Discovery>::remote_fields(&connection, &object)
     }
-
-    fn choices(connection: Connection, setting: String) -> Result<Vec<discovery::Choice>, Failure> {
-        report_panics();
-        <T as Discovery>::choices(&connection, &setting)
-    }
 }
 
 impl<T: Connector> Guest for T {

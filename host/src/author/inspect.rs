@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Error;
 use crate::{
-    model::{Manifest, ObjectSupport},
+    model::{Manifest, ObjectSupport, WebhookRoute},
     runtime::{Artifact, Described},
 };
 
@@ -83,6 +83,24 @@ impl Inspection {
         }
     }
 
+    /// The optional interfaces that it has, and what they give.
+    fn optional(&self) -> impl Iterator<Item = (String, String)> {
+        let webhooks = self.manifest.webhooks.map(|webhooks| {
+            let words = match webhooks.route {
+                WebhookRoute::Account => "for all connections at one address",
+                WebhookRoute::Connection => "at an address for each connection",
+            };
+            let secret = webhooks.secret.as_str();
+            let text = format!("reads what the provider sends, {words}; secret: {secret}");
+            ("webhooks".to_owned(), text)
+        });
+        let discovery = self.described.has_discovery().then(|| {
+            let text = "lists the provider's fields, for custom fields";
+            ("discovery".to_owned(), text.to_owned())
+        });
+        webhooks.into_iter().chain(discovery)
+    }
+
     /// The manifest in the file.
     #[must_use]
     pub const fn manifest(&self) -> &Manifest {
@@ -131,6 +149,7 @@ impl fmt::Display for Inspection {
             (format!("{} ({kind})", setting.id), setting.title.clone())
         });
         section(formatter, "settings", variables.chain(settings))?;
+        section(formatter, "optional", self.optional())?;
         let http: Vec<String> = manifest
             .permissions
             .http

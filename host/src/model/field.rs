@@ -28,12 +28,3 @@ pub struct RemoteField {
     /// A few values that it has now, as text.
     pub samples: Vec<String>,
 }
-
-/// One of the values that a setting can have for a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Choice {
-    /// What is stored.
-    pub value: String,
-    /// What a person sees.
-    pub label: String,
-}

@@ -11,10 +11,10 @@ use super::{
 };
 use crate::{
     egress::{Authorization, AuthorizeError, Authorizer, BoxFuture, Downstream},
-    model::{Choice, Environment, ObjectKind, RemoteField},
+    model::{Environment, ObjectKind, RemoteField},
 };
 
-/// The most fields, and the most choices, that are taken.
+/// The most fields that are taken.
 const MAX_FIELDS: usize = 5000;
 /// The most characters of each text of a field.
 const MAX_TEXT: usize = 500;
@@ -120,39 +120,6 @@ impl ConnectorVersion {
             .take(MAX_FIELDS)
             .map(remote_field)
             .collect())
-    }
-
-    /// The values that a setting can have; see `choices` in `wit/discovery.wit`.
-    ///
-    /// # Errors
-    /// As for [`Self::discover`].
-    pub async fn choices(
-        &self,
-        context: CallContext,
-        setting: &str,
-    ) -> Result<Vec<Choice>, CallError> {
-        let Some(indices) = self.instance.discovery.clone() else {
-            return Err(no_discovery());
-        };
-        let connection = context.for_guest();
-        let outside = self.outside_of(context)?;
-        let setting = setting.to_owned();
-        let found = self
-            .run("choices", Some(outside), move |instance, store| {
-                Box::pin(async move {
-                    let plugin = indices.load(&mut *store, &instance)?;
-                    plugin
-                        .jackfield_connector_discovery()
-                        .call_choices(store, &connection, &setting)
-                        .await
-                })
-            })
-            .await?;
-        let choice = |choice: fields::Choice| Choice {
-            value: cut(choice.value),
-            label: cut(choice.label),
-        };
-        Ok(found.into_iter().take(MAX_FIELDS).map(choice).collect())
     }
 
     /// Verifies a request of the provider and reads it; see `receive` in `wit/webhooks.wit`. The

@@ -297,6 +297,12 @@ impl Described {
         self.verticals.contains(&vertical)
     }
 
+    /// Whether it tells which fields the provider has.
+    #[must_use]
+    pub const fn has_discovery(&self) -> bool {
+        self.discovery
+    }
+
     /// Whether it serves this object.
     #[must_use]
     pub fn has_object(&self, name: &str) -> bool {
