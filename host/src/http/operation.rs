@@ -146,13 +146,7 @@ impl Operation {
         self
     }
 
-    /// An API key is needed: what holds where nothing else is said.
-    pub(super) const fn key(mut self) -> Self {
-        self.security = Security::Key;
-        self
-    }
-
-    /// An API key and a connection token are needed.
+    /// An API key and a connection token are needed, rather than an API key alone.
     pub(super) const fn connection(mut self) -> Self {
         self.security = Security::Connection;
         self
@@ -197,15 +191,6 @@ impl Operation {
     /// What a part in braces of the path is.
     pub(super) fn path<T: JsonSchema>(self, name: &'static str, description: &'static str) -> Self {
         self.parameter(Parameter::path::<T>(name, description))
-    }
-
-    /// A header that may be left away.
-    pub(super) fn header<T: JsonSchema>(
-        self,
-        name: &'static str,
-        description: &'static str,
-    ) -> Self {
-        self.parameter(Parameter::header::<T>(name, description))
     }
 
     /// A parameter made by itself, with an example or with other rules.

@@ -147,7 +147,7 @@ pub struct Property {
     /// How the wire writes it, where it is an amount of money.
     pub money: Option<Money>,
     /// The fields of the object inside it, or of the objects in its array.
-    pub properties: Vec<Property>,
+    pub properties: Vec<Self>,
     /// What stands in an answer where the provider says nothing.
     pub unknown: Unknown,
     /// The list of references whose first one this is, for clients that know of one only.

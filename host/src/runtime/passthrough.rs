@@ -177,11 +177,12 @@ impl Passage<'_> {
             self.count(answer.as_ref().map(|answer| answer.status));
             let answer = answer?;
             self.context.downstream.note(&answer.headers);
-            if answer.status == 401 && std::mem::take(&mut again) {
-                if let Some(fresh) = self.refreshed(&authorization).await? {
-                    authorization = fresh;
-                    continue;
-                }
+            if answer.status == 401
+                && std::mem::take(&mut again)
+                && let Some(fresh) = self.refreshed(&authorization).await?
+            {
+                authorization = fresh;
+                continue;
             }
             return Ok((answer, authorization));
         }

@@ -120,7 +120,7 @@ impl Unify {
     ) -> Result<Passed, Error> {
         let (response, authorization) = self.exchange(scope, request, downstream).await?;
         if response.status != 429 {
-            return Ok(Passed::Answered(Box::new(shown(response, &authorization))));
+            return Ok(Passed::Answered(Box::new(shown(&response, &authorization))));
         }
         let id = RetryId::generate(&*self.0.entropy);
         let next_at = self.again_at(&response.headers, 1);
@@ -206,7 +206,7 @@ impl Unify {
             Ok((response, _)) if response.status == 429 && !last => {
                 return Ok(Some(self.again_at(&response.headers, claimed.attempt + 1)));
             }
-            Ok((response, authorization)) => RetryEnd::Done(shown(response, &authorization)),
+            Ok((response, authorization)) => RetryEnd::Done(shown(&response, &authorization)),
             Err(Error::Provider(Failure::Unavailable(_)) | Error::ConnectorUnavailable { .. })
                 if !last =>
             {
@@ -287,7 +287,7 @@ impl Unify {
 
 /// The answer as the API shows it: without what only concerns the connection to the provider,
 /// and without the connection's secrets, should the provider repeat them.
-fn shown(response: Response, authorization: &Authorization) -> PassthroughResponse {
+fn shown(response: &Response, authorization: &Authorization) -> PassthroughResponse {
     let mut headers = Map::new();
     for (name, value) in &response.headers {
         if is_private(name) {
@@ -308,7 +308,7 @@ fn shown(response: Response, authorization: &Authorization) -> PassthroughRespon
         status: response.status,
         status_text: status_text(response.status).to_owned(),
         headers,
-        data: data(&response, authorization),
+        data: data(response, authorization),
     }
 }
 
