@@ -191,7 +191,11 @@ mod tests {
                     )
                 })
                 .collect();
-            assert_eq!(DownstreamLimits::read(&headers), Some(of(100, 7, 30)), "{family}");
+            assert_eq!(
+                DownstreamLimits::read(&headers),
+                Some(of(100, 7, 30)),
+                "{family}"
+            );
         }
         let draft = [
             ("ratelimit-policy", "\"default\";q=100;w=60"),
