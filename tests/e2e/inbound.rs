@@ -73,7 +73,10 @@ async fn a_change_at_the_provider_arrives_without_a_sync(backend: Backend) {
     provider.demo.subscribe(&url, &secret);
 
     let person = json!({"given_name": "Grace", "family_name": "Hopper"});
-    let id = provider.demo.add(Collection::People, person).unwrap();
+    let id = provider
+        .demo
+        .add(Collection::People, person)
+        .expect("it takes a person");
     let created = told(&project, "crm.contact.created", id).await;
     assert_eq!(created["data"]["first_name"], "Grace");
 
@@ -81,11 +84,14 @@ async fn a_change_at_the_provider_arrives_without_a_sync(backend: Backend) {
     provider
         .demo
         .change(Collection::People, id, renamed)
-        .unwrap();
+        .expect("it is there");
     let updated = told(&project, "crm.contact.updated", id).await;
     assert_eq!(updated["data"]["first_name"], "Amazing");
 
-    provider.demo.delete(Collection::People, id).unwrap();
+    provider
+        .demo
+        .delete(Collection::People, id)
+        .expect("it is there");
     told(&project, "crm.contact.deleted", id).await;
 
     let after = project.events("sync.completed").await.len();
@@ -97,11 +103,12 @@ async fn a_change_at_the_provider_arrives_without_a_sync(backend: Backend) {
 
 /// The event of that type about a person of the provider.
 async fn told(project: &Api, kind: &str, id: u64) -> Value {
+    let remote_id = id.to_string();
     until(kind, async || {
         let events = project.events(kind).await;
         events
             .into_iter()
-            .find(|event| event["data"]["remote_id"] == id.to_string())
+            .find(|event| event["data"]["remote_id"] == remote_id.as_str())
     })
     .await
 }
@@ -128,7 +135,7 @@ async fn what_is_not_the_providers_is_refused_and_counted(backend: Backend) {
     let nonsense = provider.demo.signed(&secret, "{");
     assert_eq!(send(&url, &nonsense, "{").await, 400);
 
-    let (start, _) = url.rsplit_once('/').unwrap();
+    let (start, _) = url.rsplit_once('/').expect("a URL has slashes");
     let nobody = format!("{start}/{}", uuid_of_nobody());
     assert_eq!(send(&nobody, &genuine, &body).await, 404);
     let unknown = url.replace("demo-crm", "no-such");
@@ -160,7 +167,10 @@ async fn what_was_taken_survives_a_kill(backend: Backend) {
     let (provider, mut server, project, connection) = synced(backend).await;
     let (url, secret) = webhook(&project, &connection).await;
     let person = json!({"given_name": "Edsger", "family_name": "Dijkstra"});
-    let id = provider.demo.add(Collection::People, person).unwrap();
+    let id = provider
+        .demo
+        .add(Collection::People, person)
+        .expect("it takes a person");
     // The provider is down when the notice comes: nothing can be read before the end.
     provider.demo.fail_next(1000);
     let body = change(id);
