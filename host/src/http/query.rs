@@ -146,10 +146,7 @@ impl Query {
     pub(super) fn live_page(&self) -> Result<(Option<&str>, u32), Error> {
         let stored_only = ["modified_after", "created_after", "include_deleted"];
         let is_condition = |key: &str| stored_only.contains(&key) || filtered(key).is_some();
-        let given = self
-            .0
-            .iter()
-            .find(|(key, value)| is_condition(key) && !value.is_empty());
+        let given = self.0.iter().find(|(key, _)| is_condition(key));
         if let Some((key, _)) = given {
             let detail = format!(
                 "The parameter `{key}` works on stored records only: leave it or `live` away."
@@ -341,7 +338,12 @@ mod tests {
         assert!(error.unwrap_err().to_string().contains("live=true"));
         let query = Query::parse("cursor=live.abc&limit=7");
         assert_eq!(query.live_page().unwrap(), (Some(live), 7));
-        for bad in ["cursor=AAAA", "filter[a]=1", "modified_after=x"] {
+        for bad in [
+            "cursor=AAAA",
+            "filter[a]=1",
+            "filter[a]=",
+            "modified_after=x",
+        ] {
             assert!(Query::parse(bad).live_page().is_err(), "{bad}");
         }
     }
