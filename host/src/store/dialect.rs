@@ -297,15 +297,16 @@ impl Tx {
     /// Runs a statement; the number of rows it changed.
     pub(super) async fn execute(
         &mut self,
-        sql: &'static str,
+        sql: impl Into<Sql>,
         values: Vec<Value>,
     ) -> Result<u64, Error> {
+        let sql = sql.into();
         match &mut self.inner {
-            Inner::Sqlite(tx) => Ok(sqlite_query(sql.into(), values)?
+            Inner::Sqlite(tx) => Ok(sqlite_query(sql, values)?
                 .execute(&mut **tx)
                 .await?
                 .rows_affected()),
-            Inner::Postgres(tx) => Ok(postgres_query(sql.into(), values)?
+            Inner::Postgres(tx) => Ok(postgres_query(sql, values)?
                 .execute(&mut **tx)
                 .await?
                 .rows_affected()),

@@ -6,7 +6,8 @@ use std::{fmt, time::Duration};
 use super::{
     Error, Store,
     connections::{CONNECTION_COLUMNS, connection_columns, scope_from},
-    dialect::{Sql, taking, values},
+    dialect::{Sql, values},
+    lease::{self, clocked, clocked_taking},
 };
 use crate::model::{ProjectId, RetryId, Scope, Timestamp};
 
@@ -103,23 +104,20 @@ impl Store {
         lease: Duration,
         limit: u32,
     ) -> Result<Vec<ClaimedRetry>, Error> {
-        const DUE: Sql = taking!(
-            concat!(
-                "SELECT ",
-                connection_columns!(),
-                ", r.id, r.request, r.attempt, r.fence
-                  FROM passthrough_retry r JOIN connection c ON c.number = r.connection
-                  WHERE r.finished_at IS NULL AND r.next_at <= $1
-                    AND (r.lease_until IS NULL OR r.lease_until <= $1)
-                    AND c.deleted_at IS NULL
-                  ORDER BY r.next_at LIMIT $2"
-            ),
-            "r"
+        const DUE: Sql = clocked_taking!("r":
+            "SELECT " [connection_columns!()] ", r.id, r.request, r.attempt, r.fence
+             FROM passthrough_retry r JOIN connection c ON c.number = r.connection
+             WHERE r.finished_at IS NULL AND r.next_at <= $1
+               AND (r.lease_until IS NULL OR r.lease_until <= " now ")
+               AND c.deleted_at IS NULL
+             ORDER BY r.next_at LIMIT $2"
         );
-        const CLAIM: &str = "UPDATE passthrough_retry
-            SET attempt = attempt + 1, fence = fence + 1, lease_until = $2 WHERE id = $1";
+        const CLAIM: Sql = clocked!(
+            "UPDATE passthrough_retry
+             SET attempt = attempt + 1, fence = fence + 1, lease_until = " now " + $2
+             WHERE id = $1"
+        );
         let now = self.now();
-        let until = now.plus(lease);
         let mut tx = self.begin().await?;
         let mut claimed = Vec::new();
         for row in tx.rows(DUE, values![now, limit]).await? {
@@ -131,7 +129,8 @@ impl Store {
                 attempt: attempt.saturating_add(1),
                 fence: row.int(CONNECTION_COLUMNS + 3)?.saturating_add(1),
             };
-            tx.execute(CLAIM, values![claim.id, until]).await?;
+            tx.execute(CLAIM, values![claim.id, lease::millis(lease)])
+                .await?;
             claimed.push(claim);
         }
         tx.commit().await?;
