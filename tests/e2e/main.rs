@@ -30,6 +30,7 @@ mod hot_reload;
 mod hubspot;
 mod inbound;
 mod oauth;
+mod passthrough;
 mod plugins;
 mod reads;
 mod redmine;

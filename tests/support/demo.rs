@@ -49,6 +49,14 @@ impl DemoProvider {
     /// # Panics
     /// No port is free.
     pub async fn start(people: usize) -> Self {
+        Self::start_beside(people, Router::new()).await
+    }
+
+    /// The same with more paths, which come first.
+    ///
+    /// # Panics
+    /// No port is free.
+    pub async fn start_beside(people: usize, more: Router) -> Self {
         let clock = Arc::new(ShiftedClock::default());
         let options = Options {
             clock: Arc::<ShiftedClock>::clone(&clock),
@@ -61,7 +69,8 @@ impl DemoProvider {
         let counting = move |request: Request, next: Next| {
             count_refreshes(Arc::clone(&counter), request, next)
         };
-        let router: Router = demo.router().layer(middleware::from_fn(counting));
+        let router = more.fallback_service(demo.router());
+        let router: Router = router.layer(middleware::from_fn(counting));
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a port is free");

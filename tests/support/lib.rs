@@ -5,6 +5,7 @@ pub mod api;
 pub mod connectors;
 pub mod database;
 pub mod demo;
+pub mod echo;
 pub mod receiver;
 pub mod server;
 pub mod snippets;

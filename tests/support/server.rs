@@ -141,6 +141,21 @@ impl Server {
         process.wait().expect("the process is ours");
     }
 
+    /// The memory that it has, KiB.
+    ///
+    /// # Panics
+    /// It is not running.
+    pub fn resident_kib(&self) -> u64 {
+        let process = self.process.as_ref().expect("the server runs");
+        let status = fs::read_to_string(format!("/proc/{}/status", process.id()))
+            .expect("the process is there");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number
+            .and_then(|number| number.parse().ok())
+            .expect("the system tells a process's memory")
+    }
+
     /// Starts it again with the same folder and database, perhaps on another port.
     pub async fn start_again(&mut self) {
         self.run().await;

@@ -32,6 +32,8 @@ use crate::telemetry::METRICS;
 
 /// Bodies up to so many bytes are read before a handler runs.
 const SHORT_BODY: usize = 64 * 1024;
+/// How long they may take to arrive.
+const SHORT_BODY_LIMIT: Duration = Duration::from_secs(30);
 
 const REQUEST_ID: &str = "x-request-id";
 
@@ -79,7 +81,13 @@ async fn read_short_body(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
-    match to_bytes(body, SHORT_BODY).await {
+    // What is streamed has no limit of its own as a whole.
+    let read = tokio::time::timeout(SHORT_BODY_LIMIT, to_bytes(body, SHORT_BODY));
+    let Ok(read) = read.await else {
+        let detail = "The body did not arrive in time.";
+        return Error::new(Code::RequestTimeout, detail).into_response();
+    };
+    match read {
         Ok(bytes) => {
             next.run(Request::from_parts(parts, Body::from(bytes)))
                 .await

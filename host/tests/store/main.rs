@@ -13,6 +13,7 @@ mod idempotency;
 mod lists;
 mod opening;
 mod pages;
+mod passthrough;
 mod projects;
 mod pull_frequencies;
 mod remaps;
@@ -85,6 +86,9 @@ contract! {
         a_large_page_is_written_at_once,
         concurrent_writers_of_a_connection_take_turns,
         a_bad_text_rolls_the_page_back;
+    passthrough:
+        a_waiting_request_is_claimed_by_one,
+        what_ended_is_forgotten_in_time;
     lists:
         pages_lead_to_the_end_and_back,
         pages_hold_while_records_change,
