@@ -8,15 +8,16 @@ use serde_json::{Map, Value};
 const RENEW: &str = "cargo run -p jackfield -- openapi > docs/openapi.json";
 
 fn document() -> Value {
-    serde_json::from_str(&openapi_text()).unwrap()
+    serde_json::from_str(&openapi_text()).expect("it is JSON")
 }
 
 fn operations(document: &Value) -> impl Iterator<Item = (String, &Map<String, Value>)> {
-    let paths = document["paths"].as_object().unwrap();
+    let paths = document["paths"].as_object().expect("there are paths");
     paths.iter().flat_map(|(path, methods)| {
-        let methods = methods.as_object().unwrap();
+        let methods = methods.as_object().expect("a path has methods");
         methods.iter().map(move |(method, operation)| {
-            (format!("{method} {path}"), operation.as_object().unwrap())
+            let operation = operation.as_object().expect("a method is described");
+            (format!("{method} {path}"), operation)
         })
     })
 }
@@ -112,7 +113,9 @@ fn every_operation_is_described() {
             .into_iter()
             .flatten()
             .map(|one| match one["$ref"].as_str() {
-                Some(target) => document.pointer(&target[1..]).unwrap(),
+                Some(target) => document
+                    .pointer(target.trim_start_matches('#'))
+                    .expect("it resolves"),
                 None => one,
             })
             .filter(|one| one["in"] == "path")
