@@ -122,7 +122,7 @@ async fn every_method_and_form_reaches_the_provider(backend: Backend) {
     assert_eq!(said["headers"]["content-type"], "application/json");
     assert_eq!(said["query"], "q=1&q=a+b");
     assert_eq!(
-        serde_json::from_slice::<Value>(&sent(said)).unwrap(),
+        serde_json::from_slice::<Value>(&sent(said)).expect("it is JSON"),
         json!({ "a": [1, "ü"] })
     );
     // The provider said its credential back; the application does not see it.
@@ -556,7 +556,6 @@ fn sent(said: &Value) -> Vec<u8> {
 
 fn grew_little(way: &str, before: u64, most: u64) {
     let grown = most.saturating_sub(before);
-    eprintln!("{way} {before} {most}");
     assert!(grown < 50 * 1024, "{way}: the server grew by {grown} KiB");
 }
 
