@@ -1,7 +1,9 @@
 //! HubSpot, against a server that behaves as HubSpot's documentation says (constructed, not
 //! recorded).
 
-use fake_hubspot::{FakeHubSpot, Options};
+use std::time::Duration;
+
+use fake_hubspot::{FakeHubSpot, Options, Webhook};
 use jackfield_tests::{Api, Backend, Server, api, api::text, server::Builder, until};
 use serde_json::{Value, json};
 use url::Url;
@@ -10,6 +12,8 @@ on_both_databases!(
     a_private_app_reads_and_writes_everything,
     an_oauth_app_connects_and_refreshes,
     more_changes_than_a_search_gives_arrive,
+    webhooks_of_an_account_reach_all_its_connections,
+    the_properties_of_an_account_are_listed,
 );
 
 fn known(fake: &FakeHubSpot, server: Builder, options: &Options) -> Builder {
@@ -227,4 +231,121 @@ async fn more_changes_than_a_search_gives_arrive(backend: Backend) {
         .filter(|contact| contact["last_name"] != "Changed")
         .count();
     assert_eq!(unchanged, 0);
+}
+
+/// The id of the only connection of a project.
+async fn connection_id(project: &Api) -> String {
+    let connections = project.get("/connections").await.json(200);
+    assert_eq!(connections.as_array().map(Vec::len), Some(1));
+    text(&connections[0]["id_connection"])
+}
+
+async fn deliver(url: &str, webhook: &Webhook, body: &str) -> u16 {
+    let request = api::http().post(url).body(body.to_owned());
+    let headers = webhook.headers.iter();
+    let request = headers.fold(request, |request, (name, value)| {
+        request.header(*name, value)
+    });
+    let answer = request.send().await.expect("the server answers");
+    answer.status().as_u16()
+}
+
+/// The event of that type about a record of HubSpot.
+async fn told(project: &Api, kind: &str, id: u64) -> Value {
+    until(kind, async || {
+        let events = project.events(kind).await.into_iter();
+        let mut its = events.filter(|event| event["data"]["remote_id"] == id.to_string());
+        its.next()
+    })
+    .await
+}
+
+async fn webhooks_of_an_account_reach_all_its_connections(backend: Backend) {
+    let options = Options::default();
+    let portal = options.portal_id;
+    let (fake, server, first) = connected(backend, &options).await;
+    let second = server.project("Other");
+    let fields = json!({ "access_token": options.private_app_token });
+    let connection = second.connect("hubspot", "token", fields).await;
+    second.with_token(&connection.token).synced("crm").await;
+    let path = format!("/connections/{}/webhook", connection_id(&first).await);
+    let place = first.get(&path).await.json(200);
+    assert_eq!(place["secret_kind"], "client");
+    assert_eq!(place["secret"], Value::Null, "customers do not see it");
+    let url = text(&place["url"]);
+    assert!(url.ends_with("/inbound/hubspot"), "{url}");
+    let runs = first.events("sync.completed").await.len();
+
+    let ids: Vec<u64> = fake.records("contacts").iter().map(|one| one.id).collect();
+    let (changed, archived) = (ids[0], ids[1]);
+    assert!(fake.update("contacts", changed, &[("firstname", Some("Rear Admiral"))]));
+    let created = fake.insert("contacts", &[("firstname", "New"), ("lastname", "Here")]);
+    assert!(fake.archive("contacts", archived));
+    let events = [
+        ("contact.propertyChange", changed),
+        ("contact.creation", created),
+        ("contact.deletion", archived),
+        ("ticket.creation", 5),
+    ];
+    let now = Duration::ZERO;
+    let batch = fake.webhook(&url, portal, now, &events);
+
+    // What is not HubSpot's is refused, and nothing is read.
+    let reads = fake.count("GET", "/crm/v3/objects/contacts/");
+    let bare = Webhook {
+        headers: [("x-nothing", String::new()), ("x-more", String::new())],
+        body: String::new(),
+    };
+    assert_eq!(deliver(&url, &bare, &batch.body).await, 401, "unsigned");
+    let other = batch.body.replace("creation", "deletion");
+    assert_eq!(deliver(&url, &batch, &other).await, 401, "another body");
+    let elsewhere = fake.webhook(&format!("{url}/x"), portal, now, &events);
+    assert_eq!(
+        deliver(&url, &elsewhere, &elsewhere.body).await,
+        401,
+        "signed for another address"
+    );
+    let old = fake.webhook(&url, portal, Duration::from_secs(301), &events);
+    assert_eq!(deliver(&url, &old, &old.body).await, 401, "an old one");
+    let stranger = fake.webhook(&url, portal + 1, now, &[("contact.creation", created)]);
+    assert_eq!(deliver(&url, &stranger, &stranger.body).await, 204);
+    let counts = first.get("/connectors/hubspot").await.json(200)["inbound"].clone();
+    assert_eq!(
+        counts,
+        json!({"accepted": 1, "forged": 4, "malformed": 0, "unrouted": 1, "throttled": 0})
+    );
+    assert_eq!(fake.count("GET", "/crm/v3/objects/contacts/"), reads);
+
+    assert_eq!(deliver(&url, &batch, &batch.body).await, 204);
+    for project in [&first, &second] {
+        let event = told(project, "crm.contact.updated", changed).await;
+        assert_eq!(event["data"]["first_name"], "Rear Admiral");
+        let event = told(project, "crm.contact.created", created).await;
+        assert_eq!(event["data"]["last_name"], "Here");
+        told(project, "crm.contact.deleted", archived).await;
+    }
+    let after = first.events("sync.completed").await.len();
+    assert_eq!(after, runs, "no sync ran in between");
+}
+
+async fn the_properties_of_an_account_are_listed(backend: Backend) {
+    let (fake, server, api) = connected(backend, &Options::default()).await;
+    fake.define_property("contacts", "shoe_size");
+    let path = format!("/connections/{}/remote_fields", connection_id(&api).await);
+    let fields = api.get(&format!("{path}?object=crm.contact")).await;
+    let fields = fields.json(200);
+    assert_eq!(fake.count("GET", "/crm/v3/properties/contacts"), 1);
+    let shoe = &fields[0];
+    assert_eq!(shoe["name"], "shoe_size", "custom ones first: {fields}");
+    assert_eq!(shoe["label"], "shoe size");
+    assert_eq!(shoe["custom"], true);
+    assert_eq!(shoe["writable"], true);
+    let fields = fields.as_array().expect("an array");
+    let named = |name: &str| fields.iter().find(|field| field["name"] == name);
+    let modified = named("lastmodifieddate").expect("it is listed");
+    assert_eq!(modified["data_type"], "datetime");
+    assert_eq!(modified["writable"], false);
+    let stranger = server.project("Other");
+    let answer = stranger.get(&format!("{path}?object=crm.contact")).await;
+    answer.expect(404);
 }

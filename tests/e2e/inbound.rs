@@ -175,7 +175,12 @@ async fn what_was_taken_survives_a_kill(backend: Backend) {
     provider.demo.fail_next(1000);
     let body = change(id);
     let headers = provider.demo.signed(&secret, &body);
+    let reads = provider.demo.requests();
     assert_eq!(send(&url, &headers, &body).await, 204);
+    until("the first read fails", async || {
+        (provider.demo.requests() > reads).then_some(())
+    })
+    .await;
     server.kill();
     provider.demo.fail_next(0);
     server.start_again().await;

@@ -20,6 +20,7 @@ macro_rules! on_both_databases {
     };
 }
 
+mod catalogue;
 mod connect;
 mod contract;
 mod crash;

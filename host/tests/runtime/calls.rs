@@ -6,14 +6,14 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use jackfield::runtime::{CallError, Failure};
+use jackfield::runtime::{CallError, Failure, Incoming, Rejection};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::TcpListener,
 };
 
 use crate::{
-    guest::{Guest, good},
+    guest::{Guest, good, manifest},
     house::{House, context, slug},
     log,
 };
@@ -226,6 +226,35 @@ async fn a_mapping_reaches_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_is_read_without_sending_requests() {
+    let webhooks = "[webhooks]\nroute = \"account\"\nsecret = \"operator\"";
+    let house = beside_a_good_one(&Guest {
+        manifest: format!("{}\n{webhooks}", manifest("bad", 16)),
+        imports: SEND,
+        functions: RECEIVE,
+        ..good("bad", "[]")
+    })
+    .await;
+    let request = Incoming {
+        method: "POST".to_owned(),
+        path: String::new(),
+        url: "https://jackfield.example/inbound/bad".to_owned(),
+        query: Vec::new(),
+        headers: Vec::new(),
+        body: Vec::new(),
+        received_at: 0,
+    };
+    let version = house.version("bad").expect("it is active");
+    let answer = version.receive(request, "secret".into()).await;
+    match answer.expect("the guest answers") {
+        Err(Rejection::Unsupported(text)) => {
+            assert!(text.contains("without sending requests"), "{text}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_takes_a_hundred_short_lines_of_a_call() {
     log::keep();
     let flood = Guest {
@@ -257,6 +286,22 @@ const GET: &str = r#"(data (i32.const 4096) "GET{api}/xhttps://evil.example/x")
       (call $send (i32.const 4096) (i32.const 3) (i32.const 4099) (i32.const 7)
         (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
         (i32.const 8192)))"#;
+
+/// `receive` that sends a request its manifest allows, and answers `err(unsupported(text))` with the
+/// text of `err(denied(text))`; a crash where the request is not denied.
+const RECEIVE: &str = r#"(data (i32.const 4096) "GET{api}/x")
+    (func (export "jackfield:connector/webhooks@0.1.0#receive")
+      (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i64) (result i32)
+      (call $send (i32.const 4096) (i32.const 3) (i32.const 4099) (i32.const 7)
+        (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+        (i32.const 8192))
+      (if (i32.or (i32.ne (i32.load8_u (i32.const 8192)) (i32.const 1)) (i32.load8_u (i32.const 8200)))
+        (then unreachable))
+      (i32.store8 (i32.const 9216) (i32.const 1))
+      (i32.store8 (i32.const 9220) (i32.const 2))
+      (i32.store (i32.const 9224) (i32.load (i32.const 8208)))
+      (i32.store (i32.const 9228) (i32.load (i32.const 8212)))
+      (i32.const 9216))"#;
 
 /// `err(unexpected(text))` of `err(denied(text))` at 8192; a crash where that is not what is there.
 const TELL_DENIAL: &str = "

@@ -85,11 +85,18 @@ impl Guest {
         let mut resolve = Resolve::default();
         let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
         let (package, _) = resolve.push_dir(wit).expect("wit/ can be read");
-        let world = resolve
-            .select_world(&[package], Some("connector-plugin"))
-            .expect("the world is there");
-        wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
-            .expect("the world can be embedded");
+        let mut embed = |name: &str| {
+            let world = resolve
+                .select_world(&[package], Some(name))
+                .expect("the world is there");
+            let utf8 = StringEncoding::UTF8;
+            wit_component::embed_component_metadata(&mut module, &resolve, world, utf8)
+                .expect("the world can be embedded");
+        };
+        embed("connector-plugin");
+        if self.functions.contains("/webhooks@0.1.0#receive") {
+            embed("webhooks-plugin");
+        }
         module
     }
 }

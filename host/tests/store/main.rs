@@ -10,6 +10,7 @@ mod connections;
 mod credentials;
 mod custom_fields;
 mod idempotency;
+mod inbound;
 mod lists;
 mod opening;
 mod pages;
@@ -108,6 +109,13 @@ contract! {
         a_key_that_came_to_no_end_is_claimed_again_with_the_same_provider_key,
         keys_belong_to_their_connection_and_request,
         keys_are_forgotten_after_a_day;
+    inbound:
+        a_record_that_waits_waits_once,
+        a_claimed_notice_is_one_workers_until_its_lease_ends,
+        a_change_during_a_read_makes_it_due_again,
+        what_failed_waits_and_what_is_given_up_goes,
+        connections_of_an_account_are_found_whoevers_they_are,
+        a_connections_secret_is_made_once_until_replaced;
     pull_frequencies:
         a_choice_plans_what_waits_and_can_be_taken_back;
     remaps:

@@ -6,7 +6,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::Failure;
-use crate::seed::{OWNER_BASE, PIPELINES, SEED_START, owner_name};
+use crate::objects::known;
+use crate::seed::{
+    self, DATE_TIMES, OWNER_BASE, PIPELINES, SEED_START, date_properties, owner_name,
+};
 use crate::server::{Shared, unknown_object};
 use crate::state::{iso, lock};
 
@@ -96,6 +99,47 @@ pub(crate) async fn pipelines(Path(object): Path<String>) -> Result<Json<Value>,
             })
         })
         .collect();
+    Ok(Json(json!({"results": results})))
+}
+
+/// Every property is text here, and times are times.
+pub(crate) async fn properties(
+    Extract(state): Extract<Shared>,
+    Path(object): Path<String>,
+) -> Result<Json<Value>, Failure> {
+    let object = known(&object)?;
+    let (created, modified) = date_properties(object);
+    let state = lock(&state);
+    let property = |(name, custom): (&str, bool)| {
+        let time = name == created || name == modified || DATE_TIMES.contains(&name);
+        let (kind, field_type) = if time {
+            ("datetime", "date")
+        } else {
+            ("string", "text")
+        };
+        json!({
+            "name": name,
+            "label": name.replace('_', " "),
+            "description": "",
+            "type": kind,
+            "fieldType": field_type,
+            "groupName": format!("{}information", seed::singular(object)),
+            "options": [],
+            "displayOrder": -1,
+            "calculated": false,
+            "externalOptions": false,
+            "hasUniqueValue": false,
+            "hidden": false,
+            "hubspotDefined": !custom,
+            "modificationMetadata": {
+                "archivable": custom,
+                "readOnlyDefinition": !custom,
+                "readOnlyValue": seed::read_only(object, name),
+            },
+            "formField": true,
+        })
+    };
+    let results: Vec<Value> = state.properties(object).into_iter().map(property).collect();
     Ok(Json(json!({"results": results})))
 }
 

@@ -1,6 +1,6 @@
 //! A local server that behaves as HubSpot's public documentation says.
 //!
-//! It is constructed, not recorded: CRM API v3, associations v4, account
+//! It is constructed, not recorded: CRM API v3 (properties too), associations v4, webhooks signed as v3, account
 //! information v3 and OAuth v1, as documented in November 2026. Where the
 //! documentation leaves something open the fake picks the harder case: search
 //! results with equal sort keys come in no useful order, and record ids repeat
@@ -23,6 +23,7 @@ mod server;
 mod state;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -32,6 +33,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 pub use crate::state::{Record, Seen};
+pub use crate::webhooks::Webhook;
 
 use crate::state::State;
 

@@ -78,6 +78,7 @@ pub(crate) fn router(state: Shared) -> Router {
         .route("/crm/v3/owners/", get(account::owners))
         .route("/crm/v3/owners/{id}", get(account::owner))
         .route("/crm/v3/pipelines/{object}", get(account::pipelines))
+        .route("/crm/v3/properties/{object}", get(account::properties))
         .route("/account-info/v3/details", get(account::details))
         .layer(middleware::from_fn_with_state(Arc::clone(&state), guard));
     Router::new()

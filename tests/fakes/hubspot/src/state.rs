@@ -230,6 +230,15 @@ impl State {
             .insert(name.to_owned());
     }
 
+    /// The names of a type's properties, the standard ones first.
+    pub(crate) fn properties(&self, object: &str) -> Vec<(&str, bool)> {
+        let standard = seed::properties(object).iter().map(|name| (*name, false));
+        let custom = self.custom_properties.get(object).into_iter().flatten();
+        standard
+            .chain(custom.map(|name| (name.as_str(), true)))
+            .collect()
+    }
+
     /// The first of these that the type does not have.
     pub(crate) fn unknown_property<'a>(
         &self,
@@ -454,7 +463,7 @@ fn complete(object: &str, record: &mut Record) {
     clippy::disallowed_methods,
     reason = "the fake is compared with a server that has the real time"
 )]
-fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .expect("the clock is past 1970");
