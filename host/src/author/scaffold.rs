@@ -151,28 +151,32 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     fs::write(path, text)
 }
 
-/// Text fields without a form of their own, with an example of each: what a template can fill
-/// without knowing the object.
+/// The text fields that a first connector fills, with an example each: those without rules of
+/// their own, else (`hris.employeepayrollrun` has none) references, which are the provider's ids
+/// there.
 fn plain_fields(spec: &'static ObjectSpec) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let any = text_fields(spec, false).next().is_some();
+    text_fields(spec, !any)
+}
+
+fn text_fields(
+    spec: &'static ObjectSpec,
+    references: bool,
+) -> impl Iterator<Item = (&'static str, &'static str)> {
     let properties = spec.schema.get("properties").and_then(Value::as_object);
     properties
         .into_iter()
         .flatten()
-        .filter_map(|(name, field)| {
+        .filter_map(move |(name, field)| {
             let kind = field.get("type")?;
             let is_text = kind == "string" || kind.as_array()?.iter().any(|kind| kind == "string");
-            let has_form = [
-                "x-reference",
-                "x-money",
-                "enum",
-                "format",
-                "pattern",
-                "writeOnly",
-            ]
-            .iter()
-            .any(|key| field.get(*key).is_some());
+            let has_rules = ["x-money", "enum", "format", "pattern", "writeOnly"]
+                .iter()
+                .any(|key| field.get(*key).is_some());
+            let is_reference = field.get("x-reference").is_some();
             let example = field.get("examples")?.get(0)?.as_str()?;
-            (is_text && !has_form).then_some((name.as_str(), example))
+            let fits = is_text && !has_rules && is_reference == references;
+            fits.then_some((name.as_str(), example))
         })
 }
 
