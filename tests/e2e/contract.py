@@ -121,9 +121,10 @@ hook = call(panora.webhooks.create, request={"url": "https://example.com/hook", 
 call(panora.webhooks.list)
 hook_id = hook.id_webhook_endpoint if hook else "00000000-0000-8000-8000-000000000000"
 call(panora.webhooks.update_status, id=hook_id)
-payload = {"b": 1, "a": {"d": "x", "c": None}}
+data = {"b": 1, "a": {"d": "x", "c": None}}
+payload = {"type": "crm.contact.created", "id_event": "1", "data": data}
 secret = hook.secret if hook else "secret"
-text = json.dumps(payload, sort_keys=True, separators=(",", ":"))
+text = json.dumps(data, sort_keys=True, separators=(",", ":"))
 signature = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
 call(panora.webhooks.verify_event, request={"payload": payload, "signature": signature, "secret": secret})
 call(panora.webhooks.delete, id=hook_id)
