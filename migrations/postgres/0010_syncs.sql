@@ -1,11 +1,10 @@
 -- Syncs that are told what to do: configuration, pause, triggers, full passes, slots of schedules.
 
--- paused: nobody claims it until it is resumed. run is the sync run at work. run_full: the run at
+-- paused: nobody claims it until it is resumed. run_full: the run at
 -- work reads everything; full_next: the next one will. runs_since_full counts completed runs.
 -- trigger says why the next run, or the one at work, is made; what was asked for by hand goes
 -- first. given_up_at: since when failed runs are not tried again before the schedule's next time.
 ALTER TABLE sync_state ADD COLUMN paused BOOLEAN NOT NULL DEFAULT FALSE;
-ALTER TABLE sync_state ADD COLUMN run TEXT;
 ALTER TABLE sync_state ADD COLUMN run_full BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE sync_state ADD COLUMN full_next BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE sync_state ADD COLUMN runs_since_full BIGINT NOT NULL DEFAULT 0;

@@ -6,7 +6,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    model::{Clock, Direction, Entropy, Schedule, SyncConfig, Timestamp},
+    model::{Clock, Entropy, Schedule, SyncConfig, Timestamp},
     runtime::{CallError, Failure},
     store::{ClaimedSync, Renewal, Store, SyncOutcome, planned},
     telemetry::METRICS,
@@ -154,12 +154,6 @@ impl SyncWorkers {
                 restart: true,
             };
             return self.finish(claimed, outcome, None).await;
-        }
-        if config.direction == Direction::Outbound {
-            let since = claimed.state.since;
-            return self
-                .finish(claimed, SyncOutcome::Completed { since }, None)
-                .await;
         }
         for _ in 0..PAGES_IN_TURN {
             let progress = match self.page(claimed).await {

@@ -1,11 +1,11 @@
-//! What a sync is told to do, and the words for what its runs did.
+//! What a sync is told to do, and why its runs are made.
 
 mod config;
 mod run;
 mod schedule;
 
-pub use config::{ConflictPolicy, Direction, SyncConfig, SyncConfigError};
-pub use run::{ErrorClass, RunCounts, RunStatus, Trigger};
+pub use config::{SyncConfig, SyncConfigError};
+pub use run::Trigger;
 pub use schedule::{Schedule, ScheduleError};
 
 /// Enums whose variants have one word each, in the database, on the wire and in the log.

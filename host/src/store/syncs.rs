@@ -14,7 +14,7 @@ use super::{
     lease::{self, clocked, clocked_taking},
     sync_config,
 };
-use crate::model::{ObjectKind, RunId, Schedule, Scope, SyncConfig, Timestamp, Trigger};
+use crate::model::{ObjectKind, Schedule, Scope, SyncConfig, Timestamp, Trigger};
 
 /// How the sync of one object of one connection stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +45,6 @@ pub struct SyncState {
     pub last_finished_at: Option<Timestamp>,
     /// Whether nobody claims it until it is resumed.
     pub paused: bool,
-    /// The run at work.
-    pub run: Option<RunId>,
     /// Whether the run at work reads everything; known from its first page on.
     pub run_full: bool,
     /// Whether the next run that begins reads everything.
@@ -158,7 +156,7 @@ const ERROR_LENGTH: usize = 2000;
 macro_rules! state_columns {
     () => {
         "object, cursor, since, full_done, run_started_at, next_run_at, attempt, records_read, \
-         pages, last_status, last_error, last_finished_at, fence, paused, run, run_full, \
+         pages, last_status, last_error, last_finished_at, fence, paused, run_full, \
          full_next, runs_since_full, trigger, given_up_at, \
          (SELECT told.config FROM sync_config told
           WHERE told.connection = sync_state.connection AND told.object = sync_state.object)"
@@ -386,7 +384,7 @@ impl Store {
         const COMPLETED: &str = "UPDATE sync_state
             SET cursor = NULL, run_started_at = NULL, since = $6, full_done = TRUE, attempt = 0,
                 runs_since_full = CASE WHEN run_full THEN 0 ELSE runs_since_full + 1 END,
-                run = NULL, run_full = FALSE, given_up_at = NULL,
+                run_full = FALSE, given_up_at = NULL,
                 trigger = CASE WHEN again THEN trigger ELSE 'schedule' END,
                 last_status = 'completed', last_error = NULL, last_finished_at = $5,
                 next_run_at = CASE WHEN again THEN $5 ELSE $4 END, again = FALSE,
@@ -402,7 +400,7 @@ impl Store {
             RETURNING records_read, pages";
         const GIVEN_UP: &str = "UPDATE sync_state
             SET last_status = 'failed', last_error = $6, last_finished_at = $5, given_up_at = $5,
-                attempt = 0, run = NULL, full_next = (full_next OR (run_full AND $7)),
+                attempt = 0, full_next = (full_next OR (run_full AND $7)),
                 run_full = (run_full AND NOT $7),
                 cursor = CASE WHEN $7 THEN NULL ELSE cursor END,
                 run_started_at = CASE WHEN $7 THEN NULL ELSE run_started_at END,
@@ -555,15 +553,12 @@ impl Store {
             last_error: row.optional_text(first + 10)?,
             last_finished_at: row.optional_time(first + 11)?,
             paused: row.bool(first + 13)?,
-            run: row
-                .optional_text(first + 14)?
-                .and_then(|text| text.parse().ok()),
-            run_full: row.bool(first + 15)?,
-            full_next: row.bool(first + 16)?,
-            runs_since_full: row.number(first + 17)?,
-            trigger: row.parsed_by(first + 18, Trigger::parse)?,
-            given_up_at: row.optional_time(first + 19)?,
-            config: sync_config::parse(row.optional_text(first + 20)?)?,
+            run_full: row.bool(first + 14)?,
+            full_next: row.bool(first + 15)?,
+            runs_since_full: row.number(first + 16)?,
+            trigger: row.parsed_by(first + 17, Trigger::parse)?,
+            given_up_at: row.optional_time(first + 18)?,
+            config: sync_config::parse(row.optional_text(first + 19)?)?,
         };
         Ok(Some((state, row.int(first + 12)?)))
     }

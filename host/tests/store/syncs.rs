@@ -211,7 +211,6 @@ pub(crate) async fn a_completed_run_clears_its_cursor(world: World) {
             last_error: None,
             last_finished_at: Some(START),
             paused: false,
-            run: None,
             run_full: false,
             full_next: false,
             runs_since_full: 0,

@@ -23,8 +23,8 @@ use crate::{
         query::Query,
     },
     model::{
-        ConflictPolicy, Connection, DEFAULT_LIMIT, Direction, MAX_LIMIT, ObjectKind, ProjectId,
-        Schedule, Scope, SyncConfig, SyncConfigError, Trigger, Violation,
+        Connection, DEFAULT_LIMIT, MAX_LIMIT, ObjectKind, ProjectId, Schedule, Scope, SyncConfig,
+        SyncConfigError, Trigger, Violation,
     },
     store::{NEVER, SyncFilter, SyncState, planned},
 };
@@ -137,24 +137,16 @@ struct SyncBody {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "SyncConfig")]
 struct ConfigBody {
-    /// Which way changes go.
-    direction: Direction,
     /// When it runs by itself; none takes the project's pull frequency, or else the server's
     /// interval.
     schedule: Option<Schedule>,
-    /// Who wins where the provider ("source") and the applications ("target") changed one field.
-    conflicts: ConflictPolicy,
     /// Unified fields with one value each, and the value that a record must have to be there.
     filters: BTreeMap<String, Value>,
     /// Every so many runs, one reads everything although the connector can tell what changed;
     /// none: only the first.
     full_every: Option<u32>,
-    /// A full pass that would delete more than this share of the records, in per cent, stops.
-    delete_guard_percent: u8,
     /// How often a failed run is tried again before it waits for the schedule.
     max_retries: u32,
-    /// For how many days the history of changed fields is kept.
-    history_days: u32,
 }
 
 /// What changes of a sync. The keys are read by [`SyncConfig::merge`], which tells `null` from
@@ -163,18 +155,12 @@ struct ConfigBody {
 #[schemars(rename = "ChangeSync", deny_unknown_fields)]
 #[expect(dead_code, reason = "it is there for its schema")]
 struct ChangeBody {
-    direction: Option<Direction>,
     schedule: Option<Schedule>,
-    conflicts: Option<ConflictPolicy>,
     filters: Option<BTreeMap<String, Value>>,
     #[schemars(range(min = 1, max = 1_000_000))]
     full_every: Option<u32>,
     #[schemars(range(min = 0, max = 100))]
-    delete_guard_percent: Option<u8>,
-    #[schemars(range(min = 0, max = 100))]
     max_retries: Option<u32>,
-    #[schemars(range(min = 0, max = 3650))]
-    history_days: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -400,24 +386,16 @@ fn body(connection: &Connection, state: SyncState, schedule: Schedule) -> SyncBo
 
 fn config_body(config: SyncConfig) -> ConfigBody {
     let SyncConfig {
-        direction,
         schedule,
-        conflicts,
         filters,
         full_every,
-        delete_guard_percent,
         max_retries,
-        history_days,
     } = config;
     ConfigBody {
-        direction,
         schedule,
-        conflicts,
         filters,
         full_every,
-        delete_guard_percent,
         max_retries,
-        history_days,
     }
 }
 

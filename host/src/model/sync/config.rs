@@ -5,72 +5,33 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::{Schedule, words};
+use super::Schedule;
 use crate::model::{ObjectKind, Scalar, Timestamp, filterable};
-
-words! {
-    /// Which way changes go.
-    Direction {
-        /// From the provider to us.
-        Inbound = "inbound",
-        /// From us to the provider.
-        Outbound = "outbound",
-        /// Both.
-        Bidirectional = "bidirectional",
-    }
-}
-
-words! {
-    /// Who wins where the provider and our applications changed the same field.
-    ConflictPolicy {
-        /// The later change.
-        LastWriteWins = "last_write_wins",
-        /// The provider ("theirs").
-        SourceWins = "source_wins",
-        /// Our applications ("ours").
-        TargetWins = "target_wins",
-        /// Nobody until a person decides.
-        Manual = "manual",
-    }
-}
 
 /// What the sync of one object of one connection does. The default works untouched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SyncConfig {
-    /// Which way changes go; `inbound`.
-    pub direction: Direction,
     /// When it runs by itself; none takes the project's pull frequency, or else the server's
     /// interval.
     pub schedule: Option<Schedule>,
-    /// Who wins where both sides changed a field; `last_write_wins`.
-    pub conflicts: ConflictPolicy,
     /// Unified fields with one value each, and the value that a record must have to be stored.
     /// Records that do not match are treated as if they were not there. Empty: all are stored.
     pub filters: BTreeMap<String, Value>,
-    /// Every so many runs, one reads everything although the connector can tell what changed: so
-    /// deletes are found that the provider does not tell of. None: only the first run does.
+    /// Every so many runs, one reads everything although the connector can tell what changed: a
+    /// provider's own account of changes may have gaps. None: only the first run does.
     pub full_every: Option<u32>,
-    /// A full pass that would delete more than this share of the stored records, in per cent,
-    /// stops and asks; 100 never does.
-    pub delete_guard_percent: u8,
     /// How often a failed run is tried again before it is given up until the schedule's next time.
     pub max_retries: u32,
-    /// For how many days the history of changed fields is kept.
-    pub history_days: u32,
 }
 
 impl Default for SyncConfig {
     fn default() -> Self {
         Self {
-            direction: Direction::Inbound,
             schedule: None,
-            conflicts: ConflictPolicy::LastWriteWins,
             filters: BTreeMap::new(),
             full_every: Some(24),
-            delete_guard_percent: 30,
             max_retries: 5,
-            history_days: 30,
         }
     }
 }
@@ -95,16 +56,7 @@ impl SyncConfigError {
 }
 
 /// The keys, in the order of the documentation.
-const KEYS: [&str; 8] = [
-    "direction",
-    "schedule",
-    "conflicts",
-    "filters",
-    "full_every",
-    "delete_guard_percent",
-    "max_retries",
-    "history_days",
-];
+const KEYS: [&str; 4] = ["schedule", "filters", "full_every", "max_retries"];
 
 impl SyncConfig {
     /// This one with the keys of `patch` in place of its own. `null` sets a key back to its
@@ -116,16 +68,10 @@ impl SyncConfig {
         let (mut merged, default) = (self.clone(), Self::default());
         for (key, value) in patch {
             match key.as_str() {
-                "direction" => merged.direction = typed(&key, value, default.direction)?,
                 "schedule" => merged.schedule = typed(&key, value, None)?,
-                "conflicts" => merged.conflicts = typed(&key, value, default.conflicts)?,
                 "filters" => merged.filters = typed(&key, value, BTreeMap::new())?,
                 "full_every" => merged.full_every = typed(&key, value, None)?,
-                "delete_guard_percent" => {
-                    merged.delete_guard_percent = typed(&key, value, default.delete_guard_percent)?;
-                }
                 "max_retries" => merged.max_retries = typed(&key, value, default.max_retries)?,
-                "history_days" => merged.history_days = typed(&key, value, default.history_days)?,
                 _ => {
                     let problem = format!("there is no such key; the keys are {}", KEYS.join(", "));
                     return Err(SyncConfigError::new(
@@ -155,14 +101,7 @@ impl SyncConfig {
             }
         };
         within("full_every", self.full_every.unwrap_or(1), 1, 1_000_000)?;
-        within(
-            "delete_guard_percent",
-            self.delete_guard_percent.into(),
-            0,
-            100,
-        )?;
         within("max_retries", self.max_retries, 0, 100)?;
-        within("history_days", self.history_days, 0, 3650)?;
         self.validate_filters(kind)
     }
 
@@ -258,17 +197,8 @@ mod tests {
     fn what_cannot_be_is_refused_with_its_key() {
         for (patch, key) in [
             (json!({ "shedule": null }), "shedule"),
-            (json!({ "direction": "up" }), "direction"),
             (json!({ "schedule": { "type": "interval" } }), "schedule"),
             (json!({ "full_every": 0 }), "full_every"),
-            (
-                json!({ "delete_guard_percent": 101 }),
-                "delete_guard_percent",
-            ),
-            (
-                json!({ "delete_guard_percent": 300 }),
-                "delete_guard_percent",
-            ),
             (json!({ "max_retries": -1 }), "max_retries"),
             (json!({ "filters": { "nmae": "x" } }), "filters.nmae"),
             (json!({ "filters": { "name": 1 } }), "filters.name"),
