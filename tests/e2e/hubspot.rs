@@ -252,9 +252,10 @@ async fn deliver(url: &str, webhook: &Webhook, body: &str) -> u16 {
 
 /// The event of that type about a record of HubSpot.
 async fn told(project: &Api, kind: &str, id: u64) -> Value {
+    let remote_id = id.to_string();
     until(kind, async || {
         let events = project.events(kind).await.into_iter();
-        let mut its = events.filter(|event| event["data"]["remote_id"] == id.to_string());
+        let mut its = events.filter(|event| event["data"]["remote_id"] == remote_id.as_str());
         its.next()
     })
     .await

@@ -37,5 +37,6 @@ mod reads;
 mod redmine;
 mod schemathesis;
 mod sdk;
+mod syncs;
 mod tenancy;
 mod webhooks;

@@ -132,6 +132,7 @@ impl Tenant {
         let first = path.split('/').nth(1).unwrap_or_default();
         let own = match (first, name) {
             ("connections", "id") => &self.connection,
+            ("connections", "object") => return ("crm.contact".into(), false),
             ("linked_users", "id") => &self.user,
             ("webhooks", "id") => &self.webhook,
             ("webhooks", "delivery_id") => &self.delivery,

@@ -22,7 +22,8 @@ pub struct Server {
     base_url: String,
     environment: BTreeMap<String, String>,
     folder: TempDir,
-    _database: Database,
+    /// None where another server's is used.
+    _database: Option<Database>,
 }
 
 /// What a server is to be like.
@@ -156,6 +157,39 @@ impl Server {
             .expect("the system tells a process's memory")
     }
 
+    /// Asks the process to stop, as a service manager does, and waits until it has.
+    ///
+    /// # Panics
+    /// It is not running, or ends as if it had failed.
+    pub fn stop(&mut self) {
+        let mut process = self.process.take().expect("the server runs");
+        let asked = Command::new("kill")
+            .args(["-TERM", &process.id().to_string()])
+            .status();
+        assert!(asked.expect("kill is there").success());
+        let ended = process.wait().expect("the process is ours");
+        assert!(ended.success(), "{ended}");
+    }
+
+    /// Another process on the same database, with the same connectors. Its database goes with the
+    /// first one.
+    pub async fn beside(&self) -> Self {
+        let folder = tempfile::Builder::new().prefix("jackfield-").tempdir();
+        let folder = folder.expect("a folder can be made");
+        let mut environment = self.environment.clone();
+        let data = folder.path().join("data").display().to_string();
+        environment.insert("JACKFIELD_DATA_DIR".to_owned(), data);
+        let mut server = Self {
+            process: None,
+            base_url: String::new(),
+            environment,
+            folder,
+            _database: None,
+        };
+        server.run().await;
+        server
+    }
+
     /// Starts it again with the same folder and database, perhaps on another port.
     pub async fn start_again(&mut self) {
         self.run().await;
@@ -265,7 +299,7 @@ impl Builder {
             base_url: String::new(),
             environment,
             folder,
-            _database: database,
+            _database: Some(database),
         };
         server.run().await;
         server

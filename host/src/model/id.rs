@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Digest, Entropy, Timestamp};
+use super::{Digest, Entropy};
 
 macro_rules! uuid_type {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
@@ -224,7 +224,6 @@ impl fmt::Display for Slug {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::SystemEntropy;
 
     #[test]
     fn derived_ids_are_version_8_and_keep_the_order_of_numbers() {
