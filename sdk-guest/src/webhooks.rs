@@ -30,7 +30,7 @@ use crate::secrets;
 
 /// A connector that understands what its provider sends.
 ///
-/// `receive` may use [`secrets`](crate::secrets), [`log`](crate::log) and [`time::now`](crate::time::now), and
+/// `receive` may use [`crate::secrets`], [`crate::log`] and [`crate::time::now`], and
 /// sends no requests: the host reads each record anew afterwards. The manifest has `[webhooks]`, and the export is
 /// `export_connector!(Example, manifest = "connector.toml", webhooks)`.
 pub trait Webhooks {
