@@ -13,7 +13,10 @@ use crate::{
     config::Config,
     egress::{self, Egress},
     http,
-    jobs::{self, DeliveryOptions, DeliveryWorkers, InboundWorkers, RetryWorkers, SyncWorkers},
+    jobs::{
+        self, DeliveryOptions, DeliveryWorkers, InboundWorkers, PushWorkers, RetryWorkers,
+        SyncWorkers,
+    },
     model::{Clock, ConnectionId, Entropy, SystemClock, SystemEntropy},
     runtime::{self, Runtime},
     store::Store,
@@ -220,6 +223,14 @@ impl App {
             &options,
         );
         let owner = options.owner.clone();
+        let pushes = PushWorkers::new(
+            self.store.clone(),
+            self.unify.clone(),
+            Arc::clone(&self.clock),
+            &options,
+            // Read, desunify, push and unify, each tried three times.
+            Duration::from_secs(self.config.runtime.call_timeout_seconds * 12),
+        );
         let workers = SyncWorkers::new(
             self.store.clone(),
             self.unify.clone(),
@@ -231,6 +242,7 @@ impl App {
         tasks.spawn(self.runtime.clone().watch(stop.clone()));
         tasks.spawn(workers.run(stop.clone()));
         tasks.spawn(inbound.run(stop.clone()));
+        tasks.spawn(pushes.run(stop.clone()));
         tasks.spawn(self.delivery_workers().run(stop.clone()));
         tasks.spawn(retries.run(stop.clone()));
         tasks.spawn(jobs::keep_remapped(

@@ -1,7 +1,9 @@
 //! The words of the domain. No input, no output: everything here can be tested with a literal.
 
 mod catalogue;
+mod change;
 mod clock;
+pub mod conflict;
 mod connection;
 mod custom_field;
 mod decimal;
@@ -14,6 +16,7 @@ mod id;
 mod manifest;
 pub mod money;
 mod page;
+mod pending;
 mod record;
 mod schema;
 mod sync;
@@ -23,6 +26,7 @@ mod webhook;
 pub use catalogue::{
     Catalogue, ObjectKind, ObjectSpec, Operation, Property, Quirk, Reference, Unknown,
 };
+pub use change::{ChangeAction, ChangeState, Conflict, ConflictState, PushedField, QueuedChange};
 pub use clock::{Clock, Entropy, ManualClock, SystemClock, SystemEntropy, Timestamp};
 pub use connection::{
     Connection, ConnectionStatus, Environment, LinkedUser, NewConnection, Project, Scope,
@@ -45,9 +49,10 @@ pub use manifest::{
     ApiKeyPlace, AuthField, AuthKind, AuthScheme, ClientAuthentication, Endpoint, HttpRule,
     HttpRuleError, MANIFEST_SECTION, Manifest, ManifestError, OAuthClient, ObjectSupport,
     Permissions, PushOperation, RuleHost, SAMPLES_SECTION, Setting, SettingType, Template,
-    TemplateError, Variable, VariableType, WebhookRoute, WebhookSecret, Webhooks,
+    TemplateError, Variable, VariableType, WebhookRoute, WebhookSecret, Webhooks, WriteSafety,
 };
 pub use page::{Cursor, CursorError, DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest};
+pub use pending::{Decision, Edit, Pending, Push, Reconciled};
 pub use record::{
     Change, Record, RemoteRecord, StoredDocument, Upsert, splice, splice_into, spliced_size,
 };

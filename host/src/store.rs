@@ -4,6 +4,8 @@
 //! only this module can make and only by finding the connection within a project; all others take
 //! the project's id. Whatever belongs together is written in one transaction, events included.
 
+mod changes;
+mod conflicts;
 mod connections;
 mod credentials;
 mod custom_fields;
@@ -37,6 +39,8 @@ use self::dialect::{Database, Tx, values};
 use crate::model::{Clock, Entropy, ObjectKind, Timestamp};
 
 pub use self::{
+    changes::{ChangeFilter, ClaimedChange, LocalWrite, PushTask, WrittenBy},
+    conflicts::ConflictFilter,
     credentials::{RefreshLease, SealedCredentials},
     custom_fields::{CustomValues, NewCustomField},
     deliveries::{ClaimedDelivery, Disabled, FinishedDelivery, Verdict},
@@ -69,6 +73,7 @@ struct Inner {
     objects: Objects,
     events_written: Arc<Notify>,
     deliveries_due: Arc<Notify>,
+    changes_due: Arc<Notify>,
 }
 
 /// Which database it is. For showing to people: nothing may depend on it.
@@ -148,6 +153,7 @@ impl Store {
                 objects,
                 events_written: Arc::default(),
                 deliveries_due: Arc::default(),
+                changes_due: Arc::default(),
             }),
         })
     }

@@ -13,13 +13,16 @@ mod inbound;
 mod interactive;
 mod live;
 mod map;
+mod outbound;
 mod passthrough;
 mod preview;
+mod push;
 mod read;
 mod reference;
 mod refresh;
 mod remap;
 mod sync;
+mod undo;
 mod write;
 
 use std::sync::Arc;
@@ -40,8 +43,9 @@ pub use error::Error;
 pub use expand::expandable;
 pub use fields::{FieldChange, FieldDraft, MappingChange, MappingDraft};
 pub use inbound::{Received, Refused};
-pub use interactive::{Interactive, Reached};
+pub use interactive::{Interactive, Noted, Reached};
 pub use live::LivePage;
+pub use outbound::{Preview, PreviewedField};
 pub use passthrough::{
     MAX_ATTEMPTS, Passed, PassthroughRequest, PassthroughResponse, Retried, RetryEnd,
     StreamRequest, is_private,
@@ -49,6 +53,7 @@ pub use passthrough::{
 pub use preview::{Previewed, RemoteFields};
 pub use remap::Remapped;
 pub use sync::SyncProgress;
+pub use undo::Undone;
 
 /// Everything that use cases need. Clones share it.
 #[derive(Clone)]

@@ -40,6 +40,24 @@ impl FromRequestParts<Arc<Services>> for Caller {
     }
 }
 
+/// The id of the API key that is used: who a write is by.
+#[derive(Clone, Debug)]
+pub(super) struct UsedKey(pub(super) String);
+
+impl FromRequestParts<Arc<Services>> for UsedKey {
+    type Rejection = Error;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        services: &Arc<Services>,
+    ) -> Result<Self, Error> {
+        let digest = api_key(&parts.headers)?;
+        let found = services.store.project_by_api_key(&digest).await?;
+        let (id, _) = found.ok_or_else(unknown_key)?;
+        Ok(Self(id.to_string()))
+    }
+}
+
 /// A caller with a good API key and the token of one of its connections.
 #[derive(Clone, Debug)]
 pub(super) struct Scoped(pub(super) Scope);

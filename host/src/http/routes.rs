@@ -1,6 +1,8 @@
 //! The table of routes.
 
 mod about;
+mod changes;
+mod conflicts;
 mod connect;
 mod connections;
 mod connectors;
@@ -56,6 +58,8 @@ pub(super) fn operations() -> Vec<Operation> {
         deliveries::operations(),
         sync::operations(),
         syncs::operations(),
+        changes::operations(),
+        conflicts::operations(),
         pull_frequencies::operations(),
         not_offered::operations(),
         custom_fields::operations(),

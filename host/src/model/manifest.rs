@@ -225,6 +225,8 @@ pub struct ObjectSupport {
     pub incremental: bool,
     /// Seconds that the host takes off `since`, for providers with coarse clocks.
     pub look_back: u32,
+    /// What a queued change does before it writes.
+    pub write_safety: WriteSafety,
 }
 
 /// A write.
@@ -248,6 +250,27 @@ impl PushOperation {
             Self::Delete => "delete",
         }
     }
+
+    /// The one with this word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Create, Self::Update, Self::Delete]
+            .into_iter()
+            .find(|one| one.as_str() == word)
+    }
+}
+
+/// How a write is kept from overwriting what somebody else changed at the provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WriteSafety {
+    /// The provider compares an entity tag, which is the record's version.
+    Etag,
+    /// The provider compares a version token.
+    Version,
+    /// The provider compares nothing: the record is read, compared and written at once.
+    #[default]
+    ReadCompareWrite,
 }
 
 /// What a connector asks for.

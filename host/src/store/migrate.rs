@@ -69,6 +69,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/sqlite/0010_syncs.sql"),
         include_str!("../../../migrations/postgres/0010_syncs.sql"),
     ),
+    (
+        12,
+        "changes",
+        include_str!("../../../migrations/sqlite/0012_changes.sql"),
+        include_str!("../../../migrations/postgres/0012_changes.sql"),
+    ),
 ];
 
 /// Connects. The schema has to be up to date already.

@@ -24,6 +24,15 @@ pub struct PageOutcome {
     pub deleted: u32,
     /// How many were as they were.
     pub unchanged: u32,
+    /// How many began to wait for a person to decide a conflict.
+    pub conflicts: u32,
+}
+
+/// Rows that were written, and what is to be announced of them.
+pub(super) struct WrittenPage {
+    /// One for each upsert, in their order.
+    pub(super) changes: Vec<Change>,
+    pub(super) events: Vec<NewEvent>,
 }
 
 /// What is stored of a record that an upsert is about.
@@ -67,6 +76,29 @@ impl Store {
                 .save(&mut tx, self.object(checkpoint.claimed.kind), upserts.len())
                 .await?;
         }
+        let (upserts, conflicts) = self
+            .reconcile_page(&mut tx, scope, kind, upserts, now)
+            .await?;
+        let written = self.write_page(&mut tx, scope, kind, &upserts, now).await?;
+        self.write_events(&mut tx, scope, written.events, now)
+            .await?;
+        tx.commit().await?;
+        Ok(PageOutcome {
+            conflicts,
+            ..PageOutcome::of(written.changes)
+        })
+    }
+
+    /// Writes rows of one object as they are given. Its events are to be written last of all that
+    /// the transaction writes.
+    pub(super) async fn write_page(
+        &self,
+        tx: &mut Tx,
+        scope: &Scope,
+        kind: ObjectKind,
+        upserts: &[Upsert],
+        now: Timestamp,
+    ) -> Result<WrittenPage, Error> {
         let ids: Vec<RecordId> = upserts
             .iter()
             .map(|upsert| self.record_id(scope, kind, &upsert.remote_id))
@@ -76,7 +108,7 @@ impl Store {
             .enumerate()
             .map(|(index, id)| (*id, index))
             .collect();
-        let stored = read_stored(&mut tx, &ids).await?;
+        let stored = read_stored(tx, &ids).await?;
 
         let mut page = Draft {
             kind,
@@ -100,10 +132,8 @@ impl Store {
             ..
         } = page;
         tx.bulk(UPSERT, rows).await?;
-        events.extend(delete(&mut tx, kind, gone, now).await?);
-        self.write_events(&mut tx, scope, events, now).await?;
-        tx.commit().await?;
-        Ok(PageOutcome::of(changes))
+        events.extend(delete(tx, kind, gone, now).await?);
+        Ok(WrittenPage { changes, events })
     }
 }
 

@@ -130,13 +130,18 @@ impl Store {
         let now = advance(&mut tx, scope, self.now())
             .await?
             .ok_or(Error::Missing("connection"))?;
+        let replaced = self.reconcile_remaps(&mut tx, scope, kind, remaps).await?;
         let mut events = Vec::new();
         for remap in remaps {
-            let hash = Digest::of_all(&[remap.unified.as_bytes(), remap.custom.as_bytes()]);
+            let known = (&remap.unified, &remap.custom);
+            let (unified, custom) = replaced
+                .get(&remap.id)
+                .map_or(known, |(unified, custom)| (unified, custom));
+            let hash = Digest::of_all(&[unified.as_bytes(), custom.as_bytes()]);
             let values = values![
                 remap.id,
-                remap.unified.as_str(),
-                remap.custom.as_str(),
+                unified.as_str(),
+                custom.as_str(),
                 &hash,
                 now,
                 remap.remote.as_str(),
@@ -147,9 +152,9 @@ impl Store {
                 let record = Record {
                     id: remap.id,
                     remote_id: row.text(0)?,
-                    unified: remap.unified.clone(),
+                    unified: unified.clone(),
                     remote: None,
-                    custom: remap.custom.clone(),
+                    custom: custom.clone(),
                     remote_version: None,
                     created_at: row.time(1)?,
                     modified_at: now,

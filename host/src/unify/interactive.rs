@@ -1,11 +1,11 @@
 //! What somebody who waits for the answer says about a call, and what he is told besides it.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicBool, Ordering},
 };
 
-use crate::egress::Downstream;
+use crate::{egress::Downstream, model::ChangeId};
 
 /// How a read or a write is to be done. Clones share what is told back.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +21,27 @@ pub struct Interactive {
     pub reached: Reached,
     /// What the provider said about its limits.
     pub downstream: Downstream,
+    /// Who asks: the id of an API key.
+    pub actor: Option<String>,
+    /// The change that a write was queued as.
+    pub change: Noted,
+}
+
+/// The id of a change, once there is one. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Noted(Arc<OnceLock<ChangeId>>);
+
+impl Noted {
+    /// There is one.
+    pub fn set(&self, id: ChangeId) {
+        self.0.get_or_init(|| id);
+    }
+
+    /// It, if there is one.
+    #[must_use]
+    pub fn get(&self) -> Option<ChangeId> {
+        self.0.get().copied()
+    }
 }
 
 /// A flag that a write sets just before it calls the provider. Clones share it.

@@ -12,7 +12,8 @@ use crate::{
 };
 
 impl Unify {
-    /// Creates a record at the provider.
+    /// Creates a record at the provider, whichever way the object's changes go: a record's id
+    /// follows from the provider's id, so there is none before the provider has given one.
     ///
     /// # Errors
     /// The object is not valid, refers to nothing, or the provider or the connector fails.
@@ -32,7 +33,8 @@ impl Unify {
             .await
     }
 
-    /// Changes the fields that were sent, at the provider.
+    /// Changes the fields that were sent: at the provider, or, where the object's changes go out,
+    /// here at once and at the provider afterwards.
     ///
     /// # Errors
     /// As [`Self::create`], or there is no such record.
@@ -46,6 +48,9 @@ impl Unify {
     ) -> Result<Record, Error> {
         let version = self.writer(scope, kind, PushOperation::Update)?;
         let record = self.stored(scope, kind, id, false).await?;
+        if self.queues(scope, kind).await? {
+            return self.queue_update(scope, kind, &record, body, how).await;
+        }
         let data = self
             .provider_document(
                 scope,
@@ -61,7 +66,7 @@ impl Unify {
             .await
     }
 
-    /// Deletes a record at the provider.
+    /// Deletes a record at the provider, or here at once and there afterwards.
     ///
     /// # Errors
     /// There is no such record, or the provider or the connector fails.
@@ -74,6 +79,9 @@ impl Unify {
     ) -> Result<(), Error> {
         let version = self.writer(scope, kind, PushOperation::Delete)?;
         let record = self.stored(scope, kind, id, false).await?;
+        if self.queues(scope, kind).await? {
+            return self.queue_delete(scope, kind, id, how).await;
+        }
         let remote_id = record.remote_id.clone();
         let request = self.push(kind, PushAction::Delete, Some(record), "{}".to_owned(), how);
         let context = self.context_for(scope, &version, how)?;
@@ -95,7 +103,7 @@ impl Unify {
         Ok(())
     }
 
-    fn writer(
+    pub(super) fn writer(
         &self,
         scope: &Scope,
         kind: ObjectKind,
@@ -113,7 +121,7 @@ impl Unify {
     }
 
     /// Validates what the application sent and has the connector translate it.
-    async fn provider_document(
+    pub(super) async fn provider_document(
         &self,
         scope: &Scope,
         version: &ConnectorVersion,

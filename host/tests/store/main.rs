@@ -6,6 +6,7 @@
     reason = "a test may panic on what it did not expect"
 )]
 
+mod changes;
 mod connections;
 mod credentials;
 mod custom_fields;
@@ -104,6 +105,11 @@ contract! {
         every_page_is_a_walk_along_the_index,
         one_record_is_read_by_its_id,
         remote_ids_are_looked_up_in_bulk;
+    changes:
+        an_edit_is_stored_at_once_and_those_that_follow_join_it,
+        a_push_is_claimed_once_and_its_answer_is_no_news_afterwards,
+        a_page_is_merged_with_what_waits,
+        what_the_provider_refuses_is_as_it_was;
     idempotency:
         a_key_is_claimed_once_and_answered_ever_after,
         a_key_that_came_to_no_end_is_claimed_again_with_the_same_provider_key,

@@ -80,6 +80,12 @@ codes! {
         "`GET /webhooks/{id}/deliveries` lists the deliveries of an endpoint; they are kept for a time that the operator sets.";
     SyncNotFound NOT_FOUND "sync_not_found" "No such sync"
         "`GET /syncs` lists the syncs of this project: one for each object that a connection's connector reads.";
+    ChangeNotFound NOT_FOUND "change_not_found" "No such change"
+        "`GET /changes` lists the changes of this project that are or were on their way to providers.";
+    ConflictNotFound NOT_FOUND "conflict_not_found" "No such conflict"
+        "`GET /conflicts?state=open` lists the conflicts of this project that wait for somebody.";
+    SyncRunNotFound NOT_FOUND "sync_run_not_found" "No such sync run"
+        "`GET /sync-runs` lists the runs of this project.";
     MethodNotAllowed METHOD_NOT_ALLOWED "method_not_allowed" "Not possible here"
         "The header `Allow` says what is possible at this path.";
     Conflict CONFLICT "conflict" "In conflict with what is there"

@@ -10,12 +10,15 @@ use axum::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::json_text;
+use super::{
+    changes::{PreviewBody, preview_body},
+    json, json_text,
+};
 use crate::{
     http::{
         Services,
         body::Json,
-        caller::{Client, Scoped},
+        caller::{Client, Scoped, UsedKey},
         error::{Code, Error},
         idempotency::{self, IdempotencyKey},
         limits::{DOWNSTREAM, with_downstream},
@@ -65,9 +68,10 @@ pub(super) fn operations() -> Vec<Operation> {
             .fails(READ_FAILURES),
         Operation::post("/{vertical}/{objects}", create)
             .unified(model::Operation::Create)
-            .describe("The provider has it when the answer comes.")
+            .describe("The provider has it when the answer comes, whichever way the object is synced: a record's `id` follows from the provider's.")
             .connection()
             .parameter(remote_data())
+            .parameter(dry_run())
             .parameter(idempotency_key())
             .takes::<Value>()
             .answer(downstream(
@@ -89,14 +93,16 @@ pub(super) fn operations() -> Vec<Operation> {
             .fails(READ_FAILURES),
         Operation::patch("/{vertical}/{objects}/{id}", update)
             .unified(model::Operation::Update)
-            .describe("What is not sent stays as it is.")
+            .describe("What is not sent stays as it is. Where the object's sync is `outbound` or `bidirectional`, the record is changed here at once and the change is pushed afterwards: the header `X-Jackfield-Change` names it.")
             .connection()
             .path::<Uuid>("id", "The record's `id`.")
             .parameter(remote_data())
+            .parameter(dry_run())
             .parameter(idempotency_key())
             .takes::<Value>()
             .answer(downstream(
-                Answer::json::<Value>(200, "The record, as the provider has it.")
+                Answer::json::<Value>(200, "The record, as the provider has it, or will have it once the change is pushed. With `dry_run`, what would be sent.")
+                    .header("X-Jackfield-Change", CHANGE)
                     .header("Idempotent-Replayed", REPLAYED),
             ))
             .fails(&[Code::RecordNotFound])
@@ -105,11 +111,14 @@ pub(super) fn operations() -> Vec<Operation> {
             .unified(model::Operation::Delete)
             .connection()
             .path::<Uuid>("id", "The record's `id`.")
+            .parameter(dry_run())
             .parameter(idempotency_key())
             .answer(downstream(
-                Answer::empty(204, "The provider has it no more.")
+                Answer::empty(204, "The provider has it no more, or will not have it once the change is pushed.")
+                    .header("X-Jackfield-Change", CHANGE)
                     .header("Idempotent-Replayed", REPLAYED),
             ))
+            .gives::<PreviewBody>(200, "With `dry_run`: what would be sent.")
             .fails(&[Code::RecordNotFound])
             .fails(WRITE_FAILURES),
     ]
@@ -160,6 +169,17 @@ fn remote_data() -> Parameter {
 
 /// What the header of an answer that is given again says.
 const REPLAYED: &str = "`true` where this answers an earlier request with the same key.";
+
+/// What the header of a queued write says.
+const CHANGE: &str = "The change that is on its way to the provider: `GET /changes/{id}` shows it.";
+
+fn dry_run() -> Parameter {
+    Parameter::query::<bool>(
+        "dry_run",
+        "Checks everything and answers what would be sent; nothing is sent or stored.",
+    )
+    .rule("default", false)
+}
 
 fn idempotency_key() -> Parameter {
     Parameter::header::<String>(
@@ -279,11 +299,14 @@ pub(super) async fn create(
     State(services): State<Arc<Services>>,
     Kind(kind): Kind,
     Scoped(scope): Scoped,
-    (client, key): (Client, IdempotencyKey),
+    (client, key, UsedKey(actor)): (Client, IdempotencyKey, UsedKey),
     query: Query,
     Json(body): Json<Value>,
 ) -> Result<Response, Error> {
-    let write = Write::new(&services, kind, scope, client, &query)?;
+    if query.flag("dry_run")? {
+        return preview(&services, &scope, kind, None, Some(body)).await;
+    }
+    let write = Write::new(&services, kind, scope, client, &query, actor)?;
     let text = body.to_string();
     let work = async move |write: Write| {
         let Write {
@@ -307,11 +330,14 @@ pub(super) async fn update(
     Kind(kind): Kind,
     Id(id): Id,
     Scoped(scope): Scoped,
-    (client, key): (Client, IdempotencyKey),
+    (client, key, UsedKey(actor)): (Client, IdempotencyKey, UsedKey),
     query: Query,
     Json(body): Json<Value>,
 ) -> Result<Response, Error> {
-    let write = Write::new(&services, kind, scope, client, &query)?;
+    if query.flag("dry_run")? {
+        return preview(&services, &scope, kind, Some(id), Some(body)).await;
+    }
+    let write = Write::new(&services, kind, scope, client, &query, actor)?;
     let text = body.to_string();
     let work = async move |write: Write| {
         let Write {
@@ -328,10 +354,13 @@ pub(super) async fn delete(
     Kind(kind): Kind,
     Id(id): Id,
     Scoped(scope): Scoped,
-    client: Client,
-    key: IdempotencyKey,
+    (client, key, UsedKey(actor)): (Client, IdempotencyKey, UsedKey),
+    query: Query,
 ) -> Result<Response, Error> {
-    let write = Write::new(&services, kind, scope, client, &Query::parse(""))?;
+    if query.flag("dry_run")? {
+        return preview(&services, &scope, kind, Some(id), None).await;
+    }
+    let write = Write::new(&services, kind, scope, client, &Query::parse(""), actor)?;
     let work = async move |write: Write| {
         let Write {
             unify, scope, how, ..
@@ -340,6 +369,18 @@ pub(super) async fn delete(
         Ok(StatusCode::NO_CONTENT.into_response())
     };
     Box::pin(write.once(&services, key, "", work)).await
+}
+
+/// What a write would do.
+async fn preview(
+    services: &Services,
+    scope: &Scope,
+    kind: ObjectKind,
+    id: Option<RecordId>,
+    body: Option<Value>,
+) -> Result<Response, Error> {
+    let preview = services.unify.preview_write(scope, kind, id, body).await?;
+    json(&preview_body(kind, preview))
 }
 
 /// What the three writes have in common. It owns everything, since a write with a key goes on
@@ -358,9 +399,11 @@ impl Write {
         scope: Scope,
         client: Client,
         query: &Query,
+        actor: String,
     ) -> Result<Self, Error> {
         let how = Interactive {
             remote_data: query.flag("remote_data")?,
+            actor: Some(actor),
             ..Interactive::default()
         };
         Ok(Self {
@@ -406,7 +449,14 @@ async fn with_limits(
     answer: impl Future<Output = Result<Response, Error>>,
     how: &Interactive,
 ) -> Response {
-    let response = answer.await.unwrap_or_else(IntoResponse::into_response);
+    let mut response = answer.await.unwrap_or_else(IntoResponse::into_response);
+    let change = how
+        .change
+        .get()
+        .map(|id| HeaderValue::from_str(&id.to_string()));
+    if let Some(Ok(change)) = change {
+        response.headers_mut().insert("x-jackfield-change", change);
+    }
     with_downstream(response, &how.downstream)
 }
 

@@ -10,7 +10,7 @@ use serde::{
 use super::{
     ApiKeyPlace, AuthKind, AuthScheme, ClientAuthentication, HttpRule, MAX_ICON, MAX_MEMORY_MIB,
     ManifestError, OAuthClient, ObjectSupport, PushOperation, Setting, SettingType, Template,
-    Variable, Webhooks,
+    Variable, Webhooks, WriteSafety,
 };
 use crate::model::{ObjectKind, Slug};
 
@@ -125,6 +125,8 @@ struct Object {
     incremental: bool,
     #[serde(default)]
     look_back: u32,
+    #[serde(default)]
+    write_safety: WriteSafety,
 }
 
 #[derive(Deserialize)]
@@ -388,6 +390,7 @@ impl Object {
             fields: Vec::new(),
             incremental: self.incremental,
             look_back: self.look_back,
+            write_safety: self.write_safety,
         };
         for operation in &self.operations {
             match operation.as_str() {

@@ -1,0 +1,277 @@
+//! Changes on their way: claimed for a while, sent, written down.
+//!
+//! A claim counts the attempt and moves the time of the next try to the end of its lease, so that
+//! one that is never finished is due again by itself. Its fence keeps whoever was paused past that
+//! from writing.
+
+use std::{collections::HashMap, time::Duration};
+
+use super::{Open, connection_columns, document, select_changes, side_of};
+use crate::{
+    model::{
+        ChangeId, ChangeState, ObjectKind, Push, QueuedChange, RecordId, RunId, Scope,
+        StoredDocument, Timestamp, Upsert, conflict::Side,
+    },
+    store::{
+        Error, Store,
+        dialect::{Sql, Tx, taking, values},
+        pages::advance,
+    },
+};
+
+/// A change that this process may push until its lease ends.
+#[derive(Clone, Debug)]
+pub struct ClaimedChange {
+    /// The connection.
+    pub scope: Scope,
+    /// The change.
+    pub change: QueuedChange,
+    /// Whether an earlier attempt may have reached the provider.
+    pub unsure: bool,
+    /// The number of the claim.
+    pub fence: i64,
+}
+
+/// What is to be sent now.
+#[derive(Clone, Debug)]
+pub struct PushTask {
+    /// What.
+    pub push: Push,
+    /// The provider's id of the record.
+    pub remote_id: String,
+    /// The provider's token of what our side goes by.
+    pub version: Option<String>,
+    /// The same key means the same write.
+    pub idempotency_key: String,
+}
+
+impl Store {
+    /// Claims changes that are due, of valid connections, the longest due first. Those of one
+    /// object of one connection that are claimed together are one outbound run. `owner` is shown
+    /// to people only; what protects a claim is its fence.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn claim_changes(
+        &self,
+        owner: &str,
+        lease: Duration,
+        limit: u32,
+    ) -> Result<Vec<ClaimedChange>, Error> {
+        const DUE: Sql = taking!(
+            select_changes!(
+                "WHERE h.state IN ('queued', 'pushing') AND h.next_at <= $1
+                   AND c.status = 'valid' AND c.deleted_at IS NULL
+                 ORDER BY h.next_at, h.id LIMIT $2"
+            ),
+            "h"
+        );
+        let now = self.now();
+        let mut tx = self.begin().await?;
+        let mut runs: HashMap<(u32, ObjectKind), RunId> = HashMap::new();
+        let mut claimed = Vec::new();
+        for row in tx.rows(DUE, values![now, limit]).await? {
+            let Some((scope, mut open)) = self.change_from(&row)? else {
+                continue;
+            };
+            let key = (scope.connection().number, open.change.kind);
+            let run = *runs
+                .entry(key)
+                .or_insert_with(|| RunId::generate(now, self.entropy()));
+            let sql = "UPDATE change
+                       SET state = 'pushing', lease_owner = $2, next_at = $3, fence = fence + 1,
+                           attempt = attempt + 1, run = $4
+                       WHERE id = $1";
+            let id = open.change.id.to_string();
+            let run_text = run.to_string();
+            tx.execute(sql, values![id, owner, now.plus(lease), run_text])
+                .await?;
+            open.change.state = ChangeState::Pushing;
+            open.change.attempt += 1;
+            open.change.run = Some(run);
+            let pending = &open.change.pending;
+            claimed.push(ClaimedChange {
+                unsure: !pending.sent.is_empty() || pending.sent_deletion,
+                fence: open.fence + 1,
+                change: open.change,
+                scope,
+            });
+        }
+        tx.commit().await?;
+        Ok(claimed)
+    }
+
+    /// What a claimed change is to send now, noted as perhaps sent from here on. None where
+    /// nothing is left to send: the claim is given back then.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] where the change is somebody else's by now.
+    pub async fn begin_push(&self, claimed: &ClaimedChange) -> Result<Option<PushTask>, Error> {
+        let (mut tx, now, mut open) = self.held(claimed).await?;
+        let kind = open.change.kind;
+        let push = open.change.pending.to_push();
+        if push == Push::Nothing {
+            open.change.state = ChangeState::Queued;
+            open.step(now);
+            self.save(&mut tx, &open, now).await?;
+            tx.commit().await?;
+            return Ok(None);
+        }
+        open.change.pending.sending(&push);
+        self.save(&mut tx, &open, now).await?;
+        let current = self
+            .current(&mut tx, &claimed.scope, kind, open.change.record)
+            .await?;
+        tx.commit().await?;
+        let current = current.ok_or_else(|| Error::Corrupt("a change of no record".into()))?;
+        let id = open.change.id;
+        let idempotency_key = match push {
+            Push::Create(_) => format!("{id}-create"),
+            _ => format!("{id}-{}", open.change.revision),
+        };
+        Ok(Some(PushTask {
+            push,
+            remote_id: current.remote_id,
+            version: open.base_version,
+            idempotency_key,
+        }))
+    }
+
+    /// The provider took a push; `answer` is what it has now. The record, what both sides agree
+    /// on, events, and how the change stands, all or nothing.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] where the change is somebody else's by now, or was settled by a sync
+    /// that was faster: nothing is written.
+    pub async fn finish_push(
+        &self,
+        claimed: &ClaimedChange,
+        push: &Push,
+        answer: &Upsert,
+    ) -> Result<ChangeState, Error> {
+        let (mut tx, now, mut open) = self.held(claimed).await?;
+        let (scope, kind) = (&claimed.scope, open.change.kind);
+        let policy = self.sync_config_in(&mut tx, scope, kind).await?.conflicts;
+        let theirs = side_of(answer);
+        let before = open.change.pending.clone();
+        let newer = answer.remote_modified_at.is_some() && answer.remote_modified_at < open.base_at;
+        if newer {
+            // A sync has seen the echo already, or what came after it.
+            open.change.pending.sent.clear();
+            open.change.pending.sent_deletion = false;
+        } else {
+            let pending = &mut open.change.pending;
+            let reconciled = pending.pushed(push, &theirs, answer.remote_modified_at, policy);
+            open.account(&before, &reconciled);
+            open.base_version.clone_from(&answer.remote_version);
+            open.base_at = answer.remote_modified_at.or(open.base_at);
+        }
+        if matches!(push, Push::Delete) {
+            let from = serde_json::Value::Object(before.base.clone());
+            let to = serde_json::Value::Null;
+            let deleted = crate::model::PushedField { from, to };
+            let name = crate::model::conflict::DELETED.to_owned();
+            open.change.pushed.insert(name, deleted);
+        }
+        open.change.revision += 1;
+        open.change.attempt = 0;
+        open.change.next_at = now;
+        open.change.error = None;
+        open.change.state = ChangeState::Queued;
+        open.step(now);
+        let record = open.change.pending.record();
+        let mut upserts = Vec::new();
+        let new_id = self.record_id(scope, kind, &answer.remote_id);
+        if new_id != open.change.record {
+            // Created anew: the old one is gone, and what is left of the change is the new one's.
+            let current = self
+                .current(&mut tx, scope, kind, open.change.record)
+                .await?;
+            upserts.extend(current.map(|current| current.with(kind, &Side::Deleted)));
+            open.change.record = new_id;
+        }
+        upserts.push(if record == theirs {
+            answer.clone()
+        } else {
+            let remote = match &answer.document {
+                StoredDocument::Present { remote, .. } => remote.as_str(),
+                StoredDocument::Deleted => "{}",
+            };
+            Upsert {
+                document: document(kind, &record, remote),
+                ..answer.clone()
+            }
+        });
+        self.save(&mut tx, &open, now).await?;
+        self.note_conflict(&mut tx, &open.change, now).await?;
+        let written = self.write_page(&mut tx, scope, kind, &upserts, now).await?;
+        self.write_events(&mut tx, scope, written.events, now)
+            .await?;
+        tx.rings(&self.inner.changes_due);
+        tx.commit().await?;
+        Ok(open.change.state)
+    }
+
+    /// A push came to nothing for now; it is tried again then.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] where the change is somebody else's by now.
+    pub async fn retry_push(
+        &self,
+        claimed: &ClaimedChange,
+        error: &str,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        let (mut tx, now, mut open) = self.held(claimed).await?;
+        open.change.error = Some(error.to_owned());
+        open.change.state = ChangeState::Queued;
+        open.change.next_at = at;
+        open.step(now);
+        self.save(&mut tx, &open, now).await?;
+        tx.commit().await
+    }
+
+    /// The provider does not take a push: what is not pushed is given up, and the record is as
+    /// the provider has it.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] where the change is somebody else's by now.
+    pub async fn fail_push(&self, claimed: &ClaimedChange, error: &str) -> Result<(), Error> {
+        let (mut tx, now, mut open) = self.held(claimed).await?;
+        open.change.error = Some(error.to_owned());
+        let scope = &claimed.scope;
+        let state = ChangeState::Failed;
+        let events = self.give_up(&mut tx, scope, &mut open, state, now).await?;
+        self.write_events(&mut tx, scope, events, now).await?;
+        tx.commit().await
+    }
+
+    /// How a change stands, and whether this claim still holds it.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn still_claimed(&self, claimed: &ClaimedChange) -> Result<bool, Error> {
+        let sql = "SELECT 1 FROM change WHERE id = $1 AND fence = $2 AND state = 'pushing'";
+        let values = values![claimed.change.id.to_string(), claimed.fence];
+        Ok(self.database().read_one(sql, values).await?.is_some())
+    }
+
+    /// A transaction in which a claim still holds, with the change as it is now.
+    async fn held(&self, claimed: &ClaimedChange) -> Result<(Tx, Timestamp, Open), Error> {
+        let mut tx = self.begin().await?;
+        let now = advance(&mut tx, &claimed.scope, self.now()).await?;
+        let now = now.ok_or(Error::LeaseLost)?;
+        let id: ChangeId = claimed.change.id;
+        let open = self.change_in(&mut tx, &claimed.scope, id).await?;
+        let open = open.filter(|open| {
+            open.fence == claimed.fence && open.change.state == ChangeState::Pushing
+        });
+        Ok((tx, now, open.ok_or(Error::LeaseLost)?))
+    }
+
+    /// The record that a change is about now: another one once it was created anew.
+    #[must_use]
+    pub fn record_of(&self, scope: &Scope, kind: ObjectKind, remote_id: &str) -> RecordId {
+        self.record_id(scope, kind, remote_id)
+    }
+}
