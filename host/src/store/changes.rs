@@ -149,7 +149,7 @@ impl Store {
         open.change.revision += 1;
         open.change.error = None;
         if open.change.state != ChangeState::Pushing {
-            open.change.next_at = now;
+            open.change.next_at = self.now();
             open.change.attempt = 0;
         }
         open.step(now);
@@ -272,7 +272,7 @@ impl Store {
         open.change.pending.resolve(decisions, at, Some(by));
         open.change.revision += 1;
         if open.change.state != ChangeState::Pushing {
-            open.change.next_at = now;
+            open.change.next_at = self.now();
             open.change.attempt = 0;
         }
         open.step(now);
@@ -329,7 +329,7 @@ impl Store {
             state: ChangeState::Queued,
             revision: 0,
             attempt: 0,
-            next_at: now,
+            next_at: self.now(),
             actor: by.actor.map(str::to_owned),
             run: None,
             undo_of: by.undo_of,

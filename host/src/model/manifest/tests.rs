@@ -102,6 +102,11 @@ fn every_mistake_is_named() {
             "fields = [\"text\"]",
             "has no field \"text\"",
         ),
+        (
+            "incremental = true",
+            "write_safety = \"hope\"",
+            "unknown variant `hope`",
+        ),
         ("\"read\", \"create\"", "\"create\"", "lacks \"read\""),
         (
             "\"read\", \"create\"",

@@ -175,7 +175,7 @@ impl Store {
         }
         open.change.revision += 1;
         open.change.attempt = 0;
-        open.change.next_at = now;
+        open.change.next_at = self.now();
         open.change.error = None;
         open.change.state = ChangeState::Queued;
         open.step(now);

@@ -62,7 +62,7 @@ impl Store {
             open.base_at = upsert.remote_modified_at.or(open.base_at);
             open.account(&before, &reconciled);
             if changed && open.change.state != ChangeState::Pushing {
-                open.change.next_at = now;
+                open.change.next_at = self.now();
             }
             open.step(now);
             self.save(tx, &open, now).await?;
