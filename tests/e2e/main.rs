@@ -40,3 +40,4 @@ mod sdk;
 mod syncs;
 mod tenancy;
 mod webhooks;
+mod two_way;

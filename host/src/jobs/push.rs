@@ -124,7 +124,7 @@ impl PushWorkers {
         let text = chain(&error);
         let config = self
             .store
-            .write_config(&claimed.scope, claimed.change.kind)
+            .sync_config(&claimed.scope, claimed.change.kind)
             .await;
         let tries = config.map_or(5, |config| config.max_retries);
         let wait = wait(&error, claimed.change.attempt, tries);

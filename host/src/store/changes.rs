@@ -663,29 +663,17 @@ fn text<T: serde::Serialize>(value: &T) -> Result<String, Error> {
 
 impl Store {
     /// What the sync of an object is told to do, as this transaction sees it.
-    #[expect(
-        clippy::unused_async,
-        reason = "reads a table as soon as syncs are configured"
-    )]
-    #[expect(
-        clippy::unused_self,
-        reason = "reads a table as soon as syncs are configured"
-    )]
     async fn sync_config_in(
         &self,
-        _: &mut Tx,
-        _: &Scope,
-        _: ObjectKind,
+        tx: &mut Tx,
+        scope: &Scope,
+        kind: ObjectKind,
     ) -> Result<SyncConfig, Error> {
-        Ok(SyncConfig::default())
-    }
-
-    /// Which way the changes of an object go, and who wins; the default where nothing was said.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn write_config(&self, scope: &Scope, kind: ObjectKind) -> Result<SyncConfig, Error> {
-        let mut tx = self.begin().await?;
-        self.sync_config_in(&mut tx, scope, kind).await
+        let sql = "SELECT config FROM sync_config WHERE connection = $1 AND object = $2";
+        let values = values![scope.connection().number, self.object(kind)];
+        match tx.row(sql, values).await? {
+            Some(row) => row.parsed_by(0, json),
+            None => Ok(SyncConfig::default()),
+        }
     }
 }

@@ -102,7 +102,7 @@ impl Unify {
     /// Whether our applications' changes of an object are stored at once and pushed afterwards,
     /// rather than written through.
     pub(super) async fn queues(&self, scope: &Scope, kind: ObjectKind) -> Result<bool, Error> {
-        let config = self.0.store.write_config(scope, kind).await?;
+        let config = self.0.store.sync_config(scope, kind).await?;
         Ok(config.direction != Direction::Inbound)
     }
 
