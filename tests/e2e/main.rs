@@ -39,5 +39,5 @@ mod schemathesis;
 mod sdk;
 mod syncs;
 mod tenancy;
-mod webhooks;
 mod two_way;
+mod webhooks;

@@ -71,12 +71,18 @@ impl World {
     }
 
     fn theirs(&self, contact: &Contact, field: &str) -> Value {
-        let person = self.provider.demo.record(Collection::People, contact.remote);
+        let person = self
+            .provider
+            .demo
+            .record(Collection::People, contact.remote);
         person.map_or(Value::Null, |person| person[field].clone())
     }
 
     fn change_theirs(&self, contact: &Contact, fields: Value) {
-        let changed = self.provider.demo.change(Collection::People, contact.remote, fields);
+        let changed = self
+            .provider
+            .demo
+            .change(Collection::People, contact.remote, fields);
         changed.unwrap();
     }
 
@@ -95,7 +101,11 @@ impl World {
 
     async fn ended(&self, change: &str) -> Value {
         until("the change ends", async || {
-            let change = self.project.get(&format!("/changes/{change}")).await.json(200);
+            let change = self
+                .project
+                .get(&format!("/changes/{change}"))
+                .await
+                .json(200);
             let open = ["queued", "pushing", "conflict"];
             (!open.contains(&change["state"].as_str()?)).then_some(change)
         })
@@ -105,7 +115,10 @@ impl World {
     async fn updates(&self, contact: &Contact) -> usize {
         let events = self.project.events("crm.contact.updated").await;
         let id = contact.remote.to_string();
-        events.iter().filter(|event| event["data"]["remote_id"] == id).count()
+        events
+            .iter()
+            .filter(|event| event["data"]["remote_id"] == id)
+            .count()
     }
 }
 
@@ -120,7 +133,10 @@ async fn an_edit_is_seen_at_once_and_pushed_afterwards(backend: Backend) {
     let world = World::new(backend, "last_write_wins").await;
     let contact = world.contact().await;
     world.provider.demo.fail_next(2);
-    let answer = world.project.patch(&contact.path, &json!({ "first_name": "Grace" })).await;
+    let answer = world
+        .project
+        .patch(&contact.path, &json!({ "first_name": "Grace" }))
+        .await;
     let id = queued(&answer);
     assert_eq!(answer.json(200)["first_name"], "Grace");
     assert_eq!(world.ours(&contact, "first_name").await, "Grace");
@@ -138,7 +154,13 @@ async fn an_edit_is_seen_at_once_and_pushed_afterwards(backend: Backend) {
     world.project.resync("crm").await;
     assert_eq!(world.updates(&contact).await, before);
     assert_eq!(world.ours(&contact, "first_name").await, "Grace");
-    world.server.anyone().with_key(world.project.key()).get("/changes?state=nonsense").await.expect(400);
+    world
+        .server
+        .anyone()
+        .with_key(world.project.key())
+        .get("/changes?state=nonsense")
+        .await
+        .expect(400);
     let other = world.server.project("Other");
     other.get(&format!("/changes/{id}")).await.expect(404);
     assert_eq!(other.get("/changes").await.json(200)["data"], json!([]));
@@ -162,18 +184,28 @@ async fn each_policy_decides_alike_on_both_sides(backend: Backend) {
             world.project.patch(&contact.path, &edit).await.json(200);
         }
         world.provider.let_pass(if ours_last { -30 } else { 30 });
-        world.change_theirs(&contact, json!({ "given_name": name("Theirs"), "mail": "new@example.com" }));
+        world.change_theirs(
+            &contact,
+            json!({ "given_name": name("Theirs"), "mail": "new@example.com" }),
+        );
         world.provider.let_pass(if ours_last { 30 } else { -30 });
         if ours_last {
             world.project.patch(&contact.path, &edit).await.json(200);
         }
         world.provider.demo.fail_next(0);
-        world.both(&contact, "first_name", "given_name", &name(winner)).await;
+        world
+            .both(&contact, "first_name", "given_name", &name(winner))
+            .await;
         // What only one side changed is that side's, whoever wins the other.
-        world.both(&contact, "last_name", "family_name", &name("Kept")).await;
+        world
+            .both(&contact, "last_name", "family_name", &name("Kept"))
+            .await;
         let mail = world.ours(&contact, "email_addresses").await;
         assert_eq!(mail[0]["email_address"], "new@example.com");
-        assert_eq!(world.project.get("/conflicts").await.json(200)["data"], json!([]));
+        assert_eq!(
+            world.project.get("/conflicts").await.json(200)["data"],
+            json!([])
+        );
     }
 }
 
@@ -195,10 +227,18 @@ async fn a_person_decides_field_by_field(backend: Backend) {
     .await;
     let field = &conflict["fields"][0];
     assert_eq!(field["field"], "first_name");
-    assert_eq!((&field["base"], &field["ours"], &field["theirs"]), (&before, &json!("Ours"), &json!("Theirs")));
-    assert!(field["ours_by"].is_string() && field["theirs_at"].is_string(), "{field}");
+    assert_eq!(
+        (&field["base"], &field["ours"], &field["theirs"]),
+        (&before, &json!("Ours"), &json!("Theirs"))
+    );
+    assert!(
+        field["ours_by"].is_string() && field["theirs_at"].is_string(),
+        "{field}"
+    );
     // The other field is not held up, and neither side loses its value.
-    world.both(&contact, "last_name", "family_name", "Free").await;
+    world
+        .both(&contact, "last_name", "family_name", "Free")
+        .await;
     assert_eq!(world.ours(&contact, "first_name").await, "Ours");
     assert_eq!(world.theirs(&contact, "given_name"), "Theirs");
     let change = world.project.get(&format!("/changes/{id}")).await.json(200);
@@ -212,14 +252,23 @@ async fn a_person_decides_field_by_field(backend: Backend) {
     let resolved = world.project.post(&path, &decision).await.json(200);
     assert_eq!(resolved["state"], "resolved");
     assert!(resolved["resolved_by"].is_string(), "{resolved}");
-    assert_eq!(resolved["decisions"], json!({ "first_name": { "value": "Both" } }));
-    world.both(&contact, "first_name", "given_name", "Both").await;
+    assert_eq!(
+        resolved["decisions"],
+        json!({ "first_name": { "value": "Both" } })
+    );
+    world
+        .both(&contact, "first_name", "given_name", "Both")
+        .await;
     assert_eq!(world.ended(&id).await["state"], "done");
     world.project.post(&path, &decision).await.expect(409);
 
     // Many at once, for the provider's side.
     world.provider.demo.fail_next(1000);
-    world.project.patch(&contact.path, &json!({ "first_name": "A" })).await.json(200);
+    world
+        .project
+        .patch(&contact.path, &json!({ "first_name": "A" }))
+        .await
+        .json(200);
     world.change_theirs(&contact, json!({ "given_name": "B" }));
     world.provider.demo.fail_next(0);
     let ids = until("the conflict is found", async || {
@@ -229,7 +278,11 @@ async fn a_person_decides_field_by_field(backend: Backend) {
     })
     .await;
     let decision = json!({ "ids": ids, "rest": "theirs" });
-    let resolved = world.project.post("/conflicts/resolve", &decision).await.json(200);
+    let resolved = world
+        .project
+        .post("/conflicts/resolve", &decision)
+        .await
+        .json(200);
     assert_eq!(resolved[0]["state"], "resolved");
     world.both(&contact, "first_name", "given_name", "B").await;
 }
@@ -245,16 +298,34 @@ async fn what_was_pushed_is_taken_back(backend: Backend) {
     world.change_theirs(&contact, json!({ "family_name": "Later" }));
 
     let run = api::text(&change["run_id"]);
-    let undone = world.project.post(&format!("/sync-runs/{run}/undo"), &json!({})).await.json(202);
+    let undone = world
+        .project
+        .post(&format!("/sync-runs/{run}/undo"), &json!({}))
+        .await
+        .json(202);
     assert_eq!(undone[0]["fields"], json!(["first_name"]));
     assert_eq!(undone[0]["kept"][0]["field"], "last_name");
-    world.both(&contact, "first_name", "given_name", before.as_str().unwrap()).await;
+    world
+        .both(
+            &contact,
+            "first_name",
+            "given_name",
+            before.as_str().unwrap(),
+        )
+        .await;
     assert_eq!(world.theirs(&contact, "family_name"), "Later");
-    assert_eq!(world.project.get(&format!("/changes/{id}")).await.json(200)["state"], "undone");
+    assert_eq!(
+        world.project.get(&format!("/changes/{id}")).await.json(200)["state"],
+        "undone"
+    );
     let by = api::text(&undone[0]["undone_by"]);
     assert_eq!(world.ended(&by).await["undo_of"], id.as_str());
     // Once only.
-    let again = world.project.post(&format!("/changes/{id}/undo"), &json!({})).await.json(202);
+    let again = world
+        .project
+        .post(&format!("/changes/{id}/undo"), &json!({}))
+        .await
+        .json(202);
     assert_eq!(again["fields"], json!([]));
     let nothing = "/sync-runs/00000000-0000-7000-8000-000000000000/undo";
     world.project.post(nothing, &json!({})).await.expect(404);
@@ -274,10 +345,18 @@ async fn a_deletion_is_pushed_and_taken_back(backend: Backend) {
     world.project.resync("crm").await;
     assert_eq!(world.project.events("crm.contact.deleted").await.len(), 1);
 
-    let undone = world.project.post(&format!("/changes/{id}/undo"), &json!({})).await.json(202);
+    let undone = world
+        .project
+        .post(&format!("/changes/{id}/undo"), &json!({}))
+        .await
+        .json(202);
     let by = api::text(&undone["undone_by"]);
     let change = world.ended(&by).await;
-    assert_eq!((&change["state"], &change["action"]), (&json!("done"), &json!("create")), "{change}");
+    assert_eq!(
+        (&change["state"], &change["action"]),
+        (&json!("done"), &json!("create")),
+        "{change}"
+    );
     assert_eq!(world.provider.demo.count(Collection::People), people);
     let path = format!("/crm/contacts/{}", api::text(&change["record_id"]));
     assert_eq!(world.project.get(&path).await.json(200)["last_name"], name);
@@ -290,20 +369,41 @@ async fn a_dry_run_sends_nothing(backend: Backend) {
     let before = world.ours(&contact, "first_name").await;
     let requests = world.provider.demo.requests();
     let path = format!("{}?dry_run=true", contact.path);
-    let preview = world.project.patch(&path, &json!({ "first_name": "Dry" })).await.json(200);
+    let preview = world
+        .project
+        .patch(&path, &json!({ "first_name": "Dry" }))
+        .await
+        .json(200);
     assert_eq!(preview["action"], "update");
     assert_eq!(preview["remote_id"], contact.remote.to_string());
     assert_eq!(preview["document"]["given_name"], "Dry");
-    assert_eq!(preview["changes"], json!([{ "field": "first_name", "from": before, "to": "Dry" }]));
+    assert_eq!(
+        preview["changes"],
+        json!([{ "field": "first_name", "from": before, "to": "Dry" }])
+    );
     let body = json!({ "first_name": "New", "last_name": "One" });
-    let preview = world.project.post("/crm/contacts?dry_run=true", &body).await.json(200);
-    assert_eq!((&preview["action"], &preview["remote_id"]), (&json!("create"), &Value::Null));
-    world.project.patch(&path, &json!({ "first_name": 7 })).await.expect(422);
+    let preview = world
+        .project
+        .post("/crm/contacts?dry_run=true", &body)
+        .await
+        .json(200);
+    assert_eq!(
+        (&preview["action"], &preview["remote_id"]),
+        (&json!("create"), &Value::Null)
+    );
+    world
+        .project
+        .patch(&path, &json!({ "first_name": 7 }))
+        .await
+        .expect(422);
     let preview = world.project.delete(&path).await.json(200);
     assert_eq!(preview["action"], "delete");
     assert_eq!(world.provider.demo.requests(), requests);
     assert_eq!(world.ours(&contact, "first_name").await, before);
-    assert_eq!(world.project.get("/changes").await.json(200)["data"], json!([]));
+    assert_eq!(
+        world.project.get("/changes").await.json(200)["data"],
+        json!([])
+    );
 }
 
 async fn a_queued_edit_survives_a_kill_and_is_pushed_once(backend: Backend) {
@@ -311,17 +411,38 @@ async fn a_queued_edit_survives_a_kill_and_is_pushed_once(backend: Backend) {
     let contact = world.contact().await;
     let version = world.theirs(&contact, "version").as_u64().unwrap();
     world.provider.demo.fail_next(1000);
-    let id = queued(&world.project.patch(&contact.path, &json!({ "first_name": "Kept" })).await);
-    world.project.patch(&contact.path, &json!({ "last_name": "Too" })).await.json(200);
+    let id = queued(
+        &world
+            .project
+            .patch(&contact.path, &json!({ "first_name": "Kept" }))
+            .await,
+    );
+    world
+        .project
+        .patch(&contact.path, &json!({ "last_name": "Too" }))
+        .await
+        .json(200);
     world.server.kill();
     world.provider.demo.fail_next(0);
     world.server.start_again().await;
     let key = world.project.key().to_owned();
-    world.project = world.server.anyone().with_key(&key).with_token(&world.connection.token);
+    world.project = world
+        .server
+        .anyone()
+        .with_key(&key)
+        .with_token(&world.connection.token);
     assert_eq!(world.ended(&id).await["state"], "done");
-    world.both(&contact, "first_name", "given_name", "Kept").await;
-    world.both(&contact, "last_name", "family_name", "Too").await;
-    assert_eq!(world.theirs(&contact, "version"), version + 1, "one write at the provider");
+    world
+        .both(&contact, "first_name", "given_name", "Kept")
+        .await;
+    world
+        .both(&contact, "last_name", "family_name", "Too")
+        .await;
+    assert_eq!(
+        world.theirs(&contact, "version"),
+        version + 1,
+        "one write at the provider"
+    );
 }
 
 async fn a_provider_that_compares_versions_is_not_overwritten(backend: Backend) {
@@ -331,13 +452,31 @@ async fn a_provider_that_compares_versions_is_not_overwritten(backend: Backend) 
     let company = companies.first().expect("there are companies");
     let path = format!("/crm/companies/{}", api::text(&company["id"]));
     let remote: u64 = api::text(&company["remote_id"]).parse().unwrap();
-    let theirs = || world.provider.demo.record(Collection::Companies, remote).unwrap();
+    let theirs = || {
+        world
+            .provider
+            .demo
+            .record(Collection::Companies, remote)
+            .unwrap()
+    };
     // The connector reads nothing first here: the provider refuses the version that we know.
     let change = json!({ "headcount": 77 });
-    world.provider.demo.change(Collection::Companies, remote, change).unwrap();
-    let id = queued(&world.project.patch(&path, &json!({ "name": "Renamed" })).await);
+    world
+        .provider
+        .demo
+        .change(Collection::Companies, remote, change)
+        .unwrap();
+    let id = queued(
+        &world
+            .project
+            .patch(&path, &json!({ "name": "Renamed" }))
+            .await,
+    );
     assert_eq!(world.ended(&id).await["state"], "done");
-    assert_eq!((&theirs()["label"], &theirs()["headcount"]), (&json!("Renamed"), &json!(77)));
+    assert_eq!(
+        (&theirs()["label"], &theirs()["headcount"]),
+        (&json!("Renamed"), &json!(77))
+    );
     let record = world.project.get(&path).await.json(200);
     assert_eq!(record["number_of_employees"].as_f64(), Some(77.0));
 }

@@ -124,7 +124,15 @@ impl Pending {
     }
 
     /// Our applications deleted the record; what they had set before does not matter any more.
+    /// What the provider had set does, where that was in conflict: it still is.
     pub fn delete(&mut self, at: Timestamp, by: Option<&str>) {
+        let theirs_at = self
+            .conflicts
+            .values()
+            .filter_map(|one| one.theirs_at)
+            .max();
+        let theirs = self.theirs();
+        let undecided = !self.conflicts.is_empty();
         self.edits.clear();
         self.conflicts.clear();
         self.deletion = Some(Edit {
@@ -132,6 +140,17 @@ impl Pending {
             at,
             by: by.map(str::to_owned),
         });
+        if let (true, Side::Present(theirs)) = (undecided, theirs) {
+            let conflict = FieldConflict {
+                base: Value::Object(self.base.clone()),
+                ours: Value::Null,
+                theirs: Value::Object(theirs),
+                ours_at: at,
+                ours_by: by.map(str::to_owned),
+                theirs_at,
+            };
+            self.conflicts.insert(DELETED.to_owned(), conflict);
+        }
     }
 
     /// The record as our side shows it.
