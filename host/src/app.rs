@@ -228,8 +228,6 @@ impl App {
             self.unify.clone(),
             Arc::clone(&self.clock),
             &options,
-            // Read, desunify, push and unify, each tried three times.
-            Duration::from_secs(self.config.runtime.call_timeout_seconds * 12),
         );
         let workers = SyncWorkers::new(
             self.store.clone(),

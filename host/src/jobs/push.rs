@@ -1,6 +1,6 @@
 //! The workers that push what our applications changed: claim, write, note what came of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -41,23 +41,16 @@ impl std::fmt::Debug for PushWorkers {
 }
 
 impl PushWorkers {
-    /// None runs yet: see [`Self::run`]. A claim has to outlast `longest`, the time that one push
-    /// may take.
+    /// None runs yet: see [`Self::run`].
     #[must_use]
-    pub fn new(
-        store: Store,
-        unify: Unify,
-        clock: Arc<dyn Clock>,
-        options: &Options,
-        longest: Duration,
-    ) -> Self {
+    pub fn new(store: Store, unify: Unify, clock: Arc<dyn Clock>, options: &Options) -> Self {
         Self {
             store,
             unify,
             clock,
             owner: options.owner.clone(),
             workers: options.workers,
-            lease: options.lease.max(longest),
+            lease: options.lease,
         }
     }
 
@@ -111,7 +104,11 @@ impl PushWorkers {
 
     async fn push(&self, claimed: ClaimedChange) {
         let id = claimed.change.id;
-        let error = match self.unify.push_change(&claimed).await {
+        let pushed = tokio::select! {
+            pushed = self.unify.push_change(&claimed) => pushed,
+            never = self.hold(&claimed) => match never {},
+        };
+        let error = match pushed {
             Ok(Some(state)) => {
                 return tracing::info!(change = %id, state = state.as_str(), "change pushed");
             }
@@ -141,6 +138,23 @@ impl PushWorkers {
         };
         if let Err(error) = written {
             tracing::error!(error = %error, "the end of a push cannot be written; it will be tried again");
+        }
+    }
+}
+
+impl PushWorkers {
+    /// Holds a claim while its push runs, for as long as it is there to be held.
+    async fn hold(&self, claimed: &ClaimedChange) -> Infallible {
+        loop {
+            tokio::time::sleep(self.lease / 3).await;
+            match self.store.renew_push(claimed, self.lease).await {
+                Ok(true) => {}
+                // What was settled meanwhile ends by itself.
+                Ok(false) => return std::future::pending().await,
+                Err(error) => {
+                    tracing::warn!(error = %error, "a claim of a change cannot be renewed now");
+                }
+            }
         }
     }
 }

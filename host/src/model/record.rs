@@ -49,6 +49,16 @@ pub enum StoredDocument {
         /// Values of custom fields, a JSON object.
         custom: String,
     },
+    /// There at the provider, but not let in by the sync's filters: as if it were deleted, unless
+    /// a change of ours is on its way to it.
+    Outside {
+        /// As for [`Self::Present`].
+        unified: String,
+        /// As for [`Self::Present`].
+        remote: String,
+        /// As for [`Self::Present`].
+        custom: String,
+    },
     /// Deleted at the provider. Documents that we have are kept.
     Deleted,
 }

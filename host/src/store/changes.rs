@@ -653,6 +653,9 @@ fn side_of(upsert: &Upsert) -> Side {
         StoredDocument::Deleted => Side::Deleted,
         StoredDocument::Present {
             unified, custom, ..
+        }
+        | StoredDocument::Outside {
+            unified, custom, ..
         } => Side::Present(fields_of(unified, custom)),
     }
 }

@@ -31,11 +31,21 @@ impl MappedPage {
             return self;
         }
         for upsert in &mut self.upserts {
-            if let StoredDocument::Present { unified, .. } = &upsert.document
-                && !serde_json::from_str(unified).is_ok_and(|object| config.takes(&object))
+            upsert.document = match std::mem::replace(&mut upsert.document, StoredDocument::Deleted)
             {
-                upsert.document = StoredDocument::Deleted;
-            }
+                StoredDocument::Present {
+                    unified,
+                    remote,
+                    custom,
+                } if !serde_json::from_str(&unified).is_ok_and(|object| config.takes(&object)) => {
+                    StoredDocument::Outside {
+                        unified,
+                        remote,
+                        custom,
+                    }
+                }
+                document => document,
+            };
         }
         self
     }

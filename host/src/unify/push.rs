@@ -9,7 +9,7 @@ use crate::{
         WriteSafety,
         conflict::{Fields, same},
     },
-    runtime::{CallError, ConnectorVersion, Failure, FetchRequest, PushAction, PushRequest},
+    runtime::{CallError, ConnectorVersion, Failure, PushAction, PushRequest},
     store::{ClaimedChange, PushTask},
 };
 
@@ -154,53 +154,16 @@ impl Unify {
         let store = &self.0.store;
         let remote_id = store.remote_id(scope, kind, claimed.change.record).await?;
         let remote_id = remote_id.ok_or(Error::RecordNotFound)?;
-        match self.fetch_one(scope, version, kind, &remote_id).await {
-            Ok(upsert) => {
-                store.apply_page(scope, kind, &[upsert], None).await?;
-            }
-            // Whole objects only: what the last sync read has to do.
-            Err(Error::Provider(Failure::Unsupported(_))) => {}
+        let context = self.context(scope, version)?;
+        match self
+            .refresh(scope, version, kind, &remote_id, context)
+            .await
+        {
+            // Where it reads whole objects only, what the last sync read has to do.
+            Ok(_) | Err(Error::Provider(Failure::Unsupported(_))) => {}
             Err(error) => return Err(error),
         }
         Ok(store.still_claimed(claimed).await?)
-    }
-
-    /// One record as the provider has it now.
-    pub(super) async fn fetch_one(
-        &self,
-        scope: &Scope,
-        version: &ConnectorVersion,
-        kind: ObjectKind,
-        remote_id: &str,
-    ) -> Result<Upsert, Error> {
-        let request = FetchRequest {
-            object: kind.name().to_owned(),
-            cursor: None,
-            since: None,
-            remote_id: Some(remote_id.to_owned()),
-            limit: 1,
-        };
-        let context = self.context(scope, version)?;
-        let page = match version.fetch_records(context, request).await {
-            Ok(page) => page,
-            Err(CallError::Failure(Failure::NotFound(_))) => return Ok(gone(remote_id)),
-            Err(error) => return Err(self.failed(scope, error).await),
-        };
-        let mut records: Vec<RemoteRecord<'_>> =
-            serde_json::from_str(&page.records).map_err(|error| {
-                Error::Contract(format!(
-                    "fetch-records of {kind} answered no array of records: {error}"
-                ))
-            })?;
-        let others = records.len();
-        records.retain(|record| record.remote_id == remote_id);
-        match records.first() {
-            Some(_) => self.mapped(scope, version, kind, &records).await,
-            None if others > 0 => Err(Error::Contract(format!(
-                "fetch-records of {kind} was asked for {remote_id:?} and answered others"
-            ))),
-            None => Ok(gone(remote_id)),
-        }
     }
 
     /// The first of some records, unified.
@@ -251,7 +214,7 @@ impl Unify {
     }
 }
 
-pub(super) fn gone(remote_id: &str) -> Upsert {
+fn gone(remote_id: &str) -> Upsert {
     Upsert {
         remote_id: remote_id.to_owned(),
         document: StoredDocument::Deleted,

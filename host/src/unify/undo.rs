@@ -3,7 +3,7 @@
 use super::{Error, Unify};
 use crate::{
     model::{
-        ChangeId, ChangeState, ProjectId, QueuedChange, RunId, Scope,
+        ChangeId, ChangeState, ProjectId, PushOperation, QueuedChange, RunId, Scope,
         conflict::{DELETED, Fields, fields_of, same},
     },
     store::{ChangeFilter, LocalWrite, WrittenBy},
@@ -47,15 +47,21 @@ impl Unify {
         }
         let version = self.version(&scope.connection().connector)?;
         if let Some(remote_id) = store.remote_id(scope, kind, id).await? {
-            let upsert = self.fetch_one(scope, &version, kind, &remote_id).await?;
-            store.apply_page(scope, kind, &[upsert], None).await?;
+            let context = self.context(scope, &version)?;
+            self.refresh(scope, &version, kind, &remote_id, context)
+                .await?;
         }
         let record = store.record(scope, kind, id, false).await?;
         let by = WrittenBy {
             actor: Some("undo"),
             undo_of: Some(change.id),
         };
+        let created = change.action == PushOperation::Create;
         let write = match (&record, change.pushed.get(DELETED)) {
+            (Some(_), None) if created => {
+                undone.fields.push(DELETED.to_owned());
+                LocalWrite::Delete
+            }
             (None, Some(deleted)) => {
                 let fields = deleted.from.as_object().cloned().unwrap_or_default();
                 undone.fields.push(DELETED.to_owned());

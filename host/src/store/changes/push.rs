@@ -9,8 +9,8 @@ use std::{collections::HashMap, time::Duration};
 use super::{Open, connection_columns, document, select_changes, side_of};
 use crate::{
     model::{
-        ChangeId, ChangeState, ObjectKind, Push, QueuedChange, RecordId, RunId, Scope,
-        StoredDocument, Timestamp, Upsert, conflict::Side,
+        ChangeId, ChangeState, ObjectKind, Push, QueuedChange, RunId, Scope, StoredDocument,
+        Timestamp, Upsert, conflict::Side,
     },
     store::{
         Error, Store,
@@ -194,7 +194,9 @@ impl Store {
             answer.clone()
         } else {
             let remote = match &answer.document {
-                StoredDocument::Present { remote, .. } => remote.as_str(),
+                StoredDocument::Present { remote, .. } | StoredDocument::Outside { remote, .. } => {
+                    remote.as_str()
+                }
                 StoredDocument::Deleted => "{}",
             };
             Upsert {
@@ -246,6 +248,22 @@ impl Store {
         tx.commit().await
     }
 
+    /// Holds a claim for `lease` from now; false where it was lost.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn renew_push(
+        &self,
+        claimed: &ClaimedChange,
+        lease: Duration,
+    ) -> Result<bool, Error> {
+        let sql = "UPDATE change SET next_at = $3
+                   WHERE id = $1 AND fence = $2 AND state = 'pushing'";
+        let until = self.now().plus(lease);
+        let values = values![claimed.change.id.to_string(), claimed.fence, until];
+        Ok(self.database().write(sql, values).await? > 0)
+    }
+
     /// How a change stands, and whether this claim still holds it.
     ///
     /// # Errors
@@ -267,11 +285,5 @@ impl Store {
             open.fence == claimed.fence && open.change.state == ChangeState::Pushing
         });
         Ok((tx, now, open.ok_or(Error::LeaseLost)?))
-    }
-
-    /// The record that a change is about now: another one once it was created anew.
-    #[must_use]
-    pub fn record_of(&self, scope: &Scope, kind: ObjectKind, remote_id: &str) -> RecordId {
-        self.record_id(scope, kind, remote_id)
     }
 }

@@ -73,7 +73,9 @@ impl Store {
                 continue;
             }
             upsert.document = match &upsert.document {
-                StoredDocument::Present { remote, .. } => document(kind, &record, remote),
+                StoredDocument::Present { remote, .. } | StoredDocument::Outside { remote, .. } => {
+                    document(kind, &record, remote)
+                }
                 StoredDocument::Deleted => match self.current(tx, scope, kind, id).await? {
                     Some(current) => document(kind, &record, &current.remote),
                     None => StoredDocument::Deleted,
