@@ -151,11 +151,18 @@ impl Document {
         if let (Some(answer), Some(Value::Object(responses))) =
             (schemas.answer, described.get_mut("responses"))
         {
-            let content = json_content(answer);
-            for answer in &operation.answers {
-                let response = responses.get_mut(&answer.status.to_string());
+            let preview = json!({"$ref": "#/components/schemas/WritePreview"});
+            let either = json!({"anyOf": [&answer, preview]});
+            for answered in &operation.answers {
+                let content = match (verb, answered.status) {
+                    // That is what a dry run answers; a record is answered otherwise.
+                    (model::Operation::Create, 200) => continue,
+                    (model::Operation::Update, 200) => json_content(either.clone()),
+                    _ => json_content(answer.clone()),
+                };
+                let response = responses.get_mut(&answered.status.to_string());
                 if let Some(response) = response.and_then(Value::as_object_mut) {
-                    response.insert("content".into(), content.clone());
+                    response.insert("content".into(), content);
                 }
             }
         }

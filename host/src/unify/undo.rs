@@ -58,7 +58,14 @@ impl Unify {
         };
         let created = change.action == PushOperation::Create;
         let write = match (&record, change.pushed.get(DELETED)) {
-            (Some(_), None) if created => {
+            (Some(record), None) if created => {
+                let now = fields_of(&record.unified, &record.custom);
+                let mut pushed = change.pushed.iter();
+                if pushed.any(|(name, pushed)| !same(now.get(name), Some(&pushed.to))) {
+                    let reason = "the record was changed since it was created anew".to_owned();
+                    undone.kept.push((DELETED.to_owned(), reason));
+                    return Ok(undone);
+                }
                 undone.fields.push(DELETED.to_owned());
                 LocalWrite::Delete
             }

@@ -79,6 +79,7 @@ pub(super) fn operations() -> Vec<Operation> {
                     .header("Location", "The path of the record.")
                     .header("Idempotent-Replayed", REPLAYED),
             ))
+            .gives::<PreviewBody>(200, "With `dry_run`: what would be sent.")
             .fails(WRITE_FAILURES),
         Operation::get("/{vertical}/{objects}/{id}", get)
             .unified(model::Operation::Get)
