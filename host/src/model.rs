@@ -42,8 +42,9 @@ pub use event_pattern::{EventPattern, EventPatternError};
 pub use field::{FieldMapping, RemoteField};
 pub use filter::{FilterError, Filters, Scalar, filterable};
 pub use id::{
-    ApiKeyId, ConnectionId, CustomFieldId, DeliveryId, DeliveryIdError, EventId, LinkedUserId,
-    MappingId, ProjectId, RecordId, RetryId, Slug, SlugError, WebhookId,
+    ApiKeyId, ChangeId, ConflictId, ConnectionId, CustomFieldId, DeliveryId, DeliveryIdError,
+    EventId, LinkedUserId, MappingId, ProjectId, RecordId, RetryId, RunId, Slug, SlugError,
+    WebhookId,
 };
 pub use manifest::{
     ApiKeyPlace, AuthField, AuthKind, AuthScheme, ClientAuthentication, Endpoint, HttpRule,
@@ -57,7 +58,9 @@ pub use record::{
     Change, Record, RemoteRecord, StoredDocument, Upsert, splice, splice_into, spliced_size,
 };
 pub use schema::{Violation, WriteMode};
-pub use sync::{Schedule, ScheduleError, SyncConfig, SyncConfigError, Trigger};
+pub use sync::{
+    ConflictPolicy, Direction, Schedule, ScheduleError, SyncConfig, SyncConfigError, Trigger,
+};
 pub use transform::{Case, DateOutput, DecimalSign, Sources, Transform};
 pub use webhook::{
     Attempt, Cause, Delivery, DeliveryCursor, DeliveryPage, DeliveryState, NewWebhook,

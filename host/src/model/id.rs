@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Digest, Entropy};
+use super::{Digest, Entropy, Timestamp};
 
 macro_rules! uuid_type {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
@@ -43,6 +43,32 @@ macro_rules! uuid_ids {
             }
         }
     )*};
+}
+
+macro_rules! ordered_ids {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        uuid_type! { $(#[$doc])* $name }
+
+        impl $name {
+            /// A new one (UUID version 7): its text sorts by time.
+            #[must_use]
+            pub fn generate(now: Timestamp, entropy: &dyn Entropy) -> Self {
+                let mut bytes = [0; 10];
+                entropy.fill(&mut bytes);
+                let millis = u64::try_from(now.as_millis()).unwrap_or(0);
+                Self(uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid())
+            }
+        }
+    )*};
+}
+
+ordered_ids! {
+    /// One execution of a sync.
+    RunId,
+    /// A write of ours that is to be pushed to a provider.
+    ChangeId,
+    /// Two versions of a record between which somebody decides.
+    ConflictId,
 }
 
 uuid_ids! {
@@ -262,6 +288,15 @@ mod tests {
         for bad in ["", "7", "00000007-0000-4000-8000-011f71fb04cb"] {
             assert!(bad.parse::<DeliveryId>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn ordered_ids_sort_by_time() {
+        let at = |millis| RunId::generate(Timestamp::from_millis(millis), &SystemEntropy);
+        let (first, second) = (at(1_700_000_000_000), at(1_700_000_000_001));
+        assert!(first.to_string() < second.to_string());
+        assert_eq!(first.0.get_version_num(), 7);
+        assert_ne!(at(1_700_000_000_000), first);
     }
 
     #[test]

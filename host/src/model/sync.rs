@@ -4,7 +4,7 @@ mod config;
 mod run;
 mod schedule;
 
-pub use config::{SyncConfig, SyncConfigError};
+pub use config::{ConflictPolicy, Direction, SyncConfig, SyncConfigError};
 pub use run::Trigger;
 pub use schedule::{Schedule, ScheduleError};
 

@@ -23,8 +23,8 @@ use crate::{
         query::Query,
     },
     model::{
-        Connection, DEFAULT_LIMIT, MAX_LIMIT, ObjectKind, ProjectId, Schedule, Scope, SyncConfig,
-        SyncConfigError, Trigger, Violation,
+        ConflictPolicy, Connection, DEFAULT_LIMIT, Direction, MAX_LIMIT, ObjectKind, ProjectId,
+        Schedule, Scope, SyncConfig, SyncConfigError, Trigger, Violation,
     },
     store::{NEVER, SyncFilter, SyncState, planned},
 };
@@ -137,9 +137,13 @@ struct SyncBody {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "SyncConfig")]
 struct ConfigBody {
+    /// Which way changes go; with `outbound` the applications win every conflict.
+    direction: Direction,
     /// When it runs by itself; none takes the project's pull frequency, or else the server's
     /// interval.
     schedule: Option<Schedule>,
+    /// Who wins where the provider ("source") and the applications ("target") changed one field.
+    conflicts: ConflictPolicy,
     /// Unified fields with one value each, and the value that a record must have to be there.
     filters: BTreeMap<String, Value>,
     /// Every so many runs, one reads everything although the connector can tell what changed;
@@ -155,7 +159,9 @@ struct ConfigBody {
 #[schemars(rename = "ChangeSync", deny_unknown_fields)]
 #[expect(dead_code, reason = "it is there for its schema")]
 struct ChangeBody {
+    direction: Option<Direction>,
     schedule: Option<Schedule>,
+    conflicts: Option<ConflictPolicy>,
     filters: Option<BTreeMap<String, Value>>,
     #[schemars(range(min = 1, max = 1_000_000))]
     full_every: Option<u32>,
@@ -386,13 +392,17 @@ fn body(connection: &Connection, state: SyncState, schedule: Schedule) -> SyncBo
 
 fn config_body(config: SyncConfig) -> ConfigBody {
     let SyncConfig {
+        direction,
         schedule,
+        conflicts,
         filters,
         full_every,
         max_retries,
     } = config;
     ConfigBody {
+        direction,
         schedule,
+        conflicts,
         filters,
         full_every,
         max_retries,

@@ -5,16 +5,48 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::Schedule;
+use super::{Schedule, words};
 use crate::model::{ObjectKind, Scalar, Timestamp, filterable};
+
+words! {
+    /// Which way changes go.
+    Direction {
+        /// From the provider to us; a write of an application goes through to the provider at
+        /// once.
+        Inbound = "inbound",
+        /// From us to the provider, where our side always wins. What only the provider changes is
+        /// still read.
+        Outbound = "outbound",
+        /// Both.
+        Bidirectional = "bidirectional",
+    }
+}
+
+words! {
+    /// Who wins where the provider and our applications changed the same field.
+    ConflictPolicy {
+        /// The later change.
+        LastWriteWins = "last_write_wins",
+        /// The provider ("theirs").
+        SourceWins = "source_wins",
+        /// Our applications ("ours").
+        TargetWins = "target_wins",
+        /// Nobody until a person decides.
+        Manual = "manual",
+    }
+}
 
 /// What the sync of one object of one connection does. The default works untouched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SyncConfig {
+    /// Which way changes go; `inbound`.
+    pub direction: Direction,
     /// When it runs by itself; none takes the project's pull frequency, or else the server's
     /// interval.
     pub schedule: Option<Schedule>,
+    /// Who wins where both sides changed a field; `last_write_wins`.
+    pub conflicts: ConflictPolicy,
     /// Unified fields with one value each, and the value that a record must have to be stored.
     /// Records that do not match are treated as if they were not there. Empty: all are stored.
     pub filters: BTreeMap<String, Value>,
@@ -28,7 +60,9 @@ pub struct SyncConfig {
 impl Default for SyncConfig {
     fn default() -> Self {
         Self {
+            direction: Direction::Inbound,
             schedule: None,
+            conflicts: ConflictPolicy::LastWriteWins,
             filters: BTreeMap::new(),
             full_every: Some(24),
             max_retries: 5,
@@ -56,7 +90,14 @@ impl SyncConfigError {
 }
 
 /// The keys, in the order of the documentation.
-const KEYS: [&str; 4] = ["schedule", "filters", "full_every", "max_retries"];
+const KEYS: [&str; 6] = [
+    "direction",
+    "schedule",
+    "conflicts",
+    "filters",
+    "full_every",
+    "max_retries",
+];
 
 impl SyncConfig {
     /// This one with the keys of `patch` in place of its own. `null` sets a key back to its
@@ -68,7 +109,9 @@ impl SyncConfig {
         let (mut merged, default) = (self.clone(), Self::default());
         for (key, value) in patch {
             match key.as_str() {
+                "direction" => merged.direction = typed(&key, value, default.direction)?,
                 "schedule" => merged.schedule = typed(&key, value, None)?,
+                "conflicts" => merged.conflicts = typed(&key, value, default.conflicts)?,
                 "filters" => merged.filters = typed(&key, value, BTreeMap::new())?,
                 "full_every" => merged.full_every = typed(&key, value, None)?,
                 "max_retries" => merged.max_retries = typed(&key, value, default.max_retries)?,
@@ -82,6 +125,15 @@ impl SyncConfig {
             }
         }
         Ok(merged)
+    }
+
+    /// Who wins where both sides changed a field: with changes going out only, our side.
+    #[must_use]
+    pub const fn policy(&self) -> ConflictPolicy {
+        match self.direction {
+            Direction::Outbound => ConflictPolicy::TargetWins,
+            Direction::Inbound | Direction::Bidirectional => self.conflicts,
+        }
     }
 
     /// Whether it can be, for an object.
@@ -197,6 +249,8 @@ mod tests {
     fn what_cannot_be_is_refused_with_its_key() {
         for (patch, key) in [
             (json!({ "shedule": null }), "shedule"),
+            (json!({ "direction": "up" }), "direction"),
+            (json!({ "conflicts": "mine" }), "conflicts"),
             (json!({ "schedule": { "type": "interval" } }), "schedule"),
             (json!({ "full_every": 0 }), "full_every"),
             (json!({ "max_retries": -1 }), "max_retries"),

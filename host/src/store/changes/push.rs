@@ -151,7 +151,7 @@ impl Store {
     ) -> Result<ChangeState, Error> {
         let (mut tx, now, mut open) = self.held(claimed).await?;
         let (scope, kind) = (&claimed.scope, open.change.kind);
-        let policy = self.sync_config_in(&mut tx, scope, kind).await?.conflicts;
+        let policy = self.sync_config_in(&mut tx, scope, kind).await?.policy();
         let theirs = side_of(answer);
         let before = open.change.pending.clone();
         let newer = answer.remote_modified_at.is_some() && answer.remote_modified_at < open.base_at;

@@ -34,7 +34,7 @@ impl Store {
         if open.is_empty() {
             return Ok((Cow::Borrowed(upserts), 0));
         }
-        let policy = self.sync_config_in(tx, scope, kind).await?.conflicts;
+        let policy = self.sync_config_in(tx, scope, kind).await?.policy();
         let mut merged = upserts.to_vec();
         let mut conflicts = 0;
         // Of two upserts of one remote id the last wins.
