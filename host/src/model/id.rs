@@ -292,7 +292,8 @@ mod tests {
 
     #[test]
     fn ordered_ids_sort_by_time() {
-        let at = |millis| RunId::generate(Timestamp::from_millis(millis), &SystemEntropy);
+        let at =
+            |millis| RunId::generate(Timestamp::from_millis(millis), &crate::model::SystemEntropy);
         let (first, second) = (at(1_700_000_000_000), at(1_700_000_000_001));
         assert!(first.to_string() < second.to_string());
         assert_eq!(first.0.get_version_num(), 7);
