@@ -27,6 +27,7 @@ mod pull_frequencies;
 mod records;
 mod remaps;
 mod retention;
+mod settled;
 mod sync_config;
 mod syncs;
 mod webhooks;
@@ -50,7 +51,7 @@ pub use self::{
     fan_out::FannedOut,
     idempotency::{KeyClaim, KeyOwner, KeyState, REMEMBERED},
     inbound::{ClaimedNotice, NoticeOutcome},
-    pages::PageOutcome,
+    pages::{PageOutcome, Source},
     passthrough::{ClaimedRetry, RetryRow},
     pull_frequencies::NEVER,
     remaps::Remap,

@@ -57,3 +57,8 @@ CREATE TABLE conflict (
 );
 CREATE UNIQUE INDEX conflict_open ON conflict (change) WHERE state = 'open';
 CREATE INDEX conflict_by_project ON conflict (project, id);
+
+-- When a write of ours last reached the provider, in the times of the connection's written_at: what
+-- was read of the record before is out of date.
+ALTER TABLE record ADD COLUMN settled_at bigint;
+ALTER TABLE connection ADD COLUMN settled_at bigint;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fake_omni::{KEY, Omni, sample};
+use fake_omni::{KEY, Omni, remote_id, sample};
 use jackfield::model::{ObjectKind, Operation};
 use jackfield_tests::{
     Answer, Api, Backend, Server,
@@ -37,6 +37,9 @@ struct Tenant {
     field: String,
     mapping: String,
     retry: String,
+    run: String,
+    change: String,
+    conflict: String,
     records: BTreeMap<ObjectKind, String>,
     /// What nobody else may read: ids, secrets and names.
     secrets: Vec<String>,
@@ -98,9 +101,47 @@ impl Tenant {
         })
         .await;
 
+        let kind = ObjectKind::parse("crm.company").expect("it is an object");
+        let sync = format!("/connections/{}/syncs/{kind}", connection.id);
+        let both_ways = json!({ "direction": "bidirectional", "conflicts": "manual" });
+        api.patch(&sync, &both_ways).await.json(200);
+        let records_of = with_token.all(&list(kind)).await;
+        let edit = async |number: usize| {
+            let remote = remote_id(kind, number);
+            let mut all = records_of.iter();
+            let record = all.find(|record| record["remote_id"] == remote.as_str());
+            let path = format!(
+                "{}/{}",
+                list(kind),
+                text(&record.expect("it is there")["id"])
+            );
+            let body = json!({ "name": format!("{name} {number}") });
+            let headers = with_token.patch(&path, &body).await.headers;
+            let change = headers.get("x-jackfield-change").expect("it is queued");
+            change.to_str().expect("it is an id").to_owned()
+        };
+        let change = edit(1).await;
+        let path = format!("/changes/{change}");
+        let run = until("a change is pushed", async || {
+            let change = api.get(&path).await.json(200);
+            (change["state"] == "done").then(|| text(&change["run_id"]))
+        })
+        .await;
+        provider.refuse_changes(true);
+        edit(2).await;
+        provider.set(kind, 2, "name", json!("theirs"));
+        with_token.resync("crm").await;
+        let conflict = until("both sides changed a record", async || {
+            let page = api.get("/conflicts").await.json(200);
+            page["data"][0]["id"].as_str().map(ToOwned::to_owned)
+        })
+        .await;
+        provider.refuse_changes(false);
+
         let mut secrets = vec![api.key().to_owned(), secret];
         secrets.extend([&id, &user, &connection.id, &connection.token].map(Clone::clone));
         secrets.extend([&webhook, &delivery, &field, &mapping, &retry].map(Clone::clone));
+        secrets.extend([&run, &change, &conflict].map(Clone::clone));
         secrets.extend(records.values().cloned());
         assert!(
             secrets.iter().all(|secret| secret.len() > 20),
@@ -117,6 +158,9 @@ impl Tenant {
             field,
             mapping,
             retry,
+            run,
+            change,
+            conflict,
             records,
             secrets,
             api,
@@ -139,6 +183,9 @@ impl Tenant {
             ("custom_fields", "id") => &self.field,
             ("custom_fields", "mapping_id") => &self.mapping,
             ("passthrough", "retryId") => &self.retry,
+            ("sync-runs", "id") => &self.run,
+            ("changes", "id") => &self.change,
+            ("conflicts", "id") => &self.conflict,
             ("connectors", "slug") | ("inbound", "connector") => return ("omni".into(), false),
             ("inbound", "rest") => return (self.connection.clone(), false),
             ("passthrough", "path") => return ("v1/me".into(), false),

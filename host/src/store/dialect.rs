@@ -389,6 +389,16 @@ impl Tx {
         self.bell = Some(Arc::clone(bell));
     }
 
+    /// Leaves nothing behind, and frees its rows before it returns: dropped, it frees them when
+    /// its connection is next looked at.
+    pub(super) async fn rollback(self) -> Result<(), Error> {
+        match self.inner {
+            Inner::Sqlite(tx) => tx.rollback().await?,
+            Inner::Postgres(tx) => tx.rollback().await?,
+        }
+        Ok(())
+    }
+
     /// Makes it all last.
     pub(super) async fn commit(self) -> Result<(), Error> {
         match self.inner {

@@ -1,6 +1,9 @@
 //! Writing a page of records: rows, events and the sync's cursor in one transaction.
 
-use std::collections::HashMap;
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use super::{
     Checkpoint, Error, Store,
@@ -28,6 +31,17 @@ pub struct PageOutcome {
     pub conflicts: u32,
 }
 
+/// Where a page of records comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// A claimed sync read it.
+    Sync(&'a Checkpoint<'a>),
+    /// It was read out of turn; reading began when [`Store::reading`] gave this time.
+    Read(Timestamp),
+    /// The provider answered it to a write of ours.
+    Write,
+}
+
 /// Rows that were written, and what is to be announced of them.
 pub(super) struct WrittenPage {
     /// One for each upsert, in their order.
@@ -46,7 +60,8 @@ struct Stored {
 impl Store {
     /// Writes a page of records of one object: the rows, an event for each change
     /// (`<vertical>.<object>.created`, `.updated` or `.deleted`, its data the record in wire form)
-    /// and, with a `checkpoint`, how far the sync has come. All or nothing.
+    /// and how far the sync has come that read it. All or nothing. A record that a write of ours
+    /// reached after the reading began is left alone: the next run reads it again.
     ///
     /// All changes of a page carry the same modification time: now, or a millisecond after the
     /// page before where the clock has not moved on. A change of the provider's document alone is
@@ -54,32 +69,50 @@ impl Store {
     /// the last wins; the earlier one counts as unchanged.
     ///
     /// # Errors
-    /// [`Error::LeaseLost`] where the checkpoint's sync was claimed by somebody else, has ended,
-    /// or its connection was deleted; [`Error::Missing`] where there is no checkpoint and the
-    /// connection was deleted.
+    /// [`Error::LeaseLost`] where the sync was claimed by somebody else, has ended, or its
+    /// connection was deleted; [`Error::Missing`] where no sync read it and the connection was
+    /// deleted.
     pub async fn apply_page(
         &self,
         scope: &Scope,
         kind: ObjectKind,
         upserts: &[Upsert],
-        checkpoint: Option<&Checkpoint<'_>>,
+        source: Source<'_>,
     ) -> Result<PageOutcome, Error> {
         let mut tx = self.begin().await?;
         let now = advance(&mut tx, scope, self.now())
             .await?
-            .ok_or(match checkpoint {
-                Some(_) => Error::LeaseLost,
-                None => Error::Missing("connection"),
+            .ok_or(match source {
+                Source::Sync(_) => Error::LeaseLost,
+                Source::Read(_) | Source::Write => Error::Missing("connection"),
             })?;
-        if let Some(checkpoint) = checkpoint {
-            checkpoint
-                .save(&mut tx, self.object(checkpoint.claimed.kind), upserts.len())
-                .await?;
-        }
+        let as_of = match source {
+            Source::Sync(checkpoint) => {
+                let object = self.object(checkpoint.claimed.kind);
+                if let Err(error) = checkpoint.save(&mut tx, object, upserts.len()).await {
+                    // At once: the connection's row is free for whoever holds the claim now.
+                    tx.rollback().await?;
+                    return Err(error);
+                }
+                Some(checkpoint.as_of)
+            }
+            Source::Read(as_of) => Some(as_of),
+            Source::Write => None,
+        };
+        let (upserts, outdated) = match as_of {
+            Some(as_of) => {
+                self.current_of(&mut tx, scope, kind, upserts, as_of)
+                    .await?
+            }
+            None => (Cow::Borrowed(upserts), HashSet::new()),
+        };
         let (upserts, conflicts) = self
-            .reconcile_page(&mut tx, scope, kind, upserts, now)
+            .reconcile_page(&mut tx, scope, kind, &upserts, &outdated, now)
             .await?;
         let written = self.write_page(&mut tx, scope, kind, &upserts, now).await?;
+        if matches!(source, Source::Write) {
+            self.settle(&mut tx, scope, kind, &upserts, now).await?;
+        }
         self.write_events(&mut tx, scope, written.events, now)
             .await?;
         tx.commit().await?;

@@ -113,6 +113,8 @@ pub struct Checkpoint<'a> {
     pub run_started_at: Timestamp,
     /// Whether it reads everything.
     pub full: bool,
+    /// What [`Store::reading`] gave when the page's reading began.
+    pub as_of: Timestamp,
 }
 
 /// What became of a claim that was to be held longer.

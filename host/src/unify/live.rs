@@ -6,6 +6,7 @@ use super::{Error, Interactive, Unify, refresh::Refreshed};
 use crate::{
     model::{ObjectKind, Record, RecordId, RemoteRecord, Scope, StoredDocument},
     runtime::{ConnectorVersion, FetchRequest, RecordPage},
+    store::Source,
 };
 
 /// What a live cursor begins with: no cursor of a list of stored records has a full stop.
@@ -51,6 +52,7 @@ impl Unify {
             limit,
         };
         let context = self.context_for(scope, &version, how)?;
+        let as_of = self.0.store.reading(scope).await?;
         let page = match version.fetch_records(context, request).await {
             Ok(page) => page,
             Err(error) => return Err(self.failed(scope, error).await),
@@ -66,7 +68,9 @@ impl Unify {
             );
         }
         let store = &self.0.store;
-        store.apply_page(scope, kind, &mapped.upserts, None).await?;
+        store
+            .apply_page(scope, kind, &mapped.upserts, Source::Read(as_of))
+            .await?;
         self.recheck(scope, kind, &mapped.unified_by).await?;
         let ids: Vec<RecordId> = mapped
             .upserts

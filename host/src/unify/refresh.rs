@@ -2,8 +2,9 @@
 
 use super::{Error, Unify, live::parse};
 use crate::{
-    model::{ObjectKind, Scope, StoredDocument, Upsert},
+    model::{ObjectKind, Scope, StoredDocument, Timestamp, Upsert},
     runtime::{CallContext, CallError, ConnectorVersion, Failure, FetchRequest},
+    store::Source,
 };
 
 /// What became of it.
@@ -32,10 +33,11 @@ impl Unify {
             remote_id: Some(remote_id.to_owned()),
             limit: 1,
         };
+        let as_of = self.0.store.reading(scope).await?;
         let page = match version.fetch_records(context, request).await {
             Ok(page) => page,
             Err(CallError::Failure(Failure::NotFound(_))) => {
-                return self.gone(scope, kind, remote_id).await;
+                return self.gone(scope, kind, remote_id, as_of).await;
             }
             Err(error) => return Err(self.failed(scope, error).await),
         };
@@ -49,7 +51,7 @@ impl Unify {
                     "fetch-records of {kind} was asked for {remote_id:?} and answered others"
                 )));
             }
-            _ => return self.gone(scope, kind, remote_id).await,
+            _ => return self.gone(scope, kind, remote_id, as_of).await,
         }
         let mapped = self.map_records(scope, version, kind, &records).await?;
         let mapped = mapped.keep(&self.0.store.sync_config(scope, kind).await?);
@@ -59,7 +61,9 @@ impl Unify {
             )));
         }
         let store = &self.0.store;
-        store.apply_page(scope, kind, &mapped.upserts, None).await?;
+        store
+            .apply_page(scope, kind, &mapped.upserts, Source::Read(as_of))
+            .await?;
         self.recheck(scope, kind, &mapped.unified_by).await?;
         Ok(Refreshed::Stored)
     }
@@ -69,6 +73,7 @@ impl Unify {
         scope: &Scope,
         kind: ObjectKind,
         remote_id: &str,
+        as_of: Timestamp,
     ) -> Result<Refreshed, Error> {
         let gone = Upsert {
             remote_id: remote_id.to_owned(),
@@ -76,7 +81,10 @@ impl Unify {
             remote_version: None,
             remote_modified_at: None,
         };
-        self.0.store.apply_page(scope, kind, &[gone], None).await?;
+        self.0
+            .store
+            .apply_page(scope, kind, &[gone], Source::Read(as_of))
+            .await?;
         Ok(Refreshed::Gone)
     }
 }

@@ -6,7 +6,7 @@ use super::{Error, Unify, custom};
 use crate::{
     model::{ObjectKind, RemoteRecord, Scope, Timestamp},
     runtime::FetchRequest,
-    store::{Checkpoint, ClaimedSync, PageOutcome, SyncState},
+    store::{Checkpoint, ClaimedSync, PageOutcome, Source, SyncState},
     telemetry::METRICS,
 };
 
@@ -60,6 +60,7 @@ impl Unify {
             limit: self.0.page_size,
         };
         let context = self.context(&scope, &version)?;
+        let as_of = self.0.store.reading(&scope).await?;
         let page = match version.fetch_records(context, request).await {
             Ok(page) => page,
             Err(error) => return Err(self.failed(&scope, error).await),
@@ -89,11 +90,12 @@ impl Unify {
             cursor: page.next_cursor.as_deref(),
             run_started_at,
             full,
+            as_of,
         };
         let outcome = self
             .0
             .store
-            .apply_page(&scope, kind, &mapped.upserts, Some(&checkpoint))
+            .apply_page(&scope, kind, &mapped.upserts, Source::Sync(&checkpoint))
             .await?;
         count(&scope, kind, &outcome);
         self.recheck(&scope, kind, &mapped.unified_by).await?;

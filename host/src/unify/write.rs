@@ -9,6 +9,7 @@ use crate::{
         Violation, WriteMode, money,
     },
     runtime::{ConnectorVersion, PushAction, PushRequest},
+    store::Source,
 };
 
 impl Unify {
@@ -99,7 +100,10 @@ impl Unify {
             remote_version: None,
             remote_modified_at: None,
         };
-        self.0.store.apply_page(scope, kind, &[gone], None).await?;
+        self.0
+            .store
+            .apply_page(scope, kind, &[gone], Source::Write)
+            .await?;
         Ok(())
     }
 
@@ -204,7 +208,7 @@ impl Unify {
         }
         self.0
             .store
-            .apply_page(scope, kind, &page.upserts, None)
+            .apply_page(scope, kind, &page.upserts, Source::Write)
             .await?;
         self.recheck(scope, kind, &page.unified_by).await?;
         let id = self.0.store.record_id(scope, kind, &remote_id);

@@ -5,7 +5,7 @@ use jackfield::{
     store::{Error, RefreshLease},
 };
 
-use crate::support::{MINUTE, START, World, company, contact, new_connection, present};
+use crate::support::{MINUTE, READ, START, World, company, contact, new_connection, present};
 
 pub(crate) async fn a_connection_is_stored_whole(world: World) {
     let store = &world.store;
@@ -234,7 +234,7 @@ pub(crate) async fn a_deleted_connection_is_gone(world: World) {
         .unwrap();
     assert_eq!(lease, RefreshLease::Superseded);
     let error = store
-        .apply_page(&scope, contact(), &[present("1", "Ada")], None)
+        .apply_page(&scope, contact(), &[present("1", "Ada")], READ)
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Missing("connection")), "{error:?}");

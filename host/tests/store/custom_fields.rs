@@ -4,7 +4,7 @@ use jackfield::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{World, company, contact, present};
+use crate::support::{READ, World, company, contact, present};
 
 fn draft(kind: ObjectKind, slug: &str) -> NewCustomField {
     NewCustomField {
@@ -272,7 +272,7 @@ pub(crate) async fn custom_values_are_read_in_pages(world: World) {
     let page = [custom("1"), custom("2"), present("3", "y"), custom("4")];
     world.write(&scope, &page).await;
     store
-        .apply_page(&scope, company(), &[custom("5")], None)
+        .apply_page(&scope, company(), &[custom("5")], READ)
         .await
         .unwrap();
     let first = store

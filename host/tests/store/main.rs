@@ -79,6 +79,7 @@ contract! {
         objects_with_mappings_are_always_looked_at,
         custom_values_are_read_in_pages;
     pages:
+        a_page_that_a_write_has_overtaken_does_not_undo_it,
         each_change_is_told_from_the_others,
         a_change_of_the_providers_document_alone_is_silent,
         a_deleted_record_may_come_back,

@@ -2,12 +2,12 @@ use std::{collections::HashSet, time::Duration};
 
 use jackfield::{
     model::{Change, StoredDocument, Timestamp, Upsert},
-    store::Error,
+    store::{Error, Source},
 };
 
 use crate::{
     lists::request,
-    support::{START, World, company, contact, deleted, present, remote_ids},
+    support::{READ, START, World, company, contact, deleted, present, remote_ids},
 };
 
 pub(crate) async fn each_change_is_told_from_the_others(world: World) {
@@ -70,7 +70,7 @@ pub(crate) async fn each_change_is_told_from_the_others(world: World) {
     // The same ids of another object are other records.
     let outcome = world
         .store
-        .apply_page(&scope, company(), &[present("1", "Ada")], None)
+        .apply_page(&scope, company(), &[present("1", "Ada")], READ)
         .await
         .unwrap();
     assert_eq!(outcome.changes, [Change::Created]);
@@ -289,7 +289,7 @@ pub(crate) async fn concurrent_writers_of_a_connection_take_turns(world: World) 
                     present(&number.to_string(), "x"),
                 ];
                 store
-                    .apply_page(&scope, contact(), &upserts, None)
+                    .apply_page(&scope, contact(), &upserts, READ)
                     .await
                     .unwrap()
                     .changes[0]
@@ -324,7 +324,7 @@ pub(crate) async fn a_bad_text_rolls_the_page_back(world: World) {
             &scope,
             contact(),
             &[present("1", "Ada"), present("a\0b", "Bob")],
-            None,
+            READ,
         )
         .await
         .unwrap_err();
@@ -346,5 +346,44 @@ pub(crate) async fn a_bad_text_rolls_the_page_back(world: World) {
             .await
             .created,
         1
+    );
+}
+
+pub(crate) async fn a_page_that_a_write_has_overtaken_does_not_undo_it(world: World) {
+    let scope = world.connection(&[contact()]).await;
+    let page = [
+        present("1", "Ada"),
+        present("2", "Bob"),
+        present("3", "Cyd"),
+    ];
+    world.write(&scope, &page).await;
+
+    // A page is on its way while an application changes one record and deletes another.
+    let as_of = world.store.reading(&scope).await.unwrap();
+    let written = [present("1", "Eve"), deleted("2")];
+    let write = world
+        .store
+        .apply_page(&scope, contact(), &written, Source::Write);
+    write.await.unwrap();
+    let late = [
+        present("1", "Ada"),
+        present("2", "Bob"),
+        present("3", "Dee"),
+    ];
+    let late = world
+        .store
+        .apply_page(&scope, contact(), &late, Source::Read(as_of));
+    let expected = [Change::Unchanged, Change::Unchanged, Change::Updated];
+    assert_eq!(late.await.unwrap().changes, expected);
+
+    // What was read since is as good as ever.
+    let as_of = world.store.reading(&scope).await.unwrap();
+    let page = [present("1", "Ada"), present("2", "Bob")];
+    let read = world
+        .store
+        .apply_page(&scope, contact(), &page, Source::Read(as_of));
+    assert_eq!(
+        read.await.unwrap().changes,
+        [Change::Updated, Change::Created]
     );
 }

@@ -3,7 +3,7 @@ use jackfield::{
     store::{Error, Remap},
 };
 
-use crate::support::{World, company, contact, deleted, present};
+use crate::support::{READ, World, company, contact, deleted, present};
 
 fn remap(id: RecordId, remote: &str, unified: &str) -> Remap {
     Remap {
@@ -22,7 +22,7 @@ pub(crate) async fn documents_are_read_in_pages_and_end_with_their_object(world:
         let page = ["1", "2", "a", "b", "gone"].map(|id| present(id, "x"));
         world.write(scope, &page).await;
         store
-            .apply_page(scope, company(), &page, None)
+            .apply_page(scope, company(), &page, READ)
             .await
             .unwrap();
     }

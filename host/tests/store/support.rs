@@ -20,9 +20,14 @@ use jackfield::{
         ObjectKind, Project, ProjectId, Record, Scope, StoredDocument, SystemEntropy, Timestamp,
         Upsert,
     },
-    store::{Backend, PageOutcome, Store},
+    store::{Backend, PageOutcome, Source, Store},
 };
 use sqlx::{AssertSqlSafe, Connection as _};
+
+/// After all that a test writes.
+pub(crate) const LATER: Timestamp = Timestamp::from_millis(START.as_millis() + 1_000_000_000);
+/// A page that nothing has overtaken.
+pub(crate) const READ: Source<'static> = Source::Read(LATER);
 
 /// 2026-01-01T00:00:00Z.
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
@@ -170,7 +175,7 @@ impl World {
     /// Writes a page of contacts without a sync.
     pub(crate) async fn write(&self, scope: &Scope, upserts: &[Upsert]) -> PageOutcome {
         self.store
-            .apply_page(scope, contact(), upserts, None)
+            .apply_page(scope, contact(), upserts, READ)
             .await
             .unwrap()
     }

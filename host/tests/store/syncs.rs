@@ -2,10 +2,13 @@ use std::{collections::HashSet, time::Duration};
 
 use jackfield::{
     model::{ConnectionStatus, Schedule, Scope, SyncConfig, Timestamp, Trigger},
-    store::{Checkpoint, ClaimedSync, Error, Renewal, SyncFilter, SyncOutcome, SyncState, planned},
+    store::{
+        Checkpoint, ClaimedSync, Error, Renewal, Source, SyncFilter, SyncOutcome, SyncState,
+        planned,
+    },
 };
 
-use crate::support::{MINUTE, START, World, company, contact, kind, present};
+use crate::support::{LATER, MINUTE, START, World, company, contact, kind, present};
 
 impl World {
     async fn claim(&self) -> ClaimedSync {
@@ -34,6 +37,7 @@ fn checkpoint(claimed: &ClaimedSync) -> Checkpoint<'_> {
         cursor: Some("page 2"),
         run_started_at: START,
         full: true,
+        as_of: LATER,
     }
 }
 
@@ -109,7 +113,7 @@ pub(crate) async fn a_page_under_a_lost_lease_is_rolled_back(world: World) {
 
     let page = [present("1", "Ada")];
     let error = store
-        .apply_page(&scope, contact(), &page, Some(&checkpoint(&slow)))
+        .apply_page(&scope, contact(), &page, Source::Sync(&checkpoint(&slow)))
         .await
         .unwrap_err();
     assert!(matches!(error, Error::LeaseLost), "{error:?}");
@@ -133,13 +137,13 @@ pub(crate) async fn a_page_under_a_lost_lease_is_rolled_back(world: World) {
     );
 
     store
-        .apply_page(&scope, contact(), &page, Some(&checkpoint(&fast)))
+        .apply_page(&scope, contact(), &page, Source::Sync(&checkpoint(&fast)))
         .await
         .unwrap();
     assert_eq!(world.state(&scope).await.cursor.as_deref(), Some("page 2"));
     store.delete_connection(&scope).await.unwrap();
     let error = store
-        .apply_page(&scope, contact(), &page, Some(&checkpoint(&fast)))
+        .apply_page(&scope, contact(), &page, Source::Sync(&checkpoint(&fast)))
         .await
         .unwrap_err();
     assert!(matches!(error, Error::LeaseLost), "{error:?}");
@@ -163,7 +167,7 @@ pub(crate) async fn a_lease_is_renewed_until_it_is_lost(world: World) {
             &scope,
             contact(),
             &[present("1", "Ada")],
-            Some(&checkpoint(&claimed)),
+            Source::Sync(&checkpoint(&claimed)),
         )
         .await
         .unwrap();
@@ -189,7 +193,12 @@ pub(crate) async fn a_completed_run_clears_its_cursor(world: World) {
     );
     let page = [present("1", "Ada"), present("2", "Bob")];
     store
-        .apply_page(&scope, contact(), &page, Some(&checkpoint(&claimed)))
+        .apply_page(
+            &scope,
+            contact(),
+            &page,
+            Source::Sync(&checkpoint(&claimed)),
+        )
         .await
         .unwrap();
     let next = START.plus(10 * MINUTE);
@@ -254,7 +263,7 @@ pub(crate) async fn a_failed_run_keeps_its_cursor(world: World) {
             &scope,
             contact(),
             &[present("1", "Ada")],
-            Some(&checkpoint(&claimed)),
+            Source::Sync(&checkpoint(&claimed)),
         )
         .await
         .unwrap();
@@ -414,7 +423,12 @@ pub(crate) async fn a_claim_that_is_given_back_goes_on_at_once(world: World) {
     let claimed = world.claim().await;
     let page = [present("1", "Ada")];
     store
-        .apply_page(&scope, contact(), &page, Some(&checkpoint(&claimed)))
+        .apply_page(
+            &scope,
+            contact(),
+            &page,
+            Source::Sync(&checkpoint(&claimed)),
+        )
         .await
         .unwrap();
     store.release_sync(&claimed).await.unwrap();
@@ -425,7 +439,7 @@ pub(crate) async fn a_claim_that_is_given_back_goes_on_at_once(world: World) {
     // All of a process at once; what it has on the way comes too late.
     assert_eq!(store.release_syncs_of("worker").await.unwrap(), 1);
     let error = store
-        .apply_page(&scope, contact(), &page, Some(&checkpoint(&again)))
+        .apply_page(&scope, contact(), &page, Source::Sync(&checkpoint(&again)))
         .await
         .unwrap_err();
     assert!(matches!(error, Error::LeaseLost), "{error:?}");
@@ -443,7 +457,12 @@ pub(crate) async fn a_paused_sync_is_left_alone_until_it_is_resumed(world: World
     );
     let page = [present("1", "Ada")];
     store
-        .apply_page(&scope, contact(), &page, Some(&checkpoint(&claimed)))
+        .apply_page(
+            &scope,
+            contact(),
+            &page,
+            Source::Sync(&checkpoint(&claimed)),
+        )
         .await
         .unwrap();
     store.release_sync(&claimed).await.unwrap();
@@ -510,7 +529,12 @@ pub(crate) async fn a_run_that_is_given_up_waits_for_the_schedule(world: World) 
     for (restart, cursor) in [(false, Some("page 2")), (true, None)] {
         let claimed = world.claim().await;
         store
-            .apply_page(&scope, contact(), &page, Some(&checkpoint(&claimed)))
+            .apply_page(
+                &scope,
+                contact(),
+                &page,
+                Source::Sync(&checkpoint(&claimed)),
+            )
             .await
             .unwrap();
         let outcome = SyncOutcome::GivenUp {

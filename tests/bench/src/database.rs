@@ -14,7 +14,7 @@ use jackfield::{
         Clock, ConnectionId, Entropy, Environment, Manifest, NewConnection, ObjectKind, Scope,
         StoredDocument, SystemClock, SystemEntropy, Timestamp, Upsert,
     },
-    store::Store,
+    store::{Source, Store},
     vault::{Key, OAuthApps, Vault},
 };
 use jackfield_sdk::bindings::exports::jackfield::connector::connector::Guest;
@@ -134,8 +134,9 @@ impl Database {
                 .zip(map(&serde_json::to_string(page)?)?)
                 .map(|(person, unified)| upsert(person, unified))
                 .collect();
+            let read = Source::Read(self.store.reading(&self.scope).await?);
             self.store
-                .apply_page(&self.scope, kind, &upserts, None)
+                .apply_page(&self.scope, kind, &upserts, read)
                 .await?;
         }
         Ok(())

@@ -207,6 +207,7 @@ impl Store {
         self.save(&mut tx, &open, now).await?;
         self.note_conflict(&mut tx, &open.change, now).await?;
         let written = self.write_page(&mut tx, scope, kind, &upserts, now).await?;
+        self.settle(&mut tx, scope, kind, &upserts, now).await?;
         self.write_events(&mut tx, scope, written.events, now)
             .await?;
         tx.rings(&self.inner.changes_due);

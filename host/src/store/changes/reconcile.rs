@@ -1,6 +1,9 @@
 //! What a page that was read at the provider means for records that have changes under way.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use super::{Open, connection_columns, document, select_changes, side_of};
 use crate::{
@@ -17,13 +20,15 @@ use crate::{
 impl Store {
     /// Compares a page with the changes that are under way: where there is one, the row that is
     /// to be written is what both sides make together, and the change and its conflict are
-    /// written. Also answers how many records began to be in conflict.
+    /// written. `outdated` are those whose upsert is what is stored. Also answers how many records
+    /// began to be in conflict.
     pub(in crate::store) async fn reconcile_page<'page>(
         &self,
         tx: &mut Tx,
         scope: &Scope,
         kind: ObjectKind,
         upserts: &'page [Upsert],
+        outdated: &HashSet<RecordId>,
         now: Timestamp,
     ) -> Result<(Cow<'page, [Upsert]>, u32), Error> {
         let ids: Vec<RecordId> = upserts
@@ -40,7 +45,7 @@ impl Store {
         // Of two upserts of one remote id the last wins.
         for upsert in merged.iter_mut().rev() {
             let id = self.record_id(scope, kind, &upsert.remote_id);
-            let Some(mut open) = open.remove(&id) else {
+            let Some(mut open) = open.remove(&id).filter(|_| !outdated.contains(&id)) else {
                 continue;
             };
             if upsert.remote_modified_at < open.base_at && upsert.remote_modified_at.is_some() {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use jackfield::{
     demo,
     model::{Record, StoredDocument, Timestamp, Upsert, splice},
-    store::Backend,
+    store::{Backend, Source},
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -148,9 +148,10 @@ async fn by_store(database: &Database, items: &RawValue) -> Result<usize> {
             remote_modified_at: Timestamp::parse(&key.updated_on),
         })
         .collect();
+    let read = Source::Read(database.store.reading(&database.scope).await?);
     let outcome = database
         .store
-        .apply_page(&database.scope, kind()?, &upserts, None)
+        .apply_page(&database.scope, kind()?, &upserts, read)
         .await?;
     Ok(outcome.changes.len())
 }

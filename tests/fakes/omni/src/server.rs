@@ -44,6 +44,8 @@ struct Records {
     created: HashMap<String, Record>,
     /// How often the next requests to `/v1/limited` are refused.
     refusals: u32,
+    /// Whether changes of records are answered with 503.
+    writes_refused: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -104,6 +106,11 @@ impl Omni {
         self.account.lock().refusals = times;
     }
 
+    /// Takes no changes of records for now, or again.
+    pub fn refuse_changes(&self, refused: bool) {
+        self.account.lock().writes_refused = refused;
+    }
+
     /// How many records of an object there are now.
     #[must_use]
     pub fn count(&self, kind: ObjectKind) -> usize {
@@ -131,13 +138,29 @@ impl Omni {
     /// # Panics
     /// There is no such record.
     pub fn set_extra(&self, kind: ObjectKind, number: usize, name: &str, value: Value) {
+        self.touch(kind, number, |record| {
+            record.extra.insert(name.to_owned(), value)
+        });
+    }
+
+    /// Sets a field of a record, as somebody who uses the provider does.
+    ///
+    /// # Panics
+    /// There is no such record.
+    pub fn set(&self, kind: ObjectKind, number: usize, name: &str, value: Value) {
+        self.touch(kind, number, |record| {
+            record.data.insert(name.to_owned(), value)
+        });
+    }
+
+    fn touch<T>(&self, kind: ObjectKind, number: usize, change: impl FnOnce(&mut Record) -> T) {
         let mut state = self.account.lock();
         let record = state
             .records
             .get_mut(&kind)
             .and_then(|all| all.get_mut(&number))
             .expect("the record is there");
-        record.extra.insert(name.to_owned(), value);
+        change(record);
         record.touch();
     }
 }
@@ -283,6 +306,9 @@ async fn change(
     Path((kind, id)): Path<(String, String)>,
     Json(body): Json<Body>,
 ) -> Response {
+    if account.lock().writes_refused {
+        return refusal(StatusCode::SERVICE_UNAVAILABLE, "read only for now");
+    }
     with(&account, &kind, &id, |record| {
         record.data.extend(body.data);
         record.extra.extend(body.extra);
