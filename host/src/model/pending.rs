@@ -70,7 +70,7 @@ pub struct Pending {
     /// That our applications deleted the record.
     #[serde(default)]
     pub deletion: Option<Edit>,
-    /// The provider deleted the record, and our edits won: it is to be created anew.
+    /// The provider deleted the record. Where our edits won, it is to be created anew.
     #[serde(default)]
     pub anew: bool,
     /// What may have reached the provider: the fields of a push whose outcome is not known.
@@ -312,8 +312,15 @@ impl Pending {
         match (theirs, merged.record) {
             (Side::Deleted, Side::Deleted) => {
                 self.edits.clear();
-                self.deletion = None;
-                self.anew = false;
+                self.sent.clear();
+                let at = theirs_at.unwrap_or(Timestamp::from_millis(0));
+                self.deletion.get_or_insert(Edit {
+                    value: Value::Null,
+                    at,
+                    by: None,
+                });
+                // There is nothing left to tell the provider.
+                self.anew = true;
             }
             (Side::Deleted, Side::Present(_)) => {
                 self.anew = true;

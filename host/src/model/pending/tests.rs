@@ -513,3 +513,21 @@ fn what_a_crashed_push_left_at_the_provider_is_known_again() {
     assert!(pending.is_settled());
     assert_eq!(pending.record(), theirs);
 }
+
+#[test]
+fn a_deletion_that_both_sides_made_stays_one() {
+    let deletions: [fn(&mut Pending, Timestamp); 2] = [
+        |pending, now| pending.delete(now, None),
+        // An edit that gives way to the provider's deletion.
+        |pending, now| pending.edit(&Fields::from_iter([("a".into(), json!(2))]), now, None),
+    ];
+    for ours in deletions {
+        let mut pending = Pending::over(Fields::from_iter([("a".into(), json!(1))]));
+        let now = Timestamp::from_millis(1);
+        ours(&mut pending, now);
+        pending.reconcile(&Side::Deleted, Some(now), ConflictPolicy::SourceWins);
+        assert_eq!(pending.record(), Side::Deleted);
+        assert_eq!(pending.theirs(), Side::Deleted);
+        assert!(pending.is_settled());
+    }
+}
