@@ -12,10 +12,13 @@
 mod address;
 mod authorization;
 mod brief;
+mod budget;
 mod downstream;
 mod exchange;
 mod flow;
+mod meaning;
 mod resolver;
+mod sending;
 pub mod signing;
 mod streaming;
 
@@ -31,10 +34,12 @@ use ipnet::IpNet;
 use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
 
+use crate::model::{Entropy, SystemEntropy};
 use resolver::{GuardedResolver, Lookup, Refused};
 
 pub use address::verdict;
 pub use authorization::{Authorization, AuthorizeError, Authorizer};
+pub use budget::{Budget, Charge, Exhausted, Priority, Unlimited};
 pub use downstream::{Downstream, DownstreamLimits, retry_after};
 pub use exchange::Exchange;
 pub use flow::{Flow, FlowError, StreamLimits, StreamedResponse};
@@ -42,6 +47,7 @@ pub use reqwest::{
     Method,
     header::{self, HeaderMap, HeaderName, HeaderValue},
 };
+pub use sending::{FIRST_WAIT, PATIENCE, Sending, SendingError, Sent};
 
 /// A future that can be kept in a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -105,7 +111,10 @@ pub enum Error {
     /// The request's body, which flowed, went over this many bytes.
     #[error("the request's body has more than {0} bytes")]
     BodyTooLarge(u64),
-    /// No connection, or it broke.
+    /// No connection: nothing was sent.
+    #[error("{0}")]
+    NotConnected(String),
+    /// The connection broke, or what came was no answer.
     #[error("{0}")]
     Unreachable(String),
     /// The request cannot be sent as it is.
@@ -121,8 +130,19 @@ impl Error {
             Self::Denied(_) => "denied",
             Self::Timeout => "timeout",
             Self::TooLarge(_) | Self::BodyTooLarge(_) => "too_large",
-            Self::Unreachable(_) => "unreachable",
+            Self::NotConnected(_) | Self::Unreachable(_) => "unreachable",
             Self::Invalid(_) => "invalid",
+        }
+    }
+
+    /// Whether the request may have reached the other side.
+    #[must_use]
+    pub const fn was_sent(&self) -> bool {
+        match self {
+            Self::Denied(_) | Self::NotConnected(_) | Self::Invalid(_) => false,
+            Self::Timeout | Self::TooLarge(_) | Self::BodyTooLarge(_) | Self::Unreachable(_) => {
+                true
+            }
         }
     }
 }
@@ -133,6 +153,8 @@ pub struct Egress(Arc<Inner>);
 
 struct Inner {
     guard: Arc<Guard>,
+    /// Spreads what is sent again.
+    entropy: Box<dyn Entropy>,
     lookup: Lookup,
     plain: reqwest::Client,
     /// Made at the first `https` request: a machine without trusted certificates can still work
@@ -190,6 +212,7 @@ impl Egress {
             .map_err(|error| Error::Invalid(root_cause(&error)))?;
         Ok(Self(Arc::new(Inner {
             guard,
+            entropy: Box::new(SystemEntropy),
             lookup,
             plain,
             secure: OnceLock::new(),
@@ -413,12 +436,12 @@ fn failure(host: &str, error: &reqwest::Error) -> Error {
     }
     // The error's own text holds the URL and so the query; its cause does not.
     let cause = root_cause(error);
-    if error.is_timeout() {
+    if error.is_connect() {
+        Error::NotConnected(format!("no connection to {host}: {cause}"))
+    } else if error.is_timeout() {
         Error::Timeout
     } else if error.is_builder() {
         Error::Invalid(cause)
-    } else if error.is_connect() {
-        Error::Unreachable(format!("no connection to {host}: {cause}"))
     } else {
         Error::Unreachable(format!("the exchange with {host} broke off: {cause}"))
     }

@@ -1,5 +1,6 @@
 //! The words of the domain. No input, no output: everything here can be tested with a literal.
 
+mod budget;
 mod catalogue;
 mod change;
 mod clock;
@@ -23,6 +24,7 @@ mod sync;
 mod transform;
 mod webhook;
 
+pub use budget::{Ask, Granted, Said, Window, WindowRule};
 pub use catalogue::{
     Catalogue, ObjectKind, ObjectSpec, Operation, Property, Quirk, Reference, Unknown,
 };
@@ -47,10 +49,11 @@ pub use id::{
     WebhookId,
 };
 pub use manifest::{
-    ApiKeyPlace, AuthField, AuthKind, AuthScheme, ClientAuthentication, Endpoint, HttpRule,
-    HttpRuleError, MANIFEST_SECTION, Manifest, ManifestError, OAuthClient, ObjectSupport,
-    Permissions, PushOperation, RuleHost, SAMPLES_SECTION, Setting, SettingType, Template,
-    TemplateError, Variable, VariableType, WebhookRoute, WebhookSecret, Webhooks, WriteSafety,
+    ApiKeyPlace, AuthField, AuthKind, AuthScheme, BudgetScope, ClientAuthentication, Endpoint,
+    HttpRule, HttpRuleError, LimitHeaders, MANIFEST_SECTION, Manifest, ManifestError, Meaning,
+    OAuthClient, ObjectSupport, OneOrMany, Permissions, PushOperation, RateBucket, RateLimits,
+    Retry, RetryRule, RuleHost, SAMPLES_SECTION, Setting, SettingType, Template, TemplateError,
+    TimeForm, Variable, VariableType, WebhookRoute, WebhookSecret, Webhooks, WriteSafety,
 };
 pub use page::{Cursor, CursorError, DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest};
 pub use pending::{Decision, Edit, Pending, Push, Reconciled};

@@ -10,6 +10,7 @@ mod cache;
 mod call;
 mod capabilities;
 mod changes;
+mod charges;
 mod coverage;
 mod engine;
 mod error;

@@ -24,6 +24,7 @@ mod pages;
 mod passthrough;
 mod projects;
 mod pull_frequencies;
+mod rate_budget;
 mod records;
 mod remaps;
 mod retention;
@@ -54,6 +55,7 @@ pub use self::{
     pages::{PageOutcome, Source},
     passthrough::{ClaimedRetry, RetryRow},
     pull_frequencies::NEVER,
+    rate_budget::{BudgetKey, Leased},
     remaps::Remap,
     retention::Pruned,
     sync_config::{SyncFilter, planned},

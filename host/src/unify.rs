@@ -3,6 +3,7 @@
 //! HTTP handlers and jobs call these and know nothing of connectors. Everything is written once
 //! for all objects: what differs from object to object is data.
 
+mod budget;
 mod connect;
 mod content;
 mod custom;
@@ -30,7 +31,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::{
-    egress::Downstream,
+    egress::{Downstream, Priority},
     model::{Clock, Connection, ConnectionStatus, Entropy, ObjectKind, ObjectSupport, Scope, Slug},
     runtime::{CallContext, CallError, ConnectorVersion, Failure, Runtime},
     store::Store,
@@ -66,6 +67,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     page_size: u32,
+    stocks: budget::Stocks,
     work: Arc<Notify>,
     notices: Arc<Notify>,
     remaps: Arc<Notify>,
@@ -88,7 +90,9 @@ impl Unify {
         entropy: Arc<dyn Entropy>,
         page_size: u32,
     ) -> Self {
+        let stocks = budget::Stocks::new(store.clone());
         Self(Arc::new(Inner {
+            stocks,
             store,
             vault,
             runtime,
@@ -163,6 +167,8 @@ impl Unify {
             settings: connection.settings.clone(),
             authorizer: self.0.vault.authorizer(scope, scheme.clone()),
             downstream: Downstream::default(),
+            budget: self.0.stocks.of(scope),
+            priority: Priority::Background,
         })
     }
 
@@ -175,6 +181,7 @@ impl Unify {
     ) -> Result<CallContext, Error> {
         Ok(CallContext {
             downstream: how.downstream.clone(),
+            priority: Priority::Interactive,
             ..self.context(scope, version)?
         })
     }

@@ -10,7 +10,10 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command, sync::Arc, ti
 use axum::{Json, Router, routing::get};
 use jackfield::{
     author::{self, Auth, Error, Level, NewOptions},
-    egress::{Authorization, AuthorizeError, Authorizer, BoxFuture, Downstream, Egress, Policy},
+    egress::{
+        Authorization, AuthorizeError, Authorizer, BoxFuture, Downstream, Egress, Policy, Priority,
+        Unlimited,
+    },
     model::{Environment, Manifest, ObjectKind, SystemClock},
     runtime::{CallContext, FetchRequest, Options, PushAction, PushRequest, Runtime},
 };
@@ -153,6 +156,8 @@ fn context() -> CallContext {
         settings: BTreeMap::new(),
         authorizer: Arc::new(Nobody),
         downstream: Downstream::default(),
+        budget: Arc::new(Unlimited),
+        priority: Priority::Interactive,
     }
 }
 

@@ -13,7 +13,10 @@ use std::{
 
 use jackfield::{
     demo::{API_KEY, Collection, Demo, Options as DemoOptions},
-    egress::{Authorization, AuthorizeError, Authorizer, BoxFuture, Downstream, Egress, Policy},
+    egress::{
+        Authorization, AuthorizeError, Authorizer, BoxFuture, Downstream, Egress, Policy, Priority,
+        Unlimited,
+    },
     model::{
         Environment, Manifest, ObjectKind, PushOperation, Slug, SystemClock, Violation, money,
     },
@@ -559,6 +562,8 @@ fn context() -> CallContext {
         settings: BTreeMap::new(),
         authorizer: Arc::new(DemoKey),
         downstream: Downstream::default(),
+        budget: Arc::new(Unlimited),
+        priority: Priority::Interactive,
     }
 }
 

@@ -103,7 +103,7 @@ pub fn retry_after(value: &str, date: Option<&str>) -> Option<u64> {
 }
 
 /// The seconds since 1970 of a date in a header.
-fn seconds(date: &str) -> Option<i64> {
+pub(super) fn seconds(date: &str) -> Option<i64> {
     let zoned = jiff::fmt::rfc2822::parse(date).ok()?;
     Some(zoned.timestamp().as_second())
 }
@@ -124,7 +124,7 @@ fn span(reset: u64, date: Option<&str>) -> Option<u64> {
 }
 
 /// The number a text begins with; a fraction is rounded up.
-fn leading(text: &str) -> Option<u64> {
+pub(super) fn leading(text: &str) -> Option<u64> {
     let end = text
         .find(|character: char| !character.is_ascii_digit())
         .unwrap_or(text.len());

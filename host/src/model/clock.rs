@@ -52,6 +52,12 @@ impl Timestamp {
     pub fn minus(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(saturating_millis(duration)))
     }
+
+    /// The time from an earlier moment to this one; none where it is not earlier.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
 }
 
 fn saturating_millis(duration: Duration) -> i64 {

@@ -3,6 +3,8 @@
 //! Unknown keys are errors, and every key that exists has an effect.
 
 mod auth;
+mod rate_limit;
+mod retry;
 mod rule;
 mod template;
 mod webhooks;
@@ -14,6 +16,8 @@ use serde::Deserialize;
 use super::{ObjectKind, Slug};
 
 pub use auth::{ApiKeyPlace, AuthField, AuthKind, AuthScheme, ClientAuthentication, OAuthClient};
+pub use rate_limit::{BudgetScope, LimitHeaders, RateBucket, RateLimits, TimeForm};
+pub use retry::{Meaning, OneOrMany, Retry, RetryRule};
 pub use rule::{HttpRule, HttpRuleError, RuleHost};
 pub use template::{Template, TemplateError, Variable, VariableType};
 pub use webhooks::{WebhookRoute, WebhookSecret, Webhooks};
@@ -60,6 +64,10 @@ pub struct Manifest {
     pub objects: Vec<ObjectSupport>,
     /// What its provider sends by itself, where the connector reads that.
     pub webhooks: Option<Webhooks>,
+    /// What its provider allows in a time, where that is known.
+    pub rate_limit: Option<RateLimits>,
+    /// What answers mean that do not say it by their status.
+    pub retry: Retry,
     /// What it asks for.
     pub permissions: Permissions,
 }

@@ -8,12 +8,12 @@ use wasmtime::{
 };
 
 use super::{
-    CallError, Routes, Shared,
+    CallError, Failure, Routes, Shared,
     bindings::types,
     limits::{self, Limits},
 };
 use crate::{
-    egress::{Authorizer, Downstream},
+    egress::{Authorizer, Budget, Downstream, Priority},
     model::{Environment, Manifest},
 };
 
@@ -36,6 +36,10 @@ pub struct CallContext {
     pub authorizer: Arc<dyn Authorizer>,
     /// Takes what the provider says about its limits.
     pub downstream: Downstream,
+    /// What the provider allows the connection.
+    pub budget: Arc<dyn Budget>,
+    /// Who waits for the answer.
+    pub priority: Priority,
 }
 
 impl std::fmt::Debug for CallContext {
@@ -80,8 +84,23 @@ pub(crate) struct State {
     /// Epochs in which the guest computed.
     pub(super) ticks: u64,
     pub(super) log_lines: u32,
+    /// When the call ends, whatever it waits for.
+    pub(super) deadline: tokio::time::Instant,
     /// The import that a pure call tried.
     pub(super) impure: Option<&'static str>,
+}
+
+impl State {
+    /// A failure with the wait that the host knows and the guest did not pass on.
+    fn timed(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::RateLimited(told) => {
+                let known = self.outside.as_ref().and_then(|outside| outside.wait);
+                Failure::RateLimited(told.max(known))
+            }
+            other => other,
+        }
+    }
 }
 
 /// What only a call on behalf of a connection has.
@@ -89,6 +108,8 @@ pub(super) struct Outside {
     pub(super) context: CallContext,
     pub(super) routes: Routes,
     pub(super) requests: u32,
+    /// How long the provider, or its budget, wanted to hear nothing after the last request.
+    pub(super) wait: Option<Duration>,
     /// The secrets that the call may use in place of the manifest's list; no request is sent then.
     pub(super) receiving: Option<&'static str>,
 }
@@ -119,8 +140,10 @@ where
         .map_err(|_| busy)?;
     let instance = instance.clone();
     let shared = Arc::clone(shared);
+    let mut state = state;
     let task = tokio::spawn(async move {
         let deadline = shared.options.call_timeout;
+        state.deadline = tokio::time::Instant::now() + deadline;
         let memory_mib = state.manifest.permissions.memory_mib;
         let mut store = Store::new(&shared.engine, state);
         limits::apply(&mut store);
@@ -132,7 +155,7 @@ where
         let answer = match outcome {
             Err(_) => Err(CallError::Deadline(deadline)),
             Ok(Ok(Ok(value))) => Ok(value),
-            Ok(Ok(Err(failure))) => Err(CallError::Failure(failure.into())),
+            Ok(Ok(Err(failure))) => Err(CallError::Failure(store.data().timed(failure.into()))),
             Ok(Err(error)) => Err(explain(&error, store.data(), memory_mib)),
         };
         drop(store);

@@ -10,7 +10,9 @@ use super::{
     call::Outside,
 };
 use crate::{
-    egress::{Authorization, AuthorizeError, Authorizer, BoxFuture, Downstream},
+    egress::{
+        Authorization, AuthorizeError, Authorizer, BoxFuture, Downstream, Priority, Unlimited,
+    },
     model::{Environment, ObjectKind, RemoteField},
 };
 
@@ -148,9 +150,12 @@ impl ConnectorVersion {
                     Authorization::new(0).with_secret(name, secret),
                 ))),
                 downstream: Downstream::default(),
+                budget: Arc::new(Unlimited),
+                priority: Priority::Interactive,
             },
             routes: Routes::none(),
             requests: 0,
+            wait: None,
             receiving: Some(name),
         };
         let indices = indices.clone();

@@ -5,14 +5,12 @@ use std::sync::Arc;
 
 use super::{
     CallContext, ConnectorVersion, Routes,
-    capabilities::http::{is_refused, outcome},
+    capabilities::http::{is_refused, note, refused_by_budget},
+    charges,
 };
-use crate::{
-    egress::{
-        self, Authorization, AuthorizeError, Flow, HeaderMap, HeaderName, HeaderValue, Method,
-        StreamLimits, StreamedResponse,
-    },
-    telemetry::METRICS,
+use crate::egress::{
+    self, Authorization, AuthorizeError, Charge, FIRST_WAIT, Flow, HeaderMap, HeaderName,
+    HeaderValue, Method, PATIENCE, Sending, SendingError, Sent, StreamLimits, StreamedResponse,
 };
 
 /// Where a request is to go.
@@ -30,6 +28,7 @@ pub struct Place<'a> {
 pub struct Passage<'a> {
     version: &'a ConnectorVersion,
     context: &'a CallContext,
+    charges: Vec<Charge<'a>>,
     request: egress::Request,
 }
 
@@ -56,6 +55,9 @@ pub enum PassageError {
     /// Not now: why.
     #[error("{0}")]
     Unavailable(String),
+    /// The budget for the provider is used up for so long.
+    #[error("the budget for this provider is used up for {} s", .0.as_secs())]
+    Limited(std::time::Duration),
     /// The answer is larger than this many bytes.
     #[error("the provider's answer has more than {0} bytes")]
     TooLarge(u64),
@@ -84,7 +86,7 @@ impl ConnectorVersion {
             replacements,
         )
         .map_err(|error| PassageError::Invalid(error.to_string()))?;
-        let mut url = resolve(&routes, place).map_err(|reason| {
+        let (mut url, named) = resolve(&routes, place).map_err(|reason| {
             PassageError::Denied(format!(
                 "{reason}; the connector {} may reach: {}",
                 self.manifest().slug,
@@ -97,6 +99,7 @@ impl ConnectorVersion {
         Ok(Passage {
             version: self,
             context,
+            charges: charges::of(self.manifest(), &routes, &method, &named),
             request: egress::Request {
                 method,
                 url,
@@ -107,7 +110,8 @@ impl ConnectorVersion {
     }
 }
 
-fn resolve(routes: &Routes, place: Place<'_>) -> Result<url::Url, String> {
+/// The address to call, and what a guest would have named.
+fn resolve(routes: &Routes, place: Place<'_>) -> Result<(url::Url, String), String> {
     let absolute = |text: &str| {
         let lower = text.get(..8).unwrap_or(text).to_ascii_lowercase();
         lower.starts_with("http://") || lower.starts_with("https://")
@@ -126,6 +130,7 @@ fn resolve(routes: &Routes, place: Place<'_>) -> Result<url::Url, String> {
     };
     routes
         .resolve(&named)
+        .map(|url| (url, named))
         // What a manifest would need is for its author; callers are told what is allowed.
         .map_err(|reason| match reason.split_once("; its manifest") {
             Some((reason, _)) => reason.to_owned(),
@@ -153,38 +158,58 @@ fn checked(headers: &[(String, String)]) -> Result<HeaderMap, PassageError> {
 }
 
 impl Passage<'_> {
-    /// Sends it and reads the answer, in which the connection's secrets are masked.
+    /// Sends it and reads the answer; what the provider says about its limits is for the caller to
+    /// wait out.
     ///
     /// # Errors
     /// There is none.
-    pub async fn send(
-        self,
-        body: Option<bytes::Bytes>,
-    ) -> Result<(egress::Response, Arc<Authorization>), PassageError> {
-        let options = &self.version.shared.options;
-        let limits = egress::Limits {
-            total: options.exchange_timeout,
-            max_request_bytes: options.max_response,
-            max_response_bytes: options.max_response,
-        };
-        let mut authorization = self.authorization().await?;
-        let mut again = true;
-        loop {
+    pub async fn send(self, body: Option<bytes::Bytes>) -> Result<Sent, PassageError> {
+        let observe = |outcome: &Result<egress::Response, egress::Error>| self.note(outcome);
+        let sending = self.sending(&observe);
+        let build = |authorization: Option<&Arc<Authorization>>| {
             let mut request = self.request.clone();
             request.body.clone_from(&body);
-            authorization.apply(&mut request);
-            let answer = self.version.shared.egress.send(request, &limits).await;
-            self.count(answer.as_ref().map(|answer| answer.status));
-            let answer = answer?;
-            self.context.downstream.note(&answer.headers);
-            if answer.status == 401
-                && std::mem::take(&mut again)
-                && let Some(fresh) = self.refreshed(&authorization).await?
-            {
-                authorization = fresh;
-                continue;
+            if let Some(authorization) = authorization {
+                authorization.apply(&mut request);
             }
-            return Ok((answer, authorization));
+            Ok::<_, PassageError>(request)
+        };
+        let egress = &self.version.shared.egress;
+        let sent = egress.send_until_answered(&sending, build).await;
+        sent.map_err(|error| match error {
+            SendingError::Build(error) => error,
+            SendingError::Credentials(error) => error.into(),
+            SendingError::Exhausted(exhausted) => {
+                refused_by_budget(self.version.manifest().slug.as_str(), &exhausted);
+                PassageError::Limited(exhausted.wait)
+            }
+            SendingError::Exchange(error) => error.into(),
+        })
+    }
+
+    fn sending<'a>(
+        &'a self,
+        observe: &'a (dyn Fn(&Result<egress::Response, egress::Error>) + Send + Sync),
+    ) -> Sending<'a> {
+        let shared = &self.version.shared;
+        let options = &shared.options;
+        Sending {
+            authorizer: Some(&*self.context.authorizer),
+            retry: &self.version.manifest().retry,
+            budget: &*self.context.budget,
+            charges: &self.charges,
+            priority: self.context.priority,
+            patience: PATIENCE,
+            waits_out_limits: false,
+            limits: egress::Limits {
+                total: options.exchange_timeout,
+                max_request_bytes: options.max_response,
+                max_response_bytes: options.max_response,
+            },
+            deadline: tokio::time::Instant::now() + options.call_timeout,
+            first_wait: FIRST_WAIT,
+            observe,
+            clock: &*shared.clock,
         }
     }
 
@@ -201,19 +226,29 @@ impl Passage<'_> {
     ) -> Result<(StreamedResponse, Arc<Authorization>), PassageError> {
         let mut authorization = self.authorization().await?;
         let mut again = true;
+        let sending = self.sending(&|_| {});
+        if let Err(exhausted) = sending.admit().await {
+            refused_by_budget(self.version.manifest().slug.as_str(), &exhausted);
+            return Err(PassageError::Limited(exhausted.wait));
+        }
         loop {
             let repeatable = body.is_none();
             let mut request = self.request.clone();
             authorization.apply(&mut request);
-            let sending = self
-                .version
-                .shared
-                .egress
-                .send_streaming(request, body.take(), limits);
-            let answer = sending.await;
-            self.count(answer.as_ref().map(|answer| answer.status));
+            let egress = &self.version.shared.egress;
+            let answer = egress.send_streaming(request, body.take(), limits);
+            let answer = answer.await;
+            let slug = self.version.manifest().slug.as_str();
+            note(slug, answer.as_ref().map(|answer| answer.status));
             let mut answer = answer?;
             self.context.downstream.note(&answer.headers);
+            // Its body is not looked into: it flows.
+            let head = egress::Response {
+                status: answer.status,
+                headers: answer.headers.clone(),
+                body: bytes::Bytes::new(),
+            };
+            sending.heed(&head).await;
             if answer.status == 401 && std::mem::take(&mut again) {
                 let fresh = self.refreshed(&authorization).await?;
                 if let Some(fresh) = fresh.filter(|_| repeatable) {
@@ -243,13 +278,12 @@ impl Passage<'_> {
         }
     }
 
-    fn count(&self, answer: Result<u16, &egress::Error>) {
-        let status = answer.map_or_else(
-            |error| outcome(error).to_owned(),
-            |status| status.to_string(),
-        );
+    fn note(&self, outcome: &Result<egress::Response, egress::Error>) {
         let slug = self.version.manifest().slug.as_str();
-        METRICS.egress_requests.add([slug, &status], 1);
+        note(slug, outcome.as_ref().map(|answer| answer.status));
+        if let Ok(answer) = outcome {
+            self.context.downstream.note(&answer.headers);
+        }
     }
 }
 
@@ -273,9 +307,9 @@ impl From<egress::Error> for PassageError {
         match error {
             egress::Error::Denied(text) => Self::Denied(text),
             egress::Error::Invalid(text) => Self::Invalid(text),
-            egress::Error::Timeout | egress::Error::Unreachable(_) => {
-                Self::Unavailable(error.to_string())
-            }
+            egress::Error::Timeout
+            | egress::Error::NotConnected(_)
+            | egress::Error::Unreachable(_) => Self::Unavailable(error.to_string()),
             egress::Error::TooLarge(bytes) => Self::TooLarge(bytes),
             egress::Error::BodyTooLarge(bytes) => Self::BodyTooLarge(bytes),
         }

@@ -148,7 +148,7 @@ impl Routes {
         Ok(format!("{{{name}}}{slash}{path}"))
     }
 
-    fn declared(&self, named: &str) -> Result<Url, String> {
+    pub(super) fn declared(&self, named: &str) -> Result<Url, String> {
         let text = match named.strip_prefix('{') {
             Some(rest) => {
                 let (name, path) = rest

@@ -278,6 +278,7 @@ impl ConnectorVersion {
             cpu: self.shared.options.cpu_timeout,
             ticks: 0,
             log_lines: 0,
+            deadline: tokio::time::Instant::now() + self.shared.options.call_timeout,
             impure: None,
         }
     }
@@ -301,6 +302,7 @@ impl ConnectorVersion {
             context,
             routes,
             requests: 0,
+            wait: None,
             receiving: None,
         })
     }

@@ -2,9 +2,13 @@
 //!
 //! Nothing here can be read without the vault's key.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
-use super::{Error, Store, dialect::values};
+use super::{
+    Error, Store,
+    dialect::{Sql, values},
+    lease::{self, clocked},
+};
 use crate::model::{Digest, ProjectId, Scope, Timestamp};
 
 /// The credentials of a connection as the vault sealed them.
@@ -32,11 +36,8 @@ impl fmt::Debug for SealedCredentials {
 pub enum RefreshLease {
     /// The caller may, and nobody else until its time is over.
     Acquired,
-    /// Somebody else does, at most until then.
-    Busy {
-        /// When the lease ends by itself.
-        until: Timestamp,
-    },
+    /// Somebody else does.
+    Busy,
     /// It was done already (or the connection is gone): read the credentials again.
     Superseded,
 }
@@ -61,8 +62,10 @@ impl Store {
         }))
     }
 
-    /// Asks to be the one who refreshes credentials of this `generation`, until `until`. Holds
-    /// across processes; `owner` names this attempt and must not be used by two at once.
+    /// Asks to be the one who refreshes credentials of this `generation`, for the time of `lease`
+    /// by the database's clock. Holds across processes. `owner` names this attempt and is its
+    /// fence: who lost the lease finds another name there and can store nothing, so no two may use
+    /// the same.
     ///
     /// # Errors
     /// The database failed.
@@ -71,28 +74,24 @@ impl Store {
         scope: &Scope,
         generation: i64,
         owner: &str,
-        until: Timestamp,
+        lease: Duration,
     ) -> Result<RefreshLease, Error> {
+        const TAKE: Sql = clocked!(
+            "UPDATE credential SET refresh_owner = $3, refresh_until = " now " + $4
+             WHERE connection = $1 AND generation = $2
+               AND (refresh_owner IS NULL OR refresh_until <= " now ")"
+        );
         let number = scope.connection().number;
-        let now = self.now();
-        let sql = "UPDATE credential SET refresh_owner = $3, refresh_until = $4
-                   WHERE connection = $1 AND generation = $2
-                     AND (refresh_owner IS NULL OR refresh_until <= $5)";
-        let values = values![number, generation, owner, until, now];
-        if self.database().write(sql, values).await? > 0 {
+        let values = values![number, generation, owner, lease::millis(lease)];
+        if self.database().write(TAKE, values).await? > 0 {
             return Ok(RefreshLease::Acquired);
         }
-        let sql = "SELECT generation, refresh_until FROM credential WHERE connection = $1";
-        let Some(row) = self.database().read_one(sql, values![number]).await? else {
-            return Ok(RefreshLease::Superseded);
-        };
-        if row.int(0)? != generation {
-            return Ok(RefreshLease::Superseded);
+        let sql = "SELECT generation FROM credential WHERE connection = $1";
+        match self.database().read_one(sql, values![number]).await? {
+            // Perhaps given back since we asked: then it is free at the next look.
+            Some(row) if row.int(0)? == generation => Ok(RefreshLease::Busy),
+            _ => Ok(RefreshLease::Superseded),
         }
-        // Given back since we asked: free again at once.
-        Ok(RefreshLease::Busy {
-            until: row.optional_time(1)?.unwrap_or(now),
-        })
     }
 
     /// Stores what a refresh brought and gives the lease back; false where the lease was lost,

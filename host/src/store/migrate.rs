@@ -75,6 +75,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/sqlite/0012_changes.sql"),
         include_str!("../../../migrations/postgres/0012_changes.sql"),
     ),
+    (
+        14,
+        "budget",
+        include_str!("../../../migrations/sqlite/0014_budget.sql"),
+        include_str!("../../../migrations/postgres/0014_budget.sql"),
+    ),
 ];
 
 /// Connects. The schema has to be up to date already.

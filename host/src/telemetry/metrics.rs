@@ -55,6 +55,11 @@ pub static METRICS: Metrics = Metrics {
         "Requests to providers; status is the provider's, or why there is none.",
         ["connector", "status"],
     ),
+    rate_limited: Counter::new(
+        "jackfield_rate_limited_total",
+        "Requests that a provider's limit met: refused before they were sent, because the budget of the bucket was used up, or told by the provider to wait (limited).",
+        ["connector", "bucket", "outcome"],
+    ),
     inbound: Counter::new(
         "jackfield_inbound_total",
         "Webhooks of providers by what became of them (accepted, forged, malformed, unsupported, throttled, unrouted), and records read after them (read, retried, dead).",
@@ -105,6 +110,8 @@ pub struct Metrics {
     pub sync_runs: Counter<2>,
     /// Requests to providers: connector, status.
     pub egress_requests: Counter<2>,
+    /// Requests that a limit met: connector, bucket, outcome.
+    pub rate_limited: Counter<3>,
     /// Webhooks of providers: connector, outcome.
     pub inbound: Counter<2>,
     /// Attempts to deliver an event: outcome.
@@ -133,6 +140,7 @@ impl Metrics {
             self.sync_records.render(out)?;
             self.sync_runs.render(out)?;
             self.egress_requests.render(out)?;
+            self.rate_limited.render(out)?;
             self.inbound.render(out)?;
             self.webhook_attempts.render(out)?;
             self.webhook_backlog_seconds.render(out)?;

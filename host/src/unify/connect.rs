@@ -7,7 +7,7 @@ use url::Url;
 
 use super::{Error, Unify, sync::readable};
 use crate::{
-    egress::Downstream,
+    egress::{Downstream, Priority, Unlimited},
     model::{
         AuthScheme, ConnectionId, Environment, LinkedUserId, Manifest, NewConnection, ObjectKind,
         ProjectId, Scope, SettingType, Slug,
@@ -217,6 +217,8 @@ impl Unify {
             settings: settings.clone(),
             authorizer,
             downstream: Downstream::default(),
+            budget: Arc::new(Unlimited),
+            priority: Priority::Interactive,
         };
         let accounts = version
             .authenticate(context)

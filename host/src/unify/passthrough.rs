@@ -11,10 +11,10 @@ use serde_json::{Map, Value};
 use super::{Error, Unify};
 use crate::{
     egress::{
-        Authorization, Downstream, Flow, HeaderMap, Method, Response, StreamLimits,
-        StreamedResponse, header, retry_after, status_text,
+        Authorization, Downstream, Flow, Method, Priority, Response, Sent, StreamLimits,
+        StreamedResponse, header, status_text,
     },
-    model::{RetryId, Scope, Timestamp, Violation},
+    model::{Meaning, RetryId, Scope, Timestamp, Violation},
     runtime::{CallContext, ConnectorVersion, Failure, PassageError, Place},
     store::ClaimedRetry,
     telemetry::METRICS,
@@ -118,12 +118,14 @@ impl Unify {
         request: &PassthroughRequest,
         downstream: &Downstream,
     ) -> Result<Passed, Error> {
-        let (response, authorization) = self.exchange(scope, request, downstream).await?;
-        if response.status != 429 {
-            return Ok(Passed::Answered(Box::new(shown(&response, &authorization))));
-        }
+        let sent = self.exchange(scope, request, downstream, Priority::Interactive);
+        let next_at = match sent.await {
+            Ok(sent) if sent.meaning == Some(Meaning::RateLimited) => self.again_at(sent.wait, 1),
+            Ok(sent) => return Ok(Passed::Answered(Box::new(shown(&sent)))),
+            Err(Error::Provider(Failure::RateLimited(wait))) => self.again_at(wait, 1),
+            Err(error) => return Err(error),
+        };
         let id = RetryId::generate(&*self.0.entropy);
-        let next_at = self.again_at(&response.headers, 1);
         let plain = serde_json::to_vec(request).unwrap_or_default();
         let sealed = self.seal("request", scope, id, &plain);
         self.0.store.put_retry(scope, id, sealed, next_at).await?;
@@ -145,7 +147,7 @@ impl Unify {
         limits: &StreamLimits,
         downstream: &Downstream,
     ) -> Result<StreamedResponse, Error> {
-        let (version, call) = self.passing(scope, downstream)?;
+        let (version, call) = self.passing(scope, downstream, Priority::Interactive)?;
         let place = Place {
             path: &request.path,
             base: None,
@@ -202,15 +204,20 @@ impl Unify {
         let request: PassthroughRequest = serde_json::from_slice(&plain)
             .map_err(|_| vault::Error::Sealed("its content is not what was put in"))?;
         let last = claimed.attempt >= MAX_ATTEMPTS;
-        let end = match self.exchange(scope, &request, &Downstream::default()).await {
-            Ok((response, _)) if response.status == 429 && !last => {
-                return Ok(Some(self.again_at(&response.headers, claimed.attempt + 1)));
+        let downstream = Downstream::default();
+        let sent = self.exchange(scope, &request, &downstream, Priority::Background);
+        let end = match sent.await {
+            Ok(sent) if sent.meaning == Some(Meaning::RateLimited) && !last => {
+                return Ok(Some(self.again_at(sent.wait, claimed.attempt + 1)));
             }
-            Ok((response, authorization)) => RetryEnd::Done(shown(&response, &authorization)),
+            Ok(sent) => RetryEnd::Done(shown(&sent)),
+            Err(Error::Provider(Failure::RateLimited(wait))) if !last => {
+                return Ok(Some(self.again_at(wait, claimed.attempt + 1)));
+            }
             Err(Error::Provider(Failure::Unavailable(_)) | Error::ConnectorUnavailable { .. })
                 if !last =>
             {
-                return Ok(Some(self.again_at(&HeaderMap::new(), claimed.attempt + 1)));
+                return Ok(Some(self.again_at(None, claimed.attempt + 1)));
             }
             Err(error @ (Error::Store(_) | Error::Vault(_))) => return Err(error),
             Err(error) => RetryEnd::Failed(error.to_string()),
@@ -239,8 +246,9 @@ impl Unify {
         scope: &Scope,
         request: &PassthroughRequest,
         downstream: &Downstream,
-    ) -> Result<(Response, std::sync::Arc<Authorization>), Error> {
-        let (version, call) = self.passing(scope, downstream)?;
+        priority: Priority,
+    ) -> Result<Sent, Error> {
+        let (version, call) = self.passing(scope, downstream, priority)?;
         let method = Method::from_bytes(request.method.as_bytes())
             .map_err(|_| invalid("/method", "is no method"))?;
         let place = Place {
@@ -257,19 +265,18 @@ impl Unify {
         &self,
         scope: &Scope,
         downstream: &Downstream,
+        priority: Priority,
     ) -> Result<(std::sync::Arc<ConnectorVersion>, CallContext), Error> {
         let version = self.version(&scope.connection().connector)?;
         let mut call = self.context(scope, &version)?;
         call.downstream = downstream.clone();
+        call.priority = priority;
         Ok((version, call))
     }
 
     /// What the provider asks for wins; otherwise up to 1 s, doubled with each attempt to 60 s at
     /// most, any moment within it being as likely as another.
-    fn again_at(&self, headers: &HeaderMap, attempt: u32) -> Timestamp {
-        let text = |name: header::HeaderName| headers.get(name)?.to_str().ok();
-        let asked =
-            text(header::RETRY_AFTER).and_then(|value| retry_after(value, text(header::DATE)));
+    fn again_at(&self, asked: Option<Duration>, attempt: u32) -> Timestamp {
         let wait = asked.map_or_else(
             || {
                 let ceiling = Duration::from_secs(1)
@@ -279,7 +286,7 @@ impl Unify {
                 self.0.entropy.fill(&mut bytes);
                 ceiling.mul_f64(f64::from(u32::from_be_bytes(bytes)) / f64::from(u32::MAX))
             },
-            |seconds| Duration::from_secs(seconds).min(LONGEST_WAIT),
+            |asked| asked.min(LONGEST_WAIT),
         );
         self.0.clock.now().plus(wait)
     }
@@ -287,7 +294,11 @@ impl Unify {
 
 /// The answer as the API shows it: without what only concerns the connection to the provider,
 /// and without the connection's secrets, should the provider repeat them.
-fn shown(response: &Response, authorization: &Authorization) -> PassthroughResponse {
+fn shown(sent: &Sent) -> PassthroughResponse {
+    let response = &sent.response;
+    // It was sent with credentials; without any there is nothing to mask.
+    let none = Authorization::new(0);
+    let authorization = sent.authorization.as_deref().unwrap_or(&none);
     let mut headers = Map::new();
     for (name, value) in &response.headers {
         if is_private(name) {
@@ -397,6 +408,7 @@ fn refused(error: PassageError) -> Error {
         PassageError::Invalid(text) => invalid("", &text),
         PassageError::Dead(text) => Error::NeedsReconnect(text),
         PassageError::Unavailable(text) => Error::Provider(Failure::Unavailable(text)),
+        PassageError::Limited(wait) => Error::Provider(Failure::RateLimited(Some(wait))),
         PassageError::TooLarge(bytes) => Error::Provider(Failure::Unexpected(format!(
             "the provider's answer has more than {bytes} bytes; stream it with GET /passthrough/raw/{{path}}, or let the operator raise egress.max_response_mib or passthrough.max_stream_mib"
         ))),

@@ -237,10 +237,9 @@ impl Subject {
                 return Err(failure.error.clone());
             }
             self.check_alive().await?;
-            let until = inner.clock.now().plus(LEASE);
             let lease = inner
                 .store
-                .lease_refresh(&self.scope, held.generation, &owner, until);
+                .lease_refresh(&self.scope, held.generation, &owner, LEASE);
             match lease.await.map_err(|error| unavailable(&error))? {
                 RefreshLease::Acquired => {
                     let outcome = self.exchange(&held, &owner).await;
@@ -254,7 +253,7 @@ impl Subject {
                     return outcome;
                 }
                 RefreshLease::Superseded => {}
-                RefreshLease::Busy { .. } => sleep(POLL).await,
+                RefreshLease::Busy => sleep(POLL).await,
             }
             if Instant::now() > patience {
                 return Err(AuthorizeError::Unavailable(

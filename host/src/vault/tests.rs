@@ -340,11 +340,9 @@ async fn another_process_is_waited_for_and_replaced_when_it_died() {
     let world = World::new().await;
     let scope = world.connect_oauth().await;
     world.clock.advance(Duration::from_secs(3600));
-    let lease = || {
-        let until = world.clock.now().plus(Duration::from_secs(30));
-        world.store.lease_refresh(&scope, 1, "other", until)
-    };
-    assert_eq!(lease().await.unwrap(), store::RefreshLease::Acquired);
+    let held = Duration::from_secs(30);
+    let lease = world.store.lease_refresh(&scope, 1, "other", held).await;
+    assert_eq!(lease.unwrap(), store::RefreshLease::Acquired);
     let authorizer = world.vault.authorizer(&scope, world.scheme("oauth"));
     let waiting = tokio::spawn(async move { sent(&authorizer).await });
     let mut theirs = Credentials::default();
@@ -361,10 +359,9 @@ async fn another_process_is_waited_for_and_replaced_when_it_died() {
     // One that took the lease and died is waited for no longer than the lease.
     let scope = world.connect_oauth().await;
     world.clock.advance(Duration::from_secs(3600));
-    let until = world.clock.now().plus(Duration::from_secs(30));
-    let lease = world.store.lease_refresh(&scope, 3, "dead", until).await;
+    let held = Duration::from_millis(300);
+    let lease = world.store.lease_refresh(&scope, 3, "dead", held).await;
     assert_eq!(lease.unwrap(), store::RefreshLease::Acquired);
-    world.clock.advance(Duration::from_secs(30));
     let authorizer = world.vault.authorizer(&scope, world.scheme("oauth"));
     assert_eq!(sent(&authorizer).await.unwrap(), "Bearer access-1");
 }

@@ -9,7 +9,10 @@ use std::{
 };
 
 use jackfield::{
-    egress::{Authorization, AuthorizeError, Authorizer, BoxFuture, Downstream, Egress, Policy},
+    egress::{
+        Authorization, AuthorizeError, Authorizer, BoxFuture, Downstream, Egress, Policy, Priority,
+        Unlimited,
+    },
     model::{Environment, ObjectKind, Slug, SystemClock},
     runtime::{CallContext, CallError, ConnectorStatus, ConnectorVersion, Options, Runtime},
 };
@@ -145,6 +148,8 @@ pub(crate) fn context() -> CallContext {
         settings: BTreeMap::new(),
         authorizer: Arc::new(Nobody),
         downstream: Downstream::default(),
+        budget: Arc::new(Unlimited),
+        priority: Priority::Interactive,
     }
 }
 

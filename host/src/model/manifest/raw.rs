@@ -9,8 +9,8 @@ use serde::{
 
 use super::{
     ApiKeyPlace, AuthKind, AuthScheme, ClientAuthentication, HttpRule, MAX_ICON, MAX_MEMORY_MIB,
-    ManifestError, OAuthClient, ObjectSupport, PushOperation, Setting, SettingType, Template,
-    Variable, Webhooks, WriteSafety,
+    ManifestError, OAuthClient, ObjectSupport, PushOperation, RateLimits, Retry, Setting,
+    SettingType, Template, Variable, Webhooks, WriteSafety,
 };
 use crate::model::{ObjectKind, Slug};
 
@@ -35,6 +35,9 @@ pub(super) struct Manifest {
     settings: Vec<Setting>,
     objects: Ordered<Object>,
     webhooks: Option<Webhooks>,
+    rate_limit: Option<RateLimits>,
+    #[serde(default)]
+    retry: Retry,
     permissions: Permissions,
 }
 
@@ -235,6 +238,8 @@ impl Manifest {
             .map(|(name, object)| object.check(&name))
             .collect::<Result<_, _>>()?;
         let permissions = self.permissions.check(&auth, variables)?;
+        let rate_limit = self.rate_limit.map(|limits| limits.check(&endpoints));
+        let rate_limit = rate_limit.transpose()?;
         Ok(super::Manifest {
             slug: self.slug,
             name: self.name,
@@ -251,6 +256,8 @@ impl Manifest {
             settings: self.settings,
             objects,
             webhooks: self.webhooks.map(Webhooks::check).transpose()?,
+            rate_limit,
+            retry: self.retry.check()?,
             permissions,
         })
     }
@@ -509,7 +516,7 @@ fn not_empty(key: &str, text: &str) -> Result<(), ManifestError> {
     }
 }
 
-fn identifier(key: &str, name: &str) -> Result<(), ManifestError> {
+pub(super) fn identifier(key: &str, name: &str) -> Result<(), ManifestError> {
     let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     if !name.is_empty() && name.len() <= 64 && name.bytes().all(good) {
         Ok(())

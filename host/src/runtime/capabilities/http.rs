@@ -1,13 +1,17 @@
 //! The only way out of the sandbox.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use secrecy::ExposeSecret;
 
 use crate::{
-    egress::{self, Authorization, AuthorizeError, HeaderMap, HeaderName, HeaderValue, Method},
-    runtime::{bindings::http, call::State, limits::MAX_REQUESTS},
+    egress::{
+        self, Authorization, AuthorizeError, Exhausted, FIRST_WAIT, HeaderMap, HeaderName,
+        HeaderValue, Method, PATIENCE, Priority, Sending, SendingError, Sent,
+    },
+    model::Meaning,
+    runtime::{bindings::http, call::State, charges, limits::MAX_REQUESTS},
     telemetry::METRICS,
 };
 
@@ -51,22 +55,52 @@ impl http::Host for State {
                 "one call may send {MAX_REQUESTS} requests"
             ))));
         }
-        Ok(self.exchange(request).await)
+        let (answer, wait) = self.exchange(request).await;
+        self.outside("http.send")?.wait = wait;
+        Ok(answer)
     }
 }
 
+type Exchanged = Result<http::Response, http::HttpError>;
+
 impl State {
-    async fn exchange(&self, request: http::Request) -> Result<http::Response, http::HttpError> {
+    /// The answer, and how long the provider or its budget wants to hear nothing more.
+    async fn exchange(&self, request: http::Request) -> (Exchanged, Option<Duration>) {
+        match self.sent(&request).await {
+            Ok(sent) => {
+                let limited = sent.meaning == Some(Meaning::RateLimited);
+                let wait = sent.wait.filter(|_| limited);
+                (Ok(shown(sent)), wait)
+            }
+            Err(SendingError::Build(error)) => (Err(error), None),
+            // What the guest sees where the vault knows already that the credentials are dead is
+            // the same as if the provider had said so.
+            Err(SendingError::Credentials(AuthorizeError::Dead(_))) => (Ok(unauthorized()), None),
+            Err(SendingError::Credentials(AuthorizeError::Unavailable(text))) => {
+                (Err(http::HttpError::Unreachable(text)), None)
+            }
+            Err(SendingError::Exhausted(exhausted)) => {
+                let seconds = exhausted.wait.as_millis().div_ceil(1000);
+                let told = u32::try_from(seconds).unwrap_or(u32::MAX);
+                let error = http::HttpError::RateLimited(Some(told));
+                (Err(error), Some(exhausted.wait))
+            }
+            Err(SendingError::Exchange(error)) => (Err(without_answer(error)), None),
+        }
+    }
+
+    async fn sent(&self, request: &http::Request) -> Result<Sent, SendingError<http::HttpError>> {
+        let refused = |text: String| SendingError::Build(denied(text));
         let outside = self
             .outside
             .as_ref()
-            .ok_or_else(|| denied("a pure call has no imports"))?;
-        let url = outside.routes.resolve(&request.url).map_err(denied)?;
+            .ok_or_else(|| refused("a pure call has no imports".to_owned()))?;
+        let url = outside.routes.resolve(&request.url).map_err(refused)?;
         let method = Method::from_bytes(request.method.as_bytes())
             .ok()
             .filter(|method| method != Method::CONNECT && method != Method::TRACE)
             .ok_or_else(|| {
-                denied(format!(
+                refused(format!(
                     "{:?} is not a method that can be used",
                     request.method
                 ))
@@ -77,17 +111,7 @@ impl State {
                 .iter()
                 .any(|part| matches!(part, http::Part::Secret(_)))
         });
-        let mut authorization = None;
-        if request.authenticated || needs_secret {
-            match outside.context.authorizer.current().await {
-                Ok(current) => authorization = Some(current),
-                Err(AuthorizeError::Dead(_)) => return Ok(unauthorized()),
-                Err(AuthorizeError::Unavailable(text)) => {
-                    return Err(http::HttpError::Unreachable(text));
-                }
-            }
-        }
-        let body = request.body.map(Bytes::from);
+        let body = request.body.clone().map(Bytes::from);
         let build = |authorization: Option<&Arc<Authorization>>| {
             let mut outgoing = egress::Request {
                 method: method.clone(),
@@ -100,63 +124,50 @@ impl State {
             }
             Ok::<_, http::HttpError>(outgoing)
         };
-        let first = self.send_once(build(authorization.as_ref())?).await?;
-        let Some(rejected) = authorization.filter(|_| first.status == 401) else {
-            return Ok(first);
-        };
-        // Once: a second 401 is the provider's last word.
-        match outside
-            .context
-            .authorizer
-            .refreshed(rejected.generation())
-            .await
-        {
-            Ok(fresh) => self.send_once(build(Some(&fresh))?).await,
-            Err(AuthorizeError::Dead(_)) => Ok(first),
-            Err(AuthorizeError::Unavailable(text)) => Err(http::HttpError::Unreachable(text)),
-        }
-    }
-
-    async fn send_once(&self, request: egress::Request) -> Result<http::Response, http::HttpError> {
+        let context = &outside.context;
         let options = &self.shared.options;
-        let limits = egress::Limits {
-            total: options.exchange_timeout,
-            max_request_bytes: options.max_response,
-            max_response_bytes: options.max_response,
+        let charges = charges::of(&self.manifest, &outside.routes, &method, &request.url);
+        // What a page has read so far is lost where it stops in the middle: then it rather waits.
+        let begun = context.priority == Priority::Background && outside.requests > 1;
+        let patience = if begun {
+            options.call_timeout
+        } else {
+            PATIENCE
         };
-        let answer = self.shared.egress.send(request, &limits).await;
-        let slug = self.manifest.slug.as_str();
-        let status = answer.as_ref().map_or_else(
-            |error| outcome(error).to_owned(),
-            |response| response.status.to_string(),
-        );
-        METRICS.egress_requests.add([slug, &status], 1);
-        let response = answer.map_err(|error| match error {
-            egress::Error::Denied(text) | egress::Error::Invalid(text) => {
-                http::HttpError::Denied(text)
-            }
-            egress::Error::Timeout => http::HttpError::Timeout,
-            egress::Error::TooLarge(bytes) | egress::Error::BodyTooLarge(bytes) => {
-                http::HttpError::TooLarge(bytes)
-            }
-            egress::Error::Unreachable(text) => http::HttpError::Unreachable(text),
-        })?;
-        if let Some(outside) = &self.outside {
-            outside.context.downstream.note(&response.headers);
+        let authorized = request.authenticated || needs_secret;
+        let sending = Sending {
+            authorizer: authorized.then_some(&*context.authorizer),
+            retry: &self.manifest.retry,
+            budget: &*context.budget,
+            charges: &charges,
+            priority: context.priority,
+            patience,
+            waits_out_limits: true,
+            limits: egress::Limits {
+                total: options.exchange_timeout,
+                max_request_bytes: options.max_response,
+                max_response_bytes: options.max_response,
+            },
+            deadline: self.deadline,
+            first_wait: FIRST_WAIT,
+            observe: &|outcome| {
+                let slug = self.manifest.slug.as_str();
+                note(slug, outcome.as_ref().map(|answer| answer.status));
+                if let Ok(answer) = outcome {
+                    context.downstream.note(&answer.headers);
+                }
+            },
+            clock: &*self.shared.clock,
+        };
+        let sent = self
+            .shared
+            .egress
+            .send_until_answered(&sending, build)
+            .await;
+        if let Err(SendingError::Exhausted(exhausted)) = &sent {
+            refused_by_budget(self.manifest.slug.as_str(), exhausted);
         }
-        let headers = response
-            .headers
-            .iter()
-            .filter(|(name, _)| name.as_str() != "set-cookie")
-            .filter_map(|(name, value)| {
-                Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-            })
-            .collect();
-        Ok(http::Response {
-            status: response.status,
-            headers,
-            body: response.body.to_vec(),
-        })
+        sent
     }
 
     fn headers(
@@ -214,8 +225,32 @@ fn denied(text: impl Into<String>) -> http::HttpError {
     http::HttpError::Denied(text.into())
 }
 
-/// What the guest sees where the vault already knows that the credentials are dead: the same as
-/// if the provider had said so.
+/// The answer as the guest sees it: with the status that says what it means.
+fn shown(sent: Sent) -> http::Response {
+    let status = sent.status();
+    let limited = sent.meaning == Some(Meaning::RateLimited);
+    let wait = sent.wait.filter(|_| limited);
+    let mut headers: Vec<(String, String)> = sent
+        .response
+        .headers
+        .iter()
+        .filter(|(name, _)| name.as_str() != "set-cookie")
+        .filter(|(name, _)| wait.is_none() || name.as_str() != "retry-after")
+        .filter_map(|(name, value)| {
+            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+        })
+        .collect();
+    if let Some(wait) = wait {
+        let seconds = wait.as_millis().div_ceil(1000).to_string();
+        headers.push(("retry-after".to_owned(), seconds));
+    }
+    http::Response {
+        status,
+        headers,
+        body: sent.response.body.to_vec(),
+    }
+}
+
 fn unauthorized() -> http::Response {
     http::Response {
         status: 401,
@@ -224,11 +259,34 @@ fn unauthorized() -> http::Response {
     }
 }
 
-pub(in crate::runtime) const fn outcome(error: &egress::Error) -> &'static str {
+fn without_answer(error: egress::Error) -> http::HttpError {
     match error {
-        egress::Error::Denied(_) | egress::Error::Invalid(_) => "denied",
-        egress::Error::Timeout => "timeout",
-        egress::Error::TooLarge(_) | egress::Error::BodyTooLarge(_) => "too_large",
-        egress::Error::Unreachable(_) => "unreachable",
+        egress::Error::Denied(text) | egress::Error::Invalid(text) => http::HttpError::Denied(text),
+        egress::Error::Timeout => http::HttpError::Timeout,
+        egress::Error::TooLarge(bytes) | egress::Error::BodyTooLarge(bytes) => {
+            http::HttpError::TooLarge(bytes)
+        }
+        egress::Error::NotConnected(text) | egress::Error::Unreachable(text) => {
+            http::HttpError::Unreachable(text)
+        }
     }
+}
+
+/// Counts a request to a provider.
+pub(in crate::runtime) fn note(slug: &str, outcome: Result<u16, &egress::Error>) {
+    let status = outcome.map_or_else(
+        |error| match error {
+            egress::Error::Denied(_) | egress::Error::Invalid(_) => "denied".to_owned(),
+            error => error.code().to_owned(),
+        },
+        |status| status.to_string(),
+    );
+    METRICS.egress_requests.add([slug, &status], 1);
+}
+
+/// Counts a request that the provider's budget did not let through.
+pub(in crate::runtime) fn refused_by_budget(slug: &str, exhausted: &Exhausted) {
+    METRICS
+        .rate_limited
+        .add([slug, &exhausted.bucket, "refused"], 1);
 }
