@@ -17,6 +17,7 @@ pub struct Api {
     base: String,
     key: Option<String>,
     token: Option<String>,
+    once: Option<String>,
 }
 
 /// What the server answered.
@@ -67,6 +68,7 @@ impl Api {
             base: base.to_owned(),
             key: None,
             token: None,
+            once: None,
         }
     }
 
@@ -84,6 +86,24 @@ impl Api {
     pub fn with_token(&self, token: &str) -> Self {
         Self {
             token: Some(token.to_owned()),
+            ..self.clone()
+        }
+    }
+
+    /// The same with an `Idempotency-Key`.
+    #[must_use]
+    pub fn once(&self, key: &str) -> Self {
+        Self {
+            once: Some(key.to_owned()),
+            ..self.clone()
+        }
+    }
+
+    /// The same caller of a server at another address.
+    #[must_use]
+    pub fn at(&self, base: &str) -> Self {
+        Self {
+            base: base.to_owned(),
             ..self.clone()
         }
     }
@@ -121,6 +141,9 @@ impl Api {
         }
         if let Some(token) = &self.token {
             request = request.header("x-connection-token", token);
+        }
+        if let Some(key) = &self.once {
+            request = request.header("idempotency-key", key);
         }
         if let Some(body) = body {
             request = request

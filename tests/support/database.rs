@@ -42,6 +42,14 @@ impl Database {
         }
         let administrator = variable("JACKFIELD_TEST_POSTGRES_URL")
             .expect("JACKFIELD_TEST_POSTGRES_URL is set; tests/run does it");
+        Self::create_at(administrator).await
+    }
+
+    /// A new one at a PostgreSQL whose user may create databases.
+    ///
+    /// # Panics
+    /// It is not there.
+    pub async fn create_at(administrator: String) -> Self {
         let name = format!("jackfield_e2e_{}", Uuid::new_v4().simple());
         execute(&administrator, format!("CREATE DATABASE {name}")).await;
         let mut url = Url::parse(&administrator).expect("JACKFIELD_TEST_POSTGRES_URL is a URL");

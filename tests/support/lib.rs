@@ -6,6 +6,8 @@ pub mod connectors;
 pub mod database;
 pub mod demo;
 pub mod echo;
+pub mod faulty;
+pub mod ledger;
 pub mod receiver;
 pub mod server;
 pub mod snippets;
@@ -15,6 +17,7 @@ pub mod wasm;
 pub use api::{Answer, Api, Connection};
 pub use database::Backend;
 pub use demo::DemoProvider;
+pub use faulty::FaultyProvider;
 pub use server::Server;
 pub use wait::{until, until_within};
 

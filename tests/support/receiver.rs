@@ -158,6 +158,14 @@ impl Receiver {
         lock(&self.shared.received).clone()
     }
 
+    /// The ids of the events that came so far, in their order and as often as they came.
+    pub fn ids(&self) -> Vec<String> {
+        let received = lock(&self.shared.received);
+        let ids = received.iter().map(|one| one.headers.get("webhook-id"));
+        ids.filter_map(|id| Some(id?.to_str().ok()?.to_owned()))
+            .collect()
+    }
+
     /// Waits until so many requests came that `wanted` is true for; gives them.
     pub async fn wait_for(
         &self,

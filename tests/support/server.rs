@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io::Write as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
 };
 
 use tempfile::TempDir;
@@ -21,6 +21,7 @@ pub struct Server {
     process: Option<Child>,
     base_url: String,
     environment: BTreeMap<String, String>,
+    program: PathBuf,
     folder: TempDir,
     /// None where another server's is used.
     _database: Option<Database>,
@@ -30,6 +31,7 @@ pub struct Server {
 #[derive(Debug)]
 pub struct Builder {
     environment: BTreeMap<String, String>,
+    program: PathBuf,
     folder: TempDir,
     database: Database,
 }
@@ -42,9 +44,18 @@ impl Server {
             .tempdir()
             .expect("a folder can be made");
         let database = Database::create(backend, folder.path()).await;
+        Self::with(folder, database)
+    }
+
+    /// The same with a folder and a database that were made for it.
+    ///
+    /// # Panics
+    /// The folder cannot be written.
+    pub fn with(folder: TempDir, database: Database) -> Builder {
         fs::create_dir(folder.path().join("plugins")).expect("the folder is writable");
         let builder = Builder {
             environment: BTreeMap::new(),
+            program: program("jackfield"),
             folder,
             database,
         };
@@ -162,11 +173,8 @@ impl Server {
     /// # Panics
     /// It is not running, or ends as if it had failed.
     pub fn stop(&mut self) {
+        self.signal("TERM");
         let mut process = self.process.take().expect("the server runs");
-        let asked = Command::new("kill")
-            .args(["-TERM", &process.id().to_string()])
-            .status();
-        assert!(asked.expect("kill is there").success());
         let ended = process.wait().expect("the process is ours");
         assert!(ended.success(), "{ended}");
     }
@@ -183,6 +191,7 @@ impl Server {
             process: None,
             base_url: String::new(),
             environment,
+            program: self.program.clone(),
             folder,
             _database: None,
         };
@@ -190,9 +199,64 @@ impl Server {
         server
     }
 
+    /// Sets a variable of its environment from its next start on; none takes it away.
+    pub fn set(&mut self, name: &str, value: Option<&str>) {
+        match value {
+            Some(value) => self.environment.insert(name.to_owned(), value.to_owned()),
+            None => self.environment.remove(name),
+        };
+    }
+
+    /// The number of the process.
+    ///
+    /// # Panics
+    /// It is not running.
+    pub fn process_id(&self) -> u32 {
+        self.process.as_ref().expect("the server runs").id()
+    }
+
+    /// Sends a signal: `TERM`, `STOP`, `CONT`, `KILL`.
+    ///
+    /// # Panics
+    /// It is not running.
+    pub fn signal(&self, name: &str) {
+        let process = self.process_id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &process]).status();
+        assert!(sent.expect("kill is there").success());
+    }
+
+    /// How the process ended, once it has ended by itself.
+    ///
+    /// # Panics
+    /// It is not running.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        let process = self.process.as_mut().expect("the server runs");
+        let ended = process.try_wait().expect("the process is ours");
+        if ended.is_some() {
+            self.process = None;
+        }
+        ended
+    }
+
+    /// Its folder: data, connectors, log and, for SQLite, the database.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The address of its database.
+    pub fn database_url(&self) -> &str {
+        let url = self.environment.get("JACKFIELD_DATABASE_URL");
+        url.expect("every server has a database")
+    }
+
     /// Starts it again with the same folder and database, perhaps on another port.
     pub async fn start_again(&mut self) {
         self.run().await;
+    }
+
+    /// Starts it again and does not wait for it to listen: it may end before.
+    pub fn spawn_again(&mut self) {
+        self.spawn();
     }
 
     /// What it has logged so far, over all its starts.
@@ -206,13 +270,23 @@ impl Server {
 
     async fn run(&mut self) {
         let seen = self.log().len();
+        self.spawn();
+        let patience = std::time::Duration::from_secs(60);
+        let address = until_within(patience, "the server listens", async || {
+            let log = self.log();
+            listening(log.get(seen..).unwrap_or_default())
+        });
+        self.base_url = format!("http://{}", address.await);
+    }
+
+    fn spawn(&mut self) {
         let log = File::options()
             .create(true)
             .append(true)
             .open(self.log_file())
             .expect("the folder is writable");
         let output = log.try_clone().expect("a file can be cloned");
-        let process = command(&self.environment)
+        let process = command_of(&self.program, &self.environment)
             .arg("serve")
             .stdin(Stdio::null())
             .stdout(output)
@@ -220,12 +294,6 @@ impl Server {
             .spawn()
             .expect("the program starts");
         self.process = Some(process);
-        let patience = std::time::Duration::from_secs(60);
-        let address = until_within(patience, "the server listens", async || {
-            let log = self.log();
-            listening(log.get(seen..).unwrap_or_default())
-        });
-        self.base_url = format!("http://{}", address.await);
     }
 }
 
@@ -289,26 +357,55 @@ impl Builder {
     /// # Panics
     /// It does not; its log is printed.
     pub async fn start(self) -> Server {
+        let mut server = self.stopped();
+        server.run().await;
+        server
+    }
+
+    /// One that is not started.
+    #[must_use]
+    pub fn stopped(self) -> Server {
         let Self {
             environment,
+            program,
             folder,
             database,
         } = self;
-        let mut server = Server {
+        Server {
             process: None,
             base_url: String::new(),
             environment,
+            program,
             folder,
             _database: Some(database),
-        };
-        server.run().await;
-        server
+        }
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Takes another program than `jackfield` of those that `tests/run` builds.
+    ///
+    /// # Panics
+    /// It is not there.
+    #[must_use]
+    pub fn program(self, name: &str) -> Self {
+        Self {
+            program: program(name),
+            ..self
+        }
     }
 }
 
 /// `jackfield` with nothing in its environment but this and what every program needs.
 pub fn command(environment: &BTreeMap<String, String>) -> Command {
-    let mut command = Command::new(program());
+    command_of(&program("jackfield"), environment)
+}
+
+fn command_of(program: &Path, environment: &BTreeMap<String, String>) -> Command {
+    let mut command = Command::new(program);
     command.env_clear().envs(environment);
     for name in [
         "PATH",
@@ -323,9 +420,9 @@ pub fn command(environment: &BTreeMap<String, String>) -> Command {
     command
 }
 
-/// The program, which cargo builds beside the tests.
-fn program() -> PathBuf {
-    let program = connectors::target().join("debug/jackfield");
+/// A program, which cargo builds beside the tests.
+fn program(name: &str) -> PathBuf {
+    let program = connectors::target().join("debug").join(name);
     assert!(
         Path::new(&program).is_file(),
         "{} is missing; tests/run builds it",
