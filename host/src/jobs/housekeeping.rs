@@ -1,0 +1,68 @@
+//! Removes what is past its keeping time, a little at a time.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    model::Clock,
+    store::{Error, Store},
+};
+
+/// Time between two rounds.
+const ROUND: Duration = Duration::from_secs(600);
+/// Rest between two transactions of a removal.
+const REST: Duration = Duration::from_millis(50);
+/// How long results of queued passthrough requests are kept.
+const KEEP_RETRIES: Duration = Duration::from_secs(24 * 3600);
+
+/// How long things are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// Events.
+    pub events: Duration,
+    /// Deliveries with their attempts.
+    pub deliveries: Duration,
+}
+
+/// Removes what is old until `stop`; after an error it goes on with the next round.
+pub async fn keep_house(
+    store: Store,
+    clock: Arc<dyn Clock>,
+    retention: Retention,
+    stop: CancellationToken,
+) {
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            kept = round(&store, &*clock, retention) => if let Err(error) = kept {
+                tracing::warn!(error = %error, "what is past its keeping time stays for now");
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = sleep(ROUND) => {}
+        }
+    }
+}
+
+async fn round(store: &Store, clock: &dyn Clock, retention: Retention) -> Result<(), Error> {
+    let now = clock.now();
+    let before = now.minus(retention.deliveries);
+    let deliveries = store.prune_deliveries(before, REST).await?.deliveries;
+    let before = now.minus(retention.events);
+    let events = store.prune_events(before, REST).await?.events;
+    let notices = store.forget_notices().await?;
+    let retries = store.prune_retries(now.minus(KEEP_RETRIES)).await?;
+    if deliveries + events + notices + retries > 0 {
+        tracing::info!(
+            deliveries,
+            events,
+            notices,
+            retries,
+            "removed what is past its keeping time"
+        );
+    }
+    Ok(())
+}
