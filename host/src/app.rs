@@ -207,7 +207,6 @@ impl App {
         let retries = RetryWorkers {
             store: self.store.clone(),
             unify: self.unify.clone(),
-            clock: Arc::clone(&self.clock),
             exchange_timeout: Duration::from_secs(self.config.egress.timeout_seconds),
         };
         let options = jobs::Options {
@@ -220,6 +219,7 @@ impl App {
             self.store.clone(),
             self.unify.clone(),
             Arc::clone(&self.clock),
+            Arc::clone(&self.entropy),
             &options,
         );
         let owner = options.owner.clone();
@@ -227,6 +227,7 @@ impl App {
             self.store.clone(),
             self.unify.clone(),
             Arc::clone(&self.clock),
+            Arc::clone(&self.entropy),
             &options,
         );
         let workers = SyncWorkers::new(
@@ -242,6 +243,12 @@ impl App {
         tasks.spawn(inbound.run(stop.clone()));
         tasks.spawn(pushes.run(stop.clone()));
         tasks.spawn(self.delivery_workers().run(stop.clone()));
+        let retention = jobs::Retention {
+            events: days(self.config.retention.events_days),
+            deliveries: days(self.config.retention.deliveries_days),
+        };
+        let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
+        tasks.spawn(jobs::keep_house(store, clock, retention, stop.clone()));
         tasks.spawn(retries.run(stop.clone()));
         tasks.spawn(jobs::keep_remapped(
             self.runtime.clone(),
@@ -274,12 +281,10 @@ impl App {
 
 impl App {
     fn delivery_workers(&self) -> DeliveryWorkers {
-        let (webhooks, retention) = (&self.config.webhooks, &self.config.retention);
+        let webhooks = &self.config.webhooks;
         let options = DeliveryOptions {
             concurrency: webhooks.concurrency,
             endpoint_concurrency: webhooks.endpoint_concurrency,
-            keep_events: days(retention.events_days),
-            keep_deliveries: days(retention.deliveries_days),
         };
         let clock = Arc::clone(&self.clock);
         DeliveryWorkers::new(self.store.clone(), self.webhooks.clone(), clock, options)

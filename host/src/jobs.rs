@@ -1,13 +1,17 @@
 //! Work that nobody waits for: syncs by schedule and on demand, and unifying again after a swap.
 
+mod backoff;
 mod deliver;
+mod housekeeping;
 mod inbound;
 mod passthrough;
 mod push;
+mod queue;
 mod remap;
 mod sync;
 
 pub use deliver::{DeliveryOptions, DeliveryWorkers};
+pub use housekeeping::{Retention, keep_house};
 pub use inbound::InboundWorkers;
 pub use passthrough::RetryWorkers;
 pub use push::PushWorkers;

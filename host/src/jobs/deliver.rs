@@ -30,10 +30,6 @@ const FIRST_SHARE: u32 = 8;
 const WRITTEN_AT_ONCE: usize = 512;
 /// Time between two rounds of keeping order.
 const ROUND: Duration = Duration::from_secs(15);
-/// Rounds between two removals of what is past its keeping time.
-const ROUNDS_TO_PRUNE: u32 = 240;
-/// Rest between two transactions of a removal.
-const REST: Duration = Duration::from_millis(50);
 
 /// How to deliver.
 #[derive(Clone, Debug)]
@@ -42,10 +38,6 @@ pub struct DeliveryOptions {
     pub concurrency: u32,
     /// Attempts at the same time to one endpoint.
     pub endpoint_concurrency: u32,
-    /// How long events are kept.
-    pub keep_events: Duration,
-    /// How long deliveries are kept.
-    pub keep_deliveries: Duration,
 }
 
 /// The delivering workers of this process.
@@ -240,16 +232,13 @@ impl DeliveryWorkers {
     }
 
     async fn keep_order(&self, stop: &CancellationToken, disabled: &Notify) {
-        let mut round = 0;
         while !stop.is_cancelled() {
-            let tidy = self.round(round % ROUNDS_TO_PRUNE == 0);
             tokio::select! {
                 () = stop.cancelled() => return,
-                tidied = tidy => if let Err(error) = tidied {
+                tidied = self.round() => if let Err(error) = tidied {
                     tracing::warn!(error = %error, "deliveries cannot be tidied up for now");
                 }
             }
-            round += 1;
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = disabled.notified() => {}
@@ -258,21 +247,11 @@ impl DeliveryWorkers {
         }
     }
 
-    async fn round(&self, prune: bool) -> Result<(), crate::store::Error> {
+    async fn round(&self) -> Result<(), crate::store::Error> {
         let now = self.clock.now();
         let oldest = self.store.oldest_pending().await?;
         METRICS.webhook_backlog_seconds.set(late(oldest, now));
         self.store.cancel_disabled().await?;
-        if !prune {
-            return Ok(());
-        }
-        let before = now.minus(self.options.keep_deliveries);
-        let deliveries = self.store.prune_deliveries(before, REST).await?.deliveries;
-        let before = now.minus(self.options.keep_events);
-        let events = self.store.prune_events(before, REST).await?.events;
-        if deliveries + events > 0 {
-            tracing::info!(deliveries, events, "removed what is past its keeping time");
-        }
         Ok(())
     }
 }

@@ -2,28 +2,27 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::sync::Options;
+use super::{
+    backoff::Backoff,
+    queue::{self, Queue},
+    sync::Options,
+};
 use crate::{
-    model::Clock,
-    runtime::{CallError, Failure},
-    store::{ClaimedNotice, NoticeOutcome, Store},
+    model::{Clock, Entropy},
+    store::{self, ClaimedNotice, NoticeOutcome, Store},
     telemetry::METRICS,
     unify::{Error, Unify},
 };
 
-/// Time between two looks for due work where nothing rings.
-const POLL: Duration = Duration::from_secs(1);
-/// Looks after which what is over is forgotten.
-const LOOKS: u32 = 3600;
 /// Tries until a notice is given up; the next sync reads the record then.
 const MOST_ATTEMPTS: u32 = 10;
-/// The first wait after a failed try; it doubles.
-const FIRST_RETRY: Duration = Duration::from_secs(5);
-/// The longest wait.
-const LONGEST_RETRY: Duration = Duration::from_secs(15 * 60);
+/// Waits after failed tries.
+const BACKOFF: Backoff = Backoff {
+    first: Duration::from_secs(10),
+    longest: Duration::from_secs(15 * 60),
+};
 
 /// The workers of this process.
 #[derive(Clone)]
@@ -31,6 +30,7 @@ pub struct InboundWorkers {
     store: Store,
     unify: Unify,
     clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
     workers: u32,
     lease: Duration,
 }
@@ -47,11 +47,18 @@ impl std::fmt::Debug for InboundWorkers {
 impl InboundWorkers {
     /// None runs yet: see [`Self::run`]. As many as sync, with the same lease.
     #[must_use]
-    pub fn new(store: Store, unify: Unify, clock: Arc<dyn Clock>, options: &Options) -> Self {
+    pub fn new(
+        store: Store,
+        unify: Unify,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        options: &Options,
+    ) -> Self {
         Self {
             store,
             unify,
             clock,
+            entropy,
             workers: options.workers,
             lease: options.lease,
         }
@@ -59,57 +66,35 @@ impl InboundWorkers {
 
     /// Works until `stop`, then lets running reads end.
     pub async fn run(self, stop: CancellationToken) {
-        let permits = Arc::new(Semaphore::new(self.workers as usize));
-        let rung = self.unify.notices();
-        let mut running = JoinSet::new();
-        let mut looks = 0_u32;
-        while !stop.is_cancelled() {
-            if looks.is_multiple_of(LOOKS)
-                && let Err(error) = self.store.forget_notices().await
-            {
-                tracing::warn!(error = %error, "old notices cannot be deleted");
-            }
-            looks = looks.wrapping_add(1);
-            let free = u32::try_from(permits.available_permits()).unwrap_or(u32::MAX);
-            let claimed = if free == 0 {
-                Vec::new()
-            } else {
-                self.claim(free).await
-            };
-            let found = !claimed.is_empty();
-            for notice in claimed {
-                let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
-                    return;
-                };
-                let worker = self.clone();
-                running.spawn(async move {
-                    worker.work_off(notice).await;
-                    drop(permit);
-                });
-            }
-            while running.try_join_next().is_some() {}
-            if found {
-                continue;
-            }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = rung.notified() => {}
-                _ = running.join_next(), if !running.is_empty() => {}
-                () = tokio::time::sleep(POLL) => {}
-            }
+        let (at_once, bell) = (self.workers, self.unify.notices());
+        queue::work(self, at_once, bell, stop).await;
+    }
+
+    fn after(&self, notice: &ClaimedNotice, error: &Error) -> NoticeOutcome {
+        let text = error.to_string();
+        // Connections that need a new login are not claimed: the notice waits for it.
+        let endless = matches!(error, Error::NeedsReconnect(_));
+        if notice.attempt >= MOST_ATTEMPTS && !endless {
+            return NoticeOutcome::Dead { error: text };
         }
-        while running.join_next().await.is_some() {}
+        let wait = BACKOFF.wait(notice.attempt, error, &*self.entropy);
+        NoticeOutcome::Retry {
+            at: self.clock.now().plus(wait),
+            error: text,
+        }
+    }
+}
+
+impl Queue for InboundWorkers {
+    type Claim = ClaimedNotice;
+
+    const NAME: &'static str = "inbound webhooks";
+
+    async fn claim(&self, most: u32) -> Result<Vec<ClaimedNotice>, store::Error> {
+        self.store.claim_notices(self.lease, most).await
     }
 
-    async fn claim(&self, most: u32) -> Vec<ClaimedNotice> {
-        let claimed = self.store.claim_notices(self.lease, most).await;
-        claimed.unwrap_or_else(|error| {
-            tracing::error!(error = %error, "due notices cannot be read");
-            Vec::new()
-        })
-    }
-
-    async fn work_off(&self, notice: ClaimedNotice) {
+    async fn work_off(self, notice: ClaimedNotice, _: CancellationToken) {
         let connector = notice.scope.connection().connector.as_str();
         let outcome = match self.unify.take_notice(&notice).await {
             Ok(()) => NoticeOutcome::Done,
@@ -130,27 +115,6 @@ impl InboundWorkers {
         }
         if let Err(error) = self.store.finish_notice(&notice, &outcome).await {
             tracing::error!(error = %error, "a notice cannot be ended; its lease will run out");
-        }
-    }
-
-    fn after(&self, notice: &ClaimedNotice, error: &Error) -> NoticeOutcome {
-        let text = error.to_string();
-        // Connections that need a new login are not claimed: the notice waits for it.
-        let endless = matches!(error, Error::NeedsReconnect(_));
-        if notice.attempt >= MOST_ATTEMPTS && !endless {
-            return NoticeOutcome::Dead { error: text };
-        }
-        let wait = match error {
-            Error::Provider(Failure::RateLimited(Some(wait)))
-            | Error::Connector(CallError::Failure(Failure::RateLimited(Some(wait)))) => *wait,
-            _ => {
-                let doubled = 1_u32 << notice.attempt.saturating_sub(1).min(10);
-                FIRST_RETRY.saturating_mul(doubled)
-            }
-        };
-        NoticeOutcome::Retry {
-            at: self.clock.now().plus(wait.min(LONGEST_RETRY)),
-            error: text,
         }
     }
 }

@@ -2,24 +2,26 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::Options;
+use super::{
+    Options,
+    backoff::Backoff,
+    queue::{self, Queue},
+};
 use crate::{
-    model::Clock,
+    model::{Clock, Entropy},
     runtime::Failure,
     store::{self, ClaimedChange, Store},
     telemetry::chain,
     unify::{Error, Unify},
 };
 
-/// Time between two looks for due work where nothing rings.
-const POLL: Duration = Duration::from_secs(1);
-/// The first wait after a failed push; it doubles.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// The longest wait after a failed push.
-const LONGEST_RETRY: Duration = Duration::from_secs(15 * 60);
+/// Waits after failed pushes.
+const BACKOFF: Backoff = Backoff {
+    first: Duration::from_secs(2),
+    longest: Duration::from_secs(15 * 60),
+};
 
 /// The workers of this process.
 #[derive(Clone)]
@@ -27,6 +29,7 @@ pub struct PushWorkers {
     store: Store,
     unify: Unify,
     clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
     owner: String,
     workers: u32,
     lease: Duration,
@@ -43,11 +46,18 @@ impl std::fmt::Debug for PushWorkers {
 impl PushWorkers {
     /// None runs yet: see [`Self::run`].
     #[must_use]
-    pub fn new(store: Store, unify: Unify, clock: Arc<dyn Clock>, options: &Options) -> Self {
+    pub fn new(
+        store: Store,
+        unify: Unify,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        options: &Options,
+    ) -> Self {
         Self {
             store,
             unify,
             clock,
+            entropy,
             owner: options.owner.clone(),
             workers: options.workers,
             lease: options.lease,
@@ -56,53 +66,23 @@ impl PushWorkers {
 
     /// Works until `stop`, then lets running pushes end.
     pub async fn run(self, stop: CancellationToken) {
-        let permits = Arc::new(Semaphore::new(self.workers as usize));
-        let due = self.store.changes_due();
-        let mut running = JoinSet::new();
-        while !stop.is_cancelled() {
-            let free = u32::try_from(permits.available_permits()).unwrap_or(u32::MAX);
-            let claimed = if free == 0 {
-                Vec::new()
-            } else {
-                self.claim(free).await
-            };
-            let found = !claimed.is_empty();
-            for claim in claimed {
-                let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
-                    return;
-                };
-                let worker = self.clone();
-                running.spawn(async move {
-                    worker.push(claim).await;
-                    drop(permit);
-                });
-            }
-            while running.try_join_next().is_some() {}
-            if found {
-                continue;
-            }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = due.notified() => {}
-                _ = running.join_next(), if !running.is_empty() => {}
-                () = tokio::time::sleep(POLL) => {}
-            }
-        }
-        while running.join_next().await.is_some() {}
+        let (at_once, bell) = (self.workers, self.store.changes_due());
+        queue::work(self, at_once, bell, stop).await;
     }
+}
 
-    async fn claim(&self, most: u32) -> Vec<ClaimedChange> {
-        let claimed = self
-            .store
+impl Queue for PushWorkers {
+    type Claim = ClaimedChange;
+
+    const NAME: &'static str = "changes";
+
+    async fn claim(&self, most: u32) -> Result<Vec<ClaimedChange>, store::Error> {
+        self.store
             .claim_changes(&self.owner, self.lease, most)
-            .await;
-        claimed.unwrap_or_else(|error| {
-            tracing::error!(error = %error, "due changes cannot be read");
-            Vec::new()
-        })
+            .await
     }
 
-    async fn push(&self, claimed: ClaimedChange) {
+    async fn work_off(self, claimed: ClaimedChange, _: CancellationToken) {
         let id = claimed.change.id;
         let pushed = tokio::select! {
             pushed = self.unify.push_change(&claimed) => pushed,
@@ -124,7 +104,7 @@ impl PushWorkers {
             .sync_config(&claimed.scope, claimed.change.kind)
             .await;
         let tries = config.map_or(5, |config| config.max_retries);
-        let wait = wait(&error, claimed.change.attempt, tries);
+        let wait = self.wait(&error, claimed.change.attempt, tries);
         tracing::warn!(
             change = %id, object = %claimed.change.kind, attempt = claimed.change.attempt,
             error = text, again = wait.is_some(), "a change was not pushed"
@@ -157,26 +137,22 @@ impl PushWorkers {
             }
         }
     }
-}
 
-/// How long to wait before the next try; none where another one would end alike.
-fn wait(error: &Error, attempt: u32, most: u32) -> Option<Duration> {
-    match error {
-        // Claims are of connections that work: it waits for the login.
-        Error::NeedsReconnect(_) => return Some(FIRST_RETRY),
-        Error::Provider(Failure::RateLimited(wait)) => {
-            return Some(wait.unwrap_or(FIRST_RETRY * 5).max(FIRST_RETRY));
+    /// How long to wait before the next try; none where another one would end alike.
+    fn wait(&self, error: &Error, attempt: u32, most: u32) -> Option<Duration> {
+        match error {
+            Error::Provider(
+                Failure::Invalid { .. } | Failure::Forbidden(_) | Failure::Unsupported(_),
+            )
+            | Error::Invalid(_)
+            | Error::UnknownReference { .. }
+            | Error::ObjectUnsupported { .. }
+            | Error::OperationUnsupported { .. } => return None,
+            // Claims are of connections that work: it waits for the login, or as the provider asks.
+            Error::NeedsReconnect(_) | Error::Provider(Failure::RateLimited(_)) => {}
+            _ if attempt > most => return None,
+            _ => {}
         }
-        Error::Provider(
-            Failure::Invalid { .. } | Failure::Forbidden(_) | Failure::Unsupported(_),
-        )
-        | Error::Invalid(_)
-        | Error::UnknownReference { .. }
-        | Error::ObjectUnsupported { .. }
-        | Error::OperationUnsupported { .. } => return None,
-        _ => {}
+        Some(BACKOFF.wait(attempt, error, &*self.entropy))
     }
-    let doubled =
-        FIRST_RETRY.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1).min(12)));
-    (attempt <= most).then(|| doubled.min(LONGEST_RETRY))
 }

@@ -2,28 +2,30 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use super::{
+    backoff::Backoff,
+    queue::{self, Queue},
+};
 use crate::{
     model::{Clock, Entropy, Schedule, SyncConfig, Timestamp},
-    runtime::{CallError, Failure},
-    store::{ClaimedSync, Renewal, Store, SyncOutcome, planned},
+    runtime::Failure,
+    store::{self, ClaimedSync, Renewal, Store, SyncOutcome, planned},
     telemetry::METRICS,
     unify::{Error, SyncProgress, Unify},
 };
 
-/// Time between two looks for due work where nothing rings.
-const POLL: Duration = Duration::from_secs(1);
 /// Pages after which a run is taken for endless.
 const MAX_PAGES: u64 = 100_000;
 /// Pages after which a run goes to the end of the queue, so that a long one keeps no worker from
 /// other projects.
 const PAGES_IN_TURN: u64 = 50;
-/// The longest wait after a first failure; it doubles with each.
-const FIRST_RETRY: Duration = Duration::from_secs(10);
-/// The longest of these waits.
-const LONGEST_RETRY: Duration = Duration::from_secs(3600);
+/// Waits after failed attempts.
+const BACKOFF: Backoff = Backoff {
+    first: Duration::from_secs(10),
+    longest: Duration::from_secs(3600),
+};
 
 /// How to sync.
 #[derive(Clone, Debug)]
@@ -89,61 +91,32 @@ impl SyncWorkers {
     /// Works until `stop`, then lets running pages end and gives the claims back: another host
     /// goes on at once. Whoever does not wait for that calls [`Store::release_syncs_of`].
     pub async fn run(self, stop: CancellationToken) {
-        let permits = Arc::new(Semaphore::new(self.options.workers as usize));
-        let work = self.unify.work();
-        let mut running = JoinSet::new();
-        while !stop.is_cancelled() {
-            let free = u32::try_from(permits.available_permits()).unwrap_or(u32::MAX);
-            let claimed = if free == 0 {
-                Vec::new()
-            } else {
-                self.claim(free).await
-            };
-            let found = !claimed.is_empty();
-            for claim in claimed {
-                let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
-                    return;
-                };
-                let (worker, stop) = (self.clone(), stop.clone());
-                running.spawn(async move {
-                    worker.work_off(claim, &stop).await;
-                    drop(permit);
-                });
-            }
-            while running.try_join_next().is_some() {}
-            if found {
-                continue;
-            }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = work.notified() => {}
-                _ = running.join_next(), if !running.is_empty() => {}
-                () = tokio::time::sleep(POLL) => {}
-            }
-        }
-        while running.join_next().await.is_some() {}
+        let (at_once, bell) = (self.options.workers, self.unify.work());
+        queue::work(self, at_once, bell, stop).await;
+    }
+}
+
+impl Queue for SyncWorkers {
+    type Claim = ClaimedSync;
+
+    const NAME: &'static str = "syncs";
+
+    async fn claim(&self, most: u32) -> Result<Vec<ClaimedSync>, store::Error> {
+        let (owner, lease) = (&self.options.owner, self.options.lease);
+        self.store.claim_syncs(owner, lease, most).await
     }
 
-    async fn claim(&self, most: u32) -> Vec<ClaimedSync> {
-        let claimed = self
-            .store
-            .claim_syncs(&self.options.owner, self.options.lease, most)
-            .await;
-        claimed.unwrap_or_else(|error| {
-            tracing::error!(error = %error, "due syncs cannot be read");
-            Vec::new()
-        })
-    }
-
-    async fn work_off(&self, claimed: ClaimedSync, stop: &CancellationToken) {
+    async fn work_off(self, claimed: ClaimedSync, stop: CancellationToken) {
         let mut claimed = claimed;
-        if let Turn::Unfinished = self.turn(&mut claimed, stop).await
+        if let Turn::Unfinished = self.turn(&mut claimed, &stop).await
             && let Err(error) = self.store.release_sync(&claimed).await
         {
             tracing::warn!(error = %error, "a sync cannot be given back; its lease will run out");
         }
     }
+}
 
+impl SyncWorkers {
     /// Reads pages until the run, the turn or the claim ends, or somebody pauses the sync.
     async fn turn(&self, claimed: &mut ClaimedSync, stop: &CancellationToken) -> Turn {
         let config = &claimed.state.config;
@@ -159,7 +132,7 @@ impl SyncWorkers {
             let progress = match self.page(claimed).await {
                 None => return Turn::Lost,
                 Some(Ok(progress)) => progress,
-                Some(Err(Error::Store(crate::store::Error::LeaseLost))) => {
+                Some(Err(Error::Store(store::Error::LeaseLost))) => {
                     tracing::warn!(object = %claimed.kind, "another process went on with this sync");
                     return Turn::Lost;
                 }
@@ -221,7 +194,10 @@ impl SyncWorkers {
         let retry = is_worth_a_retry(error) && attempt <= most;
         let text = error.to_string();
         let (outcome, next) = if retry {
-            let next = self.clock.now().plus(self.wait(attempt, error));
+            let next = self
+                .clock
+                .now()
+                .plus(BACKOFF.wait(attempt, error, &*self.entropy));
             (SyncOutcome::Failed { error: text }, Some(next))
         } else {
             // The saved cursor is good where the provider was only away.
@@ -288,25 +264,6 @@ impl SyncWorkers {
                 now.plus(self.options.interval)
             }
         }
-    }
-
-    /// Never earlier than the provider asks for; otherwise any time up to 10 s, doubled with each
-    /// attempt up to an hour, so that many that failed together do not come back together.
-    fn wait(&self, attempt: u32, error: &Error) -> Duration {
-        let mut bytes = [0; 8];
-        self.entropy.fill(&mut bytes);
-        let share = |most: Duration| {
-            let millis = u64::try_from(most.as_millis()).unwrap_or(u64::MAX).max(1);
-            Duration::from_millis(u64::from_be_bytes(bytes) % millis)
-        };
-        if let Error::Provider(Failure::RateLimited(Some(wait)))
-        | Error::Connector(CallError::Failure(Failure::RateLimited(Some(wait)))) = error
-        {
-            let wait = (*wait).max(Duration::from_secs(1));
-            return wait.saturating_add(share(wait / 10));
-        }
-        let doubled = 2_u32.saturating_pow(attempt.saturating_sub(1).min(12));
-        share(FIRST_RETRY.saturating_mul(doubled).min(LONGEST_RETRY)) + Duration::from_millis(100)
     }
 }
 

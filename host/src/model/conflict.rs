@@ -381,14 +381,14 @@ mod tests {
     }
 
     /// Ours changed `a` at 10, theirs the record at `theirs`.
-    fn merged(ours: Side, theirs: Side, policy: ConflictPolicy, theirs_at: Option<i64>) -> Merge {
+    fn merged(ours: &Side, theirs: &Side, policy: ConflictPolicy, theirs_at: Option<i64>) -> Merge {
         let base = fields(json!({"a": 1, "b": "x", "c": [1]}));
         let ours_at = BTreeMap::from([("a".to_owned(), at(10)), (DELETED.to_owned(), at(10))]);
         let times = Times {
             ours: &ours_at,
             theirs: theirs_at.map(at),
         };
-        merge(&base, &ours, &theirs, policy, &times)
+        merge(&base, ours, theirs, policy, &times)
     }
 
     #[test]
@@ -396,7 +396,7 @@ mod tests {
         for policy in ConflictPolicy::ALL {
             let ours = present(json!({"a": 2, "b": "x", "c": [1]}));
             let theirs = present(json!({"a": 1.0, "b": "y", "c": [1, 2], "d": null}));
-            let merge = merged(ours, theirs, *policy, Some(5));
+            let merge = merged(&ours, &theirs, *policy, Some(5));
             let Side::Present(record) = &merge.record else {
                 panic!("{merge:?}")
             };
@@ -424,7 +424,7 @@ mod tests {
         let both = |policy, theirs_at| {
             let ours = present(json!({"a": 2, "b": "x", "c": [1]}));
             let theirs = present(json!({"a": 3, "b": "x", "c": [1]}));
-            merged(ours, theirs, policy, theirs_at)
+            merged(&ours, &theirs, policy, theirs_at)
         };
         for (policy, theirs_at, ours_win) in [
             (ConflictPolicy::SourceWins, Some(1), false),
@@ -460,15 +460,15 @@ mod tests {
         let deletion = BTreeSet::from([DELETED.to_owned()]);
         let manual = ConflictPolicy::Manual;
         assert_eq!(
-            merged(Side::Deleted, unchanged.clone(), manual, None).push,
+            merged(&Side::Deleted, &unchanged.clone(), manual, None).push,
             deletion
         );
         assert_eq!(
-            merged(unchanged, Side::Deleted, manual, None).record,
+            merged(&unchanged, &Side::Deleted, manual, None).record,
             Side::Deleted
         );
         for (ours, theirs) in [(Side::Deleted, changed.clone()), (changed, Side::Deleted)] {
-            let with = |policy| merged(ours.clone(), theirs.clone(), policy, Some(10));
+            let with = |policy| merged(&ours.clone(), &theirs.clone(), policy, Some(10));
             assert_eq!(with(ConflictPolicy::SourceWins).record, theirs);
             assert_eq!(with(ConflictPolicy::LastWriteWins).record, theirs);
             assert_eq!(with(ConflictPolicy::TargetWins).record, ours);

@@ -123,24 +123,9 @@ impl Unify {
         let record = claimed.change.record;
         let record = self.0.store.record(scope, kind, record, false).await?;
         let stored = record.as_ref().map(|record| record.unified.as_str());
-        let body = body_of(&self.writable(kind, fields));
+        let body = body_of(&writable(kind, fields));
         self.provider_document(scope, version, kind, body, mode, stored)
             .await
-    }
-
-    /// Fields that stand for the first one of a list are left out where the list is there.
-    fn writable(&self, kind: ObjectKind, fields: &Fields) -> Fields {
-        let mut fields = fields.clone();
-        for property in &kind.spec().properties {
-            if property
-                .first_of
-                .as_ref()
-                .is_some_and(|list| fields.contains_key(list))
-            {
-                fields.remove(&property.name);
-            }
-        }
-        fields
     }
 
     /// Reads the record of a change anew and stores it, which compares it with the change; whether
@@ -221,4 +206,19 @@ fn gone(remote_id: &str) -> Upsert {
         remote_version: None,
         remote_modified_at: None,
     }
+}
+
+/// Fields that stand for the first one of a list are left out where the list is there.
+fn writable(kind: ObjectKind, fields: &Fields) -> Fields {
+    let mut fields = fields.clone();
+    for property in &kind.spec().properties {
+        if property
+            .first_of
+            .as_ref()
+            .is_some_and(|list| fields.contains_key(list))
+        {
+            fields.remove(&property.name);
+        }
+    }
+    fields
 }
