@@ -411,8 +411,8 @@ mod tests {
     fn both_at_the_same_value_agree() {
         let both = json!({"a": 2, "b": "x", "c": [1]});
         let merge = merged(
-            present(both.clone()),
-            present(both),
+            &present(both.clone()),
+            &present(both),
             ConflictPolicy::Manual,
             None,
         );
