@@ -50,10 +50,11 @@ pub use id::{
 };
 pub use manifest::{
     ApiKeyPlace, AuthField, AuthKind, AuthScheme, BudgetScope, ClientAuthentication, Endpoint,
-    HttpRule, HttpRuleError, LimitHeaders, MANIFEST_SECTION, Manifest, ManifestError, Meaning,
-    OAuthClient, ObjectSupport, OneOrMany, Permissions, PushOperation, RateBucket, RateLimits,
-    Retry, RetryRule, RuleHost, SAMPLES_SECTION, Setting, SettingType, Template, TemplateError,
-    TimeForm, Variable, VariableType, WebhookRoute, WebhookSecret, Webhooks, WriteSafety,
+    FullPass, HttpRule, HttpRuleError, LimitHeaders, MANIFEST_SECTION, Manifest, ManifestError,
+    Meaning, OAuthClient, ObjectSupport, OneOrMany, Permissions, PushOperation, RateBucket,
+    RateLimits, Retry, RetryRule, RuleHost, SAMPLES_SECTION, Setting, SettingType, Template,
+    TemplateError, TimeForm, Variable, VariableType, WebhookRoute, WebhookSecret, Webhooks,
+    WriteSafety,
 };
 pub use page::{Cursor, CursorError, DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest};
 pub use pending::{Decision, Edit, Pending, Push, Reconciled};
@@ -62,7 +63,8 @@ pub use record::{
 };
 pub use schema::{Violation, WriteMode};
 pub use sync::{
-    ConflictPolicy, Direction, Schedule, ScheduleError, SyncConfig, SyncConfigError, Trigger,
+    ConflictPolicy, Direction, NextQuery, PassState, Query, Question, Schedule, ScheduleError,
+    SyncConfig, SyncConfigError, Trigger, UNGUARDED_DELETES, rounded,
 };
 pub use transform::{Case, DateOutput, DecimalSign, Sources, Transform};
 pub use webhook::{

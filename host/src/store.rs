@@ -21,6 +21,7 @@ mod lease;
 mod lists;
 mod migrate;
 mod pages;
+mod passes;
 mod passthrough;
 mod projects;
 mod pull_frequencies;
@@ -53,6 +54,7 @@ pub use self::{
     idempotency::{KeyClaim, KeyOwner, KeyState, REMEMBERED},
     inbound::{ClaimedNotice, NoticeOutcome},
     pages::{PageOutcome, Source},
+    passes::{Missing, Pass, Way},
     passthrough::{ClaimedRetry, RetryRow},
     pull_frequencies::NEVER,
     rate_budget::{BudgetKey, Leased},

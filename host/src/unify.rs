@@ -15,6 +15,7 @@ mod interactive;
 mod live;
 mod map;
 mod outbound;
+mod pass;
 mod passthrough;
 mod preview;
 mod push;

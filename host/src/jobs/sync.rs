@@ -148,9 +148,11 @@ impl SyncWorkers {
                     "sync completed"
                 );
                 let since = Some(progress.run_started_at);
-                return self
-                    .finish(claimed, SyncOutcome::Completed { since }, None)
-                    .await;
+                let outcome = match progress.question {
+                    None => SyncOutcome::Completed { since },
+                    Some(question) => SyncOutcome::Stopped { since, question },
+                };
+                return self.finish(claimed, outcome, None).await;
             }
             if claimed.state.pages >= MAX_PAGES {
                 let endless = Error::Contract(format!("{MAX_PAGES} pages and no end"));
@@ -228,6 +230,7 @@ impl SyncWorkers {
     ) -> Turn {
         let word = match &outcome {
             SyncOutcome::Completed { .. } => "completed",
+            SyncOutcome::Stopped { .. } => "stopped",
             SyncOutcome::Failed { .. } => "failed",
             SyncOutcome::GivenUp { .. } => "given_up",
         };

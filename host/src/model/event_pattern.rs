@@ -5,12 +5,13 @@ use std::{fmt, str::FromStr};
 use super::ObjectKind;
 
 /// Types that are not about an object.
-const PLAIN: [&str; 6] = [
+const PLAIN: [&str; 7] = [
     "connection.created",
     "connection.needs_reconnect",
     "connection.deleted",
     "sync.completed",
     "sync.failed",
+    "sync.stopped",
     "webhook_endpoint.disabled",
 ];
 

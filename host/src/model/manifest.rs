@@ -233,6 +233,14 @@ pub struct ObjectSupport {
     pub incremental: bool,
     /// Seconds that the host takes off `since`, for providers with coarse clocks.
     pub look_back: u32,
+    /// Whether reading everything gives everything: what is not in it is gone.
+    pub full_pass: FullPass,
+    /// The step, in seconds, in which the provider takes `since`; the host rounds down to it.
+    pub since_granularity: Option<u32>,
+    /// How many days back the provider tells what changed; before that, everything is read.
+    pub history_days: Option<u32>,
+    /// At most how many records the provider gives to one question for what changed.
+    pub result_cap: Option<u32>,
     /// What a queued change does before it writes.
     pub write_safety: WriteSafety,
 }
@@ -279,6 +287,17 @@ pub enum WriteSafety {
     /// The provider compares nothing: the record is read, compared and written at once.
     #[default]
     ReadCompareWrite,
+}
+
+/// What reading everything of an object gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FullPass {
+    /// All that there is: a record that is not in it is gone.
+    Complete,
+    /// Some of it, as the provider pleases: what is not in it may be there.
+    #[default]
+    Partial,
 }
 
 /// What a connector asks for.

@@ -1,10 +1,14 @@
 //! What a sync is told to do, and why its runs are made.
 
 mod config;
+mod pass;
+mod query;
 mod run;
 mod schedule;
 
 pub use config::{ConflictPolicy, Direction, SyncConfig, SyncConfigError};
+pub use pass::{PassState, Question, UNGUARDED_DELETES};
+pub use query::{NextQuery, Query, rounded};
 pub use run::Trigger;
 pub use schedule::{Schedule, ScheduleError};
 

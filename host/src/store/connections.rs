@@ -310,11 +310,13 @@ impl Store {
             values![number],
         )
         .await?;
-        tx.execute(
+        for sql in [
             "DELETE FROM sync_state WHERE connection = $1",
-            values![number],
-        )
-        .await?;
+            "DELETE FROM full_pass WHERE connection = $1",
+            "DELETE FROM pass_seen WHERE connection = $1",
+        ] {
+            tx.execute(sql, values![number]).await?;
+        }
         self.announce(&mut tx, scope, "connection.deleted", None, now)
             .await?;
         tx.commit().await

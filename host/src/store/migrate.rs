@@ -81,6 +81,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/sqlite/0014_budget.sql"),
         include_str!("../../../migrations/postgres/0014_budget.sql"),
     ),
+    (
+        15,
+        "passes",
+        include_str!("../../../migrations/sqlite/0015_passes.sql"),
+        include_str!("../../../migrations/postgres/0015_passes.sql"),
+    ),
 ];
 
 /// Connects. The schema has to be up to date already.

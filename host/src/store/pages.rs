@@ -94,6 +94,7 @@ impl Store {
                     tx.rollback().await?;
                     return Err(error);
                 }
+                self.note_way(&mut tx, checkpoint).await?;
                 Some(checkpoint.as_of)
             }
             Source::Read(as_of) => Some(as_of),
@@ -116,10 +117,7 @@ impl Store {
         self.write_events(&mut tx, scope, written.events, now)
             .await?;
         tx.commit().await?;
-        Ok(PageOutcome {
-            conflicts,
-            ..PageOutcome::of(written.changes)
-        })
+        Ok(PageOutcome::of(written.changes, conflicts))
     }
 
     /// Writes rows of one object as they are given. Its events are to be written last of all that
@@ -141,6 +139,7 @@ impl Store {
             .enumerate()
             .map(|(index, id)| (*id, index))
             .collect();
+        self.note_seen(tx, scope, kind, upserts, &ids).await?;
         let stored = read_stored(tx, &ids).await?;
 
         let mut page = Draft {
@@ -171,8 +170,11 @@ impl Store {
 }
 
 impl PageOutcome {
-    fn of(changes: Vec<Change>) -> Self {
-        let mut outcome = Self::default();
+    pub(super) fn of(changes: Vec<Change>, conflicts: u32) -> Self {
+        let mut outcome = Self {
+            conflicts,
+            ..Self::default()
+        };
         for change in &changes {
             *match change {
                 Change::Created => &mut outcome.created,

@@ -176,6 +176,10 @@ impl Store {
                 AND ($4 = '' OR c.id = $4) AND ($5 = 0 OR sync_state.object = $5)
                 AND ($7 = '' OR $7 = CASE
                      WHEN paused THEN 'paused'
+                     WHEN EXISTS (SELECT 1 FROM full_pass asked
+                                  WHERE asked.connection = sync_state.connection
+                                    AND asked.object = sync_state.object
+                                    AND asked.state = 'stopped') THEN 'stopped'
                      WHEN last_status = 'failed' AND given_up_at IS NOT NULL THEN 'given_up'
                      ELSE COALESCE(last_status, 'waiting') END)
               ORDER BY sync_state.connection, sync_state.object LIMIT $6"

@@ -12,9 +12,10 @@ use super::{
     dialect::{Row, Sql, Tx, count, values},
     events::{NewEvent, about},
     lease::{self, clocked, clocked_taking},
+    passes::Way,
     sync_config,
 };
-use crate::model::{ObjectKind, Schedule, Scope, SyncConfig, Timestamp, Trigger};
+use crate::model::{ObjectKind, Query, Question, Schedule, Scope, SyncConfig, Timestamp, Trigger};
 
 /// How the sync of one object of one connection stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,28 +56,39 @@ pub struct SyncState {
     pub trigger: Trigger,
     /// Since when a run that failed too often waits for the schedule.
     pub given_up_at: Option<Timestamp>,
+    /// A cursor of the run at work that must not come again.
+    pub lap: Option<String>,
+    /// How far the run's question for what changed has come, where the provider answers only so
+    /// much.
+    pub query: Option<Query>,
+    /// What it asks: whether the records that a pass missed are to be deleted.
+    pub question: Option<Question>,
     /// What it is told to do.
     pub config: SyncConfig,
 }
 
 impl SyncState {
     /// The words of [`Self::status`].
-    pub const STATUSES: [&str; 6] = [
+    pub const STATUSES: [&str; 7] = [
         "waiting",
         "running",
         "completed",
         "failed",
         "given_up",
+        "stopped",
         "paused",
     ];
 
     /// How it stands, in a word: `waiting` before the first run, `failed` where it is tried again
-    /// soon, `given_up` where it waits for the schedule or for somebody to ask.
+    /// soon, `given_up` where it waits for the schedule or for somebody to ask, `stopped` where it asks
+    /// whether records are to be deleted.
     #[must_use]
     pub fn status(&self) -> &'static str {
         let last = self.last_status.as_deref();
         if self.paused {
             "paused"
+        } else if self.question.is_some() {
+            "stopped"
         } else if last == Some("failed") && self.given_up_at.is_some() {
             "given_up"
         } else {
@@ -113,6 +125,8 @@ pub struct Checkpoint<'a> {
     pub run_started_at: Timestamp,
     /// Whether it reads everything.
     pub full: bool,
+    /// The way that it took.
+    pub way: Way<'a>,
     /// What [`Store::reading`] gave when the page's reading began.
     pub as_of: Timestamp,
 }
@@ -135,6 +149,14 @@ pub enum SyncOutcome {
     Completed {
         /// From when the next run needs changes; none where it has to read everything.
         since: Option<Timestamp>,
+    },
+    /// Everything was read, and somebody is asked whether what the provider no longer has is to be
+    /// deleted.
+    Stopped {
+        /// From when the next run needs changes.
+        since: Option<Timestamp>,
+        /// What is asked.
+        question: Question,
     },
     /// It stopped. The next run goes on from the saved cursor.
     Failed {
@@ -159,7 +181,13 @@ macro_rules! state_columns {
     () => {
         "object, cursor, since, full_done, run_started_at, next_run_at, attempt, records_read, \
          pages, last_status, last_error, last_finished_at, fence, paused, run_full, \
-         full_next, runs_since_full, trigger, given_up_at, \
+         full_next, runs_since_full, trigger, given_up_at, lap, query, \
+         (SELECT asked.missing FROM full_pass asked WHERE asked.connection = sync_state.connection \
+          AND asked.object = sync_state.object AND asked.state = 'stopped'), \
+         (SELECT asked.stored FROM full_pass asked WHERE asked.connection = sync_state.connection \
+          AND asked.object = sync_state.object AND asked.state = 'stopped'), \
+         (SELECT asked.asked_at FROM full_pass asked WHERE asked.connection = sync_state.connection \
+          AND asked.object = sync_state.object AND asked.state = 'stopped'), \
          (SELECT told.config FROM sync_config told
           WHERE told.connection = sync_state.connection AND told.object = sync_state.object)"
     };
@@ -372,7 +400,7 @@ impl Store {
     }
 
     /// Ends a claimed run and makes the sync due again at `next_run_at`, or at once where a run
-    /// was asked for meanwhile. Announces `sync.completed` or `sync.failed`. False where the
+    /// was asked for meanwhile. Announces `sync.completed`, `sync.stopped` or `sync.failed`. False where the
     /// claim was lost, and then nothing is written.
     ///
     /// # Errors
@@ -427,6 +455,13 @@ impl Store {
             SyncOutcome::Completed { since } => {
                 values.push(since.into());
                 (COMPLETED, "sync.completed")
+            }
+            SyncOutcome::Stopped { since, question } => {
+                data.insert("missing".into(), json!(question.missing));
+                data.insert("stored".into(), json!(question.stored));
+                data.insert("message".into(), json!(question.sentence()));
+                values.push(since.into());
+                (COMPLETED, "sync.stopped")
             }
             SyncOutcome::Failed { error } => {
                 let error = shortened(&error);
@@ -560,10 +595,27 @@ impl Store {
             runs_since_full: row.number(first + 16)?,
             trigger: row.parsed_by(first + 17, Trigger::parse)?,
             given_up_at: row.optional_time(first + 18)?,
-            config: sync_config::parse(row.optional_text(first + 19)?)?,
+            lap: row.optional_text(first + 19)?,
+            query: query_from(row.optional_text(first + 20)?)?,
+            question: match row.optional_time(first + 23)? {
+                Some(asked_at) => Some(Question {
+                    missing: row.number(first + 21)?,
+                    stored: row.number(first + 22)?,
+                    asked_at,
+                }),
+                None => None,
+            },
+            config: sync_config::parse(row.optional_text(first + 24)?)?,
         };
         Ok(Some((state, row.int(first + 12)?)))
     }
+}
+
+fn query_from(text: Option<String>) -> Result<Option<Query>, Error> {
+    let query = text.map(|text| serde_json::from_str(&text));
+    query
+        .transpose()
+        .map_err(|error| Error::Corrupt(format!("the question of a run: {error}")))
 }
 
 fn shortened(error: &str) -> String {

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Error, Unify, custom};
+use super::{Error, Unify, custom, pass::finds_missing};
 use crate::{
-    model::{ObjectKind, RemoteRecord, Scope, Timestamp},
+    model::{
+        NextQuery, ObjectKind, ObjectSupport, Query, Question, RemoteRecord, Scope, Timestamp,
+        rounded,
+    },
     runtime::FetchRequest,
-    store::{Checkpoint, ClaimedSync, PageOutcome, Source, SyncState},
+    store::{Checkpoint, ClaimedSync, PageOutcome, Source, SyncState, Way},
     telemetry::METRICS,
 };
 
@@ -21,15 +24,18 @@ pub struct SyncProgress {
     pub records: usize,
     /// Of those, how many could not be unified.
     pub failed: usize,
-    /// Whether it was the last page; otherwise the claim to go on with.
+    /// Whether the run is over; otherwise the claim to go on with.
     pub done: bool,
+    /// What the run asks, where it is over.
+    pub question: Option<Question>,
     /// When the run began; what the next one asks for changes since.
     pub run_started_at: Timestamp,
 }
 
 impl Unify {
     /// Reads the next page of a claimed sync and commits it: records, events and cursor in one
-    /// transaction. Moves `claimed` on to the page after it.
+    /// transaction. Moves `claimed` on to the page after it. After the last page, a part of what
+    /// the provider no longer has is deleted.
     ///
     /// # Errors
     /// The provider or the connector fails, or the claim is lost: nothing of this page is kept.
@@ -38,24 +44,40 @@ impl Unify {
         let kind = claimed.kind;
         let version = self.version(&scope.connection().connector)?;
         let support = Self::supported(&version, kind)?;
-        let run_started_at = match claimed.state.run_started_at {
-            Some(started) => started,
+        if let (Some(run_started_at), true) =
+            (claimed.state.run_started_at, is_read(&claimed.state))
+        {
+            let swept = self.sweep(claimed, support, run_started_at).await?;
+            return Ok(SyncProgress {
+                records: 0,
+                failed: 0,
+                done: !swept.more,
+                question: swept.question,
+                run_started_at,
+            });
+        }
+        let (run_started_at, full) = match claimed.state.run_started_at {
+            Some(started) => (started, claimed.state.run_full),
             None => {
                 self.begin_run(&scope, kind, &version).await?;
-                self.0.clock.now()
+                let now = self.0.clock.now();
+                let full = is_full(&claimed.state, support, now);
+                let finds = finds_missing(claimed, support, full);
+                self.0.store.begin_pass(claimed, now, finds).await?;
+                (now, full)
             }
         };
         let state = &claimed.state;
-        let full = match state.run_started_at {
-            Some(_) => state.run_full,
-            None => !support.incremental || is_full(state),
+        let since = since(state, support).filter(|_| !full);
+        let mut query = match (support.result_cap, since) {
+            (Some(_), Some(since)) => Some(state.query.clone().unwrap_or(Query::since(since))),
+            _ => None,
         };
-        let since = state.since.filter(|_| !full);
-        let overlap = OVERLAP + Duration::from_secs(u64::from(support.look_back));
+        let since = query.as_ref().map(Query::from).or(since);
         let request = FetchRequest {
             object: kind.name().to_owned(),
             cursor: claimed.state.cursor.clone(),
-            since: since.map(|since| since.minus(overlap).to_string()),
+            since: since.map(|since| since.to_string()),
             remote_id: None,
             limit: self.0.page_size,
         };
@@ -68,6 +90,11 @@ impl Unify {
         if page.next_cursor.is_some() && page.next_cursor == claimed.state.cursor {
             return Err(Error::Contract(format!(
                 "{kind}: the page after this cursor is the same page again"
+            )));
+        }
+        if page.next_cursor.is_some() && page.next_cursor == claimed.state.lap {
+            return Err(Error::Contract(format!(
+                "{kind}: the pages go in a circle, and one that was read comes again"
             )));
         }
         let records: Vec<RemoteRecord<'_>> =
@@ -85,8 +112,25 @@ impl Unify {
                 "records cannot be unified"
             );
         }
+        if let (Some(cap), Some(query)) = (support.result_cap, &mut query) {
+            let changes = records.iter().map(|record| record.modified_at.as_deref());
+            query.page(changes.map(|text| text.and_then(Timestamp::parse)));
+            if page.next_cursor.is_none()
+                && let NextQuery::Rest(rest) = query.next(cap, support.since_granularity)
+            {
+                *query = rest;
+            }
+        }
+        let unreadable: Vec<&str> = mapped.failures.iter().map(|(id, _)| id.as_str()).collect();
+        let way = Way {
+            unreadable: &unreadable,
+            // So a circle is found before it was gone through three times.
+            keep_cursor: (claimed.state.pages + 1).is_power_of_two(),
+            query: query.as_ref(),
+        };
         let checkpoint = Checkpoint {
             claimed,
+            way,
             cursor: page.next_cursor.as_deref(),
             run_started_at,
             full,
@@ -102,13 +146,18 @@ impl Unify {
         let progress = SyncProgress {
             records: records.len(),
             failed: mapped.failures.len(),
-            done: page.next_cursor.is_none(),
+            done: false,
+            question: None,
             run_started_at,
         };
         claimed.state.run_started_at = Some(run_started_at);
         claimed.state.run_full = full;
         claimed.state.attempt = claimed.state.attempt.min(1);
+        if way.keep_cursor {
+            claimed.state.lap.clone_from(&page.next_cursor);
+        }
         claimed.state.cursor = page.next_cursor;
+        claimed.state.query = query;
         Ok(progress)
     }
 
@@ -143,14 +192,31 @@ impl Unify {
     }
 }
 
-/// Whether a run that begins reads everything of an object that could tell what changed.
-fn is_full(state: &SyncState) -> bool {
-    let turn = state.runs_since_full.saturating_add(1);
-    let is_due = state.config.full_every.is_some_and(|every| turn >= every);
-    state.since.is_none() || state.full_next || is_due
+/// Whether the run at work has read its last page.
+fn is_read(state: &SyncState) -> bool {
+    state.cursor.is_none() && !state.query.as_ref().is_some_and(Query::is_new)
 }
 
-fn count(scope: &Scope, kind: ObjectKind, outcome: &PageOutcome) {
+/// From when on an incremental run asks for changes; none where it was never told of all.
+fn since(state: &SyncState, support: &ObjectSupport) -> Option<Timestamp> {
+    let overlap = OVERLAP + Duration::from_secs(u64::from(support.look_back));
+    let since = state.since?.minus(overlap);
+    Some(rounded(since, support.since_granularity))
+}
+
+/// Whether a run that begins now reads everything of an object.
+fn is_full(state: &SyncState, support: &ObjectSupport, now: Timestamp) -> bool {
+    let turn = state.runs_since_full.saturating_add(1);
+    let is_due = state.config.full_every.is_some_and(|every| turn >= every);
+    let remembered = support.history_days.map(|days| {
+        let days = Duration::from_secs(u64::from(days) * 24 * 3600);
+        now.minus(days)
+    });
+    let is_forgotten = || since(state, support) < remembered;
+    !support.incremental || state.since.is_none() || state.full_next || is_due || is_forgotten()
+}
+
+pub(super) fn count(scope: &Scope, kind: ObjectKind, outcome: &PageOutcome) {
     let connector = scope.connection().connector.as_str();
     METRICS.sync_pages.add([connector, kind.name()], 1);
     for (change, records) in [

@@ -15,6 +15,7 @@ mod inbound;
 mod lists;
 mod opening;
 mod pages;
+mod passes;
 mod passthrough;
 mod projects;
 mod pull_frequencies;
@@ -89,6 +90,16 @@ contract! {
         a_large_page_is_written_at_once,
         concurrent_writers_of_a_connection_take_turns,
         a_bad_text_rolls_the_page_back;
+    passes:
+        a_pass_misses_what_nobody_has_seen,
+        what_is_written_after_the_comparison_stays,
+        a_host_that_lost_its_claim_deletes_nothing,
+        a_question_waits_while_runs_go_on,
+        a_newer_pass_answers_an_older_question,
+        what_somebody_keeps_is_missed_again_once_it_was_seen,
+        a_missing_record_with_a_change_under_way_is_reconciled,
+        a_new_run_forgets_an_unfinished_pass,
+        many_records_are_compared_in_parts;
     passthrough:
         a_waiting_request_is_claimed_by_one,
         what_ended_is_forgotten_in_time;

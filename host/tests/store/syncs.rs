@@ -3,7 +3,7 @@ use std::{collections::HashSet, time::Duration};
 use jackfield::{
     model::{ConnectionStatus, Schedule, Scope, SyncConfig, Timestamp, Trigger},
     store::{
-        Checkpoint, ClaimedSync, Error, Renewal, Source, SyncFilter, SyncOutcome, SyncState,
+        Checkpoint, ClaimedSync, Error, Renewal, Source, SyncFilter, SyncOutcome, SyncState, Way,
         planned,
     },
 };
@@ -37,6 +37,7 @@ fn checkpoint(claimed: &ClaimedSync) -> Checkpoint<'_> {
         cursor: Some("page 2"),
         run_started_at: START,
         full: true,
+        way: Way::default(),
         as_of: LATER,
     }
 }
@@ -225,6 +226,9 @@ pub(crate) async fn a_completed_run_clears_its_cursor(world: World) {
             runs_since_full: 0,
             trigger: Trigger::Schedule,
             given_up_at: None,
+            lap: None,
+            query: None,
+            question: None,
             config: SyncConfig::default(),
         }
     );

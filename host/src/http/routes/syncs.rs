@@ -78,6 +78,12 @@ pub(super) fn operations() -> Vec<Operation> {
         one(Operation::post("/connections/{id}/syncs/{object}/resume", resume)
             .id("resumeSync")
             .summary("Let a paused sync go on, in the middle of its run where it was.")),
+        one(Operation::post("/connections/{id}/syncs/{object}/confirm", confirm)
+            .id("confirmSync")
+            .summary("Answer what a sync asks: whether records that the provider no longer has are deleted.")
+            .describe("A sync that is `stopped` asks. With `delete` they are deleted, now, but for those that were seen again meanwhile. Otherwise they stay, and are not asked about again until the provider has shown them again.")
+            .takes::<Confirm>()
+            .fails(&[Code::Conflict])),
     ]
 }
 
@@ -101,7 +107,8 @@ struct SyncBody {
     #[schemars(example = &"crm.contact")]
     object: &'static str,
     /// `waiting` before the first run; `failed` where it is tried again soon; `given_up` where it
-    /// failed too often and waits for its schedule or for somebody to ask.
+    /// failed too often and waits for its schedule or for somebody to ask; `stopped` where it asks
+    /// whether records are to be deleted, while runs go on.
     #[schemars(extend("enum" = SyncState::STATUSES))]
     status: &'static str,
     /// Why the next run is made, or the one at work was.
@@ -122,6 +129,8 @@ struct SyncBody {
     full: bool,
     /// Completed runs since the last one that read everything.
     runs_since_full: u32,
+    /// What a `stopped` sync asks; `POST …/confirm` answers.
+    question: Option<QuestionBody>,
     /// When it is due; none where it waits to be asked, or is paused.
     #[schemars(extend("format" = "date-time"))]
     next_run_at: Option<String>,
@@ -149,8 +158,26 @@ struct ConfigBody {
     /// Every so many runs, one reads everything although the connector can tell what changed;
     /// none: only the first.
     full_every: Option<u32>,
+    /// The share of the stored records, in percent, that a run may delete because the provider no
+    /// longer has them; where it would be more, it stops and asks. 100 never asks.
+    delete_guard_percent: u32,
     /// How often a failed run is tried again before it waits for the schedule.
     max_retries: u32,
+}
+
+/// What a sync asks that would delete too much.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SyncQuestion")]
+struct QuestionBody {
+    /// How many records the provider no longer has.
+    missing: u64,
+    /// Of how many that are stored.
+    stored: u64,
+    /// Since when it is asked.
+    #[schemars(extend("format" = "date-time"))]
+    asked_at: String,
+    /// The same as a sentence.
+    message: String,
 }
 
 /// What changes of a sync. The keys are read by [`SyncConfig::merge`], which tells `null` from
@@ -165,6 +192,8 @@ struct ChangeBody {
     filters: Option<BTreeMap<String, Value>>,
     #[schemars(range(min = 1, max = 1_000_000))]
     full_every: Option<u32>,
+    #[schemars(range(min = 0, max = 100))]
+    delete_guard_percent: Option<u32>,
     #[schemars(range(min = 0, max = 100))]
     max_retries: Option<u32>,
 }
@@ -190,6 +219,15 @@ pub(super) struct Run {
     /// Whether everything is read, not only what changed.
     #[serde(default)]
     full: bool,
+}
+
+/// What becomes of records that the provider no longer has.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ConfirmSync")]
+#[serde(deny_unknown_fields)]
+pub(super) struct Confirm {
+    /// Whether they are deleted.
+    delete: bool,
 }
 
 pub(super) async fn list(
@@ -320,6 +358,27 @@ pub(super) async fn resume(
     shown(&services, &scope, kind).await
 }
 
+pub(super) async fn confirm(
+    State(services): State<Arc<Services>>,
+    caller: Caller,
+    Path(place): Path<(String, String)>,
+    Json(Confirm { delete }): Json<Confirm>,
+) -> Result<Response, Error> {
+    let (scope, kind) = found(&services, caller.project.id, &place).await?;
+    let store = &services.store;
+    if !store.answer_question(&scope, kind, delete).await? {
+        let detail = format!("The sync of {kind} asks nothing: it is not `stopped`.");
+        return Err(Error::new(Code::Conflict, detail));
+    }
+    if delete {
+        store
+            .request_run(&scope, kind, Trigger::Manual, false)
+            .await?;
+        services.unify.work().notify_one();
+    }
+    shown(&services, &scope, kind).await
+}
+
 /// The connection, and the object where it has a sync of it.
 async fn found(
     services: &Services,
@@ -383,6 +442,12 @@ fn body(connection: &Connection, state: SyncState, schedule: Schedule) -> SyncBo
         given_up_at: state.given_up_at.map(|time| time.to_string()),
         full: state.run_full || state.full_next || !state.full_done,
         runs_since_full: state.runs_since_full,
+        question: state.question.map(|question| QuestionBody {
+            missing: question.missing,
+            stored: question.stored,
+            asked_at: question.asked_at.to_string(),
+            message: question.sentence(),
+        }),
         next_run_at: due.map(|time| time.to_string()),
         next_runs,
         schedule,
@@ -397,6 +462,7 @@ fn config_body(config: SyncConfig) -> ConfigBody {
         conflicts,
         filters,
         full_every,
+        delete_guard_percent,
         max_retries,
     } = config;
     ConfigBody {
@@ -405,6 +471,7 @@ fn config_body(config: SyncConfig) -> ConfigBody {
         conflicts,
         filters,
         full_every,
+        delete_guard_percent,
         max_retries,
     }
 }

@@ -8,9 +8,9 @@ use serde::{
 };
 
 use super::{
-    ApiKeyPlace, AuthKind, AuthScheme, ClientAuthentication, HttpRule, MAX_ICON, MAX_MEMORY_MIB,
-    ManifestError, OAuthClient, ObjectSupport, PushOperation, RateLimits, Retry, Setting,
-    SettingType, Template, Variable, Webhooks, WriteSafety,
+    ApiKeyPlace, AuthKind, AuthScheme, ClientAuthentication, FullPass, HttpRule, MAX_ICON,
+    MAX_MEMORY_MIB, ManifestError, OAuthClient, ObjectSupport, PushOperation, RateLimits, Retry,
+    Setting, SettingType, Template, Variable, Webhooks, WriteSafety,
 };
 use crate::model::{ObjectKind, Slug};
 
@@ -128,6 +128,11 @@ struct Object {
     incremental: bool,
     #[serde(default)]
     look_back: u32,
+    #[serde(default)]
+    full_pass: FullPass,
+    since_granularity: Option<u32>,
+    history_days: Option<u32>,
+    result_cap: Option<u32>,
     #[serde(default)]
     write_safety: WriteSafety,
 }
@@ -390,6 +395,22 @@ impl Object {
         let key = format!("objects.{name:?}");
         let kind = ObjectKind::parse(name)
             .ok_or_else(|| ManifestError::value(&key, "is no known object"))?;
+        for (name, value, most) in [
+            ("since_granularity", self.since_granularity, 86_400),
+            ("history_days", self.history_days, 3_650),
+            ("result_cap", self.result_cap, 10_000_000),
+        ] {
+            let Some(value) = value else { continue };
+            let key = format!("{key}.{name}");
+            if !self.incremental {
+                let message = "says something about `since`, which needs incremental = true";
+                return Err(ManifestError::value(key, message));
+            }
+            if !(1..=most).contains(&value) {
+                let message = format!("is {value}, but must be from 1 to {most}");
+                return Err(ManifestError::value(key, message));
+            }
+        }
         let mut support = ObjectSupport {
             kind,
             read: false,
@@ -397,6 +418,10 @@ impl Object {
             fields: Vec::new(),
             incremental: self.incremental,
             look_back: self.look_back,
+            full_pass: self.full_pass,
+            since_granularity: self.since_granularity,
+            history_days: self.history_days,
+            result_cap: self.result_cap,
             write_safety: self.write_safety,
         };
         for operation in &self.operations {

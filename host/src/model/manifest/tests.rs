@@ -107,6 +107,31 @@ fn every_mistake_is_named() {
             "write_safety = \"hope\"",
             "unknown variant `hope`",
         ),
+        (
+            "incremental = true",
+            "full_pass = \"most\"",
+            "unknown variant `most`",
+        ),
+        (
+            "incremental = true",
+            "history_days = 30",
+            "history_days: says something about `since`",
+        ),
+        (
+            "incremental = true",
+            "incremental = true\nsince_granularity = 0",
+            "since_granularity: is 0",
+        ),
+        (
+            "incremental = true",
+            "incremental = true\nresult_cap = -1",
+            "result_cap",
+        ),
+        (
+            "incremental = true",
+            "incremental = true\nmax_window_days = 31",
+            "unknown field `max_window_days`",
+        ),
         ("\"read\", \"create\"", "\"create\"", "lacks \"read\""),
         (
             "\"read\", \"create\"",

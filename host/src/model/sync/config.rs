@@ -53,6 +53,10 @@ pub struct SyncConfig {
     /// Every so many runs, one reads everything although the connector can tell what changed: a
     /// provider's own account of changes may have gaps. None: only the first run does.
     pub full_every: Option<u32>,
+    /// The share of the stored records, in percent, that a run which reads everything may delete
+    /// because the provider no longer has them; where it would be more, it stops and asks. 100
+    /// never asks.
+    pub delete_guard_percent: u32,
     /// How often a failed run is tried again before it is given up until the schedule's next time.
     pub max_retries: u32,
 }
@@ -65,6 +69,7 @@ impl Default for SyncConfig {
             conflicts: ConflictPolicy::LastWriteWins,
             filters: BTreeMap::new(),
             full_every: Some(24),
+            delete_guard_percent: 30,
             max_retries: 5,
         }
     }
@@ -90,12 +95,13 @@ impl SyncConfigError {
 }
 
 /// The keys, in the order of the documentation.
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 7] = [
     "direction",
     "schedule",
     "conflicts",
     "filters",
     "full_every",
+    "delete_guard_percent",
     "max_retries",
 ];
 
@@ -114,6 +120,9 @@ impl SyncConfig {
                 "conflicts" => merged.conflicts = typed(&key, value, default.conflicts)?,
                 "filters" => merged.filters = typed(&key, value, BTreeMap::new())?,
                 "full_every" => merged.full_every = typed(&key, value, None)?,
+                "delete_guard_percent" => {
+                    merged.delete_guard_percent = typed(&key, value, default.delete_guard_percent)?;
+                }
                 "max_retries" => merged.max_retries = typed(&key, value, default.max_retries)?,
                 _ => {
                     let problem = format!("there is no such key; the keys are {}", KEYS.join(", "));
@@ -153,6 +162,7 @@ impl SyncConfig {
             }
         };
         within("full_every", self.full_every.unwrap_or(1), 1, 1_000_000)?;
+        within("delete_guard_percent", self.delete_guard_percent, 0, 100)?;
         within("max_retries", self.max_retries, 0, 100)?;
         self.validate_filters(kind)
     }
@@ -253,6 +263,10 @@ mod tests {
             (json!({ "conflicts": "mine" }), "conflicts"),
             (json!({ "schedule": { "type": "interval" } }), "schedule"),
             (json!({ "full_every": 0 }), "full_every"),
+            (
+                json!({ "delete_guard_percent": 101 }),
+                "delete_guard_percent",
+            ),
             (json!({ "max_retries": -1 }), "max_retries"),
             (json!({ "filters": { "nmae": "x" } }), "filters.nmae"),
             (json!({ "filters": { "name": 1 } }), "filters.name"),
