@@ -4,7 +4,7 @@
 -- difference (model::Pending), pushed what the provider took (field to {from, to}), lost what gave
 -- way or was refused (field to edit). base_version and base_at are the provider's token and time of
 -- what both sides last agreed on. attempt counts claims since the last one that came
--- through. A claim moves next_at to the end of its lease.
+-- through. lease_until is in the database's time.
 CREATE TABLE change (
     id           TEXT NOT NULL PRIMARY KEY,
     project      TEXT NOT NULL REFERENCES project (id),
@@ -22,6 +22,7 @@ CREATE TABLE change (
     attempt      BIGINT NOT NULL,
     next_at      BIGINT NOT NULL,
     lease_owner  TEXT,
+    lease_until  BIGINT,
     fence        BIGINT NOT NULL,
     actor        TEXT,
     run          TEXT,
@@ -60,5 +61,5 @@ CREATE INDEX conflict_by_project ON conflict (project, id);
 
 -- When a write of ours last reached the provider, in the times of the connection's written_at: what
 -- was read of the record before is out of date.
-ALTER TABLE record ADD COLUMN settled_at bigint;
-ALTER TABLE connection ADD COLUMN settled_at bigint;
+ALTER TABLE record ADD COLUMN settled_at BIGINT;
+ALTER TABLE connection ADD COLUMN settled_at BIGINT;

@@ -4,7 +4,7 @@
 -- difference (model::Pending), pushed what the provider took (field to {from, to}), lost what gave
 -- way or was refused (field to edit). base_version and base_at are the provider's token and time of
 -- what both sides last agreed on. attempt counts claims since the last one that came
--- through. A claim moves next_at to the end of its lease.
+-- through. lease_until is in the database's time.
 CREATE TABLE change (
     id           TEXT NOT NULL PRIMARY KEY,
     project      TEXT NOT NULL REFERENCES project (id),
@@ -22,6 +22,7 @@ CREATE TABLE change (
     attempt      INTEGER NOT NULL,
     next_at      INTEGER NOT NULL,
     lease_owner  TEXT,
+    lease_until  INTEGER,
     fence        INTEGER NOT NULL,
     actor        TEXT,
     run          TEXT,

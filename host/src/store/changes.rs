@@ -436,7 +436,8 @@ impl Store {
                    SET record = $2, action = $3, pending = $4, base_version = $5, base_at = $6,
                        pushed = $7, lost = $8, state = $9, revision = $10, attempt = $11,
                        next_at = $12, error = $13, updated_at = $14, finished_at = $15,
-                       lease_owner = CASE WHEN $9 = 'pushing' THEN lease_owner END
+                       lease_owner = CASE WHEN $9 = 'pushing' THEN lease_owner END,
+                       lease_until = CASE WHEN $9 = 'pushing' THEN lease_until END
                    WHERE id = $1";
         let change = &open.change;
         let mut values = values![change.id.to_string()];

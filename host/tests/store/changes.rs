@@ -1,12 +1,12 @@
 //! Changes that wait for their provider: queued, claimed, pushed, merged with what is read.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use jackfield::{
     model::{
         ChangeState, Push, QueuedChange, Scope, StoredDocument, Timestamp, Upsert, conflict::Fields,
     },
-    store::{ChangeFilter, Error, LocalWrite, WrittenBy},
+    store::{ChangeFilter, ClaimedChange, Error, LocalWrite, WrittenBy},
 };
 use serde_json::{Value, json};
 
@@ -156,7 +156,8 @@ pub(crate) async fn a_push_is_claimed_once_and_its_answer_is_no_news_afterwards(
     );
 
     // The process was paused past its lease; another one knows that it may have been sent.
-    world.clock.advance(MINUTE * 2);
+    let store = &world.store;
+    assert!(store.renew_push(&claims[0], Duration::ZERO).await.unwrap());
     let again = other.claim_changes("b", MINUTE, 10).await.unwrap();
     assert!(again[0].unsure);
     let repeated = other.begin_push(&again[0]).await.unwrap().unwrap();
@@ -183,6 +184,23 @@ pub(crate) async fn a_push_is_claimed_once_and_its_answer_is_no_news_afterwards(
         (&pushed["first_name"].from, &pushed["first_name"].to),
         (&json!("Ada"), &json!("Grace"))
     );
+}
+
+pub(crate) async fn a_long_queue_of_one_connection_keeps_no_other_waiting(world: World) {
+    let long = world.connection(&[contact()]).await;
+    let short = world.connection(&[contact()]).await;
+    for (scope, ids) in [(&long, &["1", "2", "3"][..]), (&short, &["1"])] {
+        for id in ids {
+            let page = [contact_at(id, "Ada", world.clock_now())];
+            world.write(scope, &page).await;
+            world.edit(scope, id, &set("first_name", "Grace")).await;
+            world.clock.advance(MINUTE);
+        }
+    }
+    let claims = world.store.claim_changes("a", MINUTE, 2).await.unwrap();
+    let of = |claim: &ClaimedChange| claim.scope.connection().id;
+    let claimed: Vec<_> = claims.iter().map(of).collect();
+    assert_eq!(claimed, [long.connection().id, short.connection().id]);
 }
 
 pub(crate) async fn a_page_is_merged_with_what_waits(world: World) {

@@ -118,6 +118,7 @@ contract! {
         one_record_is_read_by_its_id,
         remote_ids_are_looked_up_in_bulk;
     changes:
+        a_long_queue_of_one_connection_keeps_no_other_waiting,
         an_edit_is_stored_at_once_and_those_that_follow_join_it,
         a_push_is_claimed_once_and_its_answer_is_no_news_afterwards,
         a_page_is_merged_with_what_waits,

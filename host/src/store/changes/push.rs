@@ -1,8 +1,7 @@
 //! Changes on their way: claimed for a while, sent, written down.
 //!
-//! A claim counts the attempt and moves the time of the next try to the end of its lease, so that
-//! one that is never finished is due again by itself. Its fence keeps whoever was paused past that
-//! from writing.
+//! A claim counts the attempt and holds for its lease; one that is never finished is due again by
+//! itself. Its fence keeps whoever was paused past that from writing.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -14,7 +13,8 @@ use crate::{
     },
     store::{
         Error, Store,
-        dialect::{Sql, Tx, taking, values},
+        dialect::{Sql, Tx, values},
+        lease::{self, clocked, clocked_taking},
         pages::advance,
     },
 };
@@ -46,7 +46,7 @@ pub struct PushTask {
 }
 
 impl Store {
-    /// Claims changes that are due, of valid connections, the longest due first. Those of one
+    /// Claims changes that are due, of valid connections, those in turn, the longest due first. Those of one
     /// object of one connection that are claimed together are one outbound run. `owner` is shown
     /// to people only; what protects a claim is its fence.
     ///
@@ -58,13 +58,26 @@ impl Store {
         lease: Duration,
         limit: u32,
     ) -> Result<Vec<ClaimedChange>, Error> {
-        const DUE: Sql = taking!(
-            select_changes!(
-                "WHERE h.state IN ('queued', 'pushing') AND h.next_at <= $1
+        // Looks at the state again: another claimer may have been faster.
+        const DUE: Sql = clocked_taking!("h":
+            [select_changes!(
+                "JOIN (SELECT due.id AS change,
+                              ROW_NUMBER() OVER (PARTITION BY due.connection
+                                                 ORDER BY due.next_at, due.id) AS turn
+                       FROM change due
+                       WHERE due.state IN ('queued', 'pushing') AND due.next_at <= $1
+                         AND (due.lease_until IS NULL OR due.lease_until <= "
+            )] now ")) fair ON fair.change = h.id
+                 WHERE h.state IN ('queued', 'pushing')
+                   AND (h.lease_until IS NULL OR h.lease_until <= " now ")
                    AND c.status = 'valid' AND c.deleted_at IS NULL
-                 ORDER BY h.next_at, h.id LIMIT $2"
-            ),
-            "h"
+                 ORDER BY fair.turn, h.next_at, h.id LIMIT $2"
+        );
+        const CLAIM: Sql = clocked!(
+            "UPDATE change
+             SET state = 'pushing', lease_owner = $2, lease_until = " now " + $3,
+                 fence = fence + 1, attempt = attempt + 1, run = $4
+             WHERE id = $1"
         );
         let now = self.now();
         let mut tx = self.begin().await?;
@@ -78,13 +91,10 @@ impl Store {
             let run = *runs
                 .entry(key)
                 .or_insert_with(|| RunId::generate(now, self.entropy()));
-            let sql = "UPDATE change
-                       SET state = 'pushing', lease_owner = $2, next_at = $3, fence = fence + 1,
-                           attempt = attempt + 1, run = $4
-                       WHERE id = $1";
             let id = open.change.id.to_string();
             let run_text = run.to_string();
-            tx.execute(sql, values![id, owner, now.plus(lease), run_text])
+            let lease = lease::millis(lease);
+            tx.execute(CLAIM, values![id, owner, lease, run_text])
                 .await?;
             open.change.state = ChangeState::Pushing;
             open.change.attempt += 1;
@@ -258,11 +268,13 @@ impl Store {
         claimed: &ClaimedChange,
         lease: Duration,
     ) -> Result<bool, Error> {
-        let sql = "UPDATE change SET next_at = $3
-                   WHERE id = $1 AND fence = $2 AND state = 'pushing'";
-        let until = self.now().plus(lease);
-        let values = values![claimed.change.id.to_string(), claimed.fence, until];
-        Ok(self.database().write(sql, values).await? > 0)
+        const RENEW: Sql = clocked!(
+            "UPDATE change SET lease_until = " now " + $3
+             WHERE id = $1 AND fence = $2 AND state = 'pushing'"
+        );
+        let (id, lease) = (claimed.change.id.to_string(), lease::millis(lease));
+        let values = values![id, claimed.fence, lease];
+        Ok(self.database().write(RENEW, values).await? > 0)
     }
 
     /// How a change stands, and whether this claim still holds it.
