@@ -16,6 +16,7 @@ mod filter;
 mod id;
 mod manifest;
 pub mod money;
+mod origin;
 mod page;
 mod pending;
 mod record;
@@ -56,6 +57,7 @@ pub use manifest::{
     TemplateError, TimeForm, Variable, VariableType, WebhookRoute, WebhookSecret, Webhooks,
     WriteSafety,
 };
+pub use origin::{Origin, UnifiedBy, ValueSource, Written};
 pub use page::{Cursor, CursorError, DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest};
 pub use pending::{Decision, Edit, Pending, Push, Reconciled};
 pub use record::{

@@ -15,6 +15,7 @@ mod dialect;
 mod error;
 mod events;
 mod fan_out;
+mod history;
 mod idempotency;
 mod inbound;
 mod lease;
@@ -51,6 +52,7 @@ pub use self::{
     error::{Cause, Error},
     events::EventRow,
     fan_out::FannedOut,
+    history::{FieldOrigin, HistoryEntry, HistoryPlace, OriginRow, RecordPlace},
     idempotency::{KeyClaim, KeyOwner, KeyState, REMEMBERED},
     inbound::{ClaimedNotice, NoticeOutcome},
     pages::{PageOutcome, Source},
@@ -58,7 +60,7 @@ pub use self::{
     passthrough::{ClaimedRetry, RetryRow},
     pull_frequencies::NEVER,
     rate_budget::{BudgetKey, Leased},
-    remaps::Remap,
+    remaps::{Remap, RemapPass},
     retention::Pruned,
     sync_config::{SyncFilter, planned},
     syncs::{Checkpoint, ClaimedSync, Renewal, SyncOutcome, SyncState},

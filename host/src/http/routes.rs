@@ -19,6 +19,7 @@ mod objects;
 mod passthrough;
 mod projects;
 mod pull_frequencies;
+mod records;
 mod sync;
 mod syncs;
 mod webhooks;
@@ -60,6 +61,7 @@ pub(super) fn operations() -> Vec<Operation> {
         syncs::operations(),
         changes::operations(),
         conflicts::operations(),
+        records::operations(),
         pull_frequencies::operations(),
         not_offered::operations(),
         custom_fields::operations(),

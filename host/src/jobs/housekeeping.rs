@@ -55,12 +55,14 @@ async fn round(store: &Store, clock: &dyn Clock, retention: Retention) -> Result
     let events = store.prune_events(before, REST).await?.events;
     let notices = store.forget_notices().await?;
     let retries = store.prune_retries(now.minus(KEEP_RETRIES)).await?;
-    if deliveries + events + notices + retries > 0 {
+    let history = store.prune_history(REST).await?;
+    if deliveries + events + notices + retries + history > 0 {
         tracing::info!(
             deliveries,
             events,
             notices,
             retries,
+            history,
             "removed what is past its keeping time"
         );
     }

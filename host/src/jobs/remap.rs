@@ -12,7 +12,7 @@ use crate::{runtime::Runtime, unify::Unify};
 const LOOK: Duration = Duration::from_secs(30);
 
 /// Unifies again what other versions or other mappings unified: at the start (the end of the
-/// process may have cut one short), after every swap and after every change of custom fields,
+/// process may have cut one short, and it goes on there), after every swap and after every change of custom fields,
 /// until `stop`.
 pub async fn keep_remapped(runtime: Runtime, unify: Unify, stop: CancellationToken) {
     let mut swaps = runtime.swaps();
@@ -20,7 +20,7 @@ pub async fn keep_remapped(runtime: Runtime, unify: Unify, stop: CancellationTok
     loop {
         swaps.mark_unchanged();
         for version in runtime.all_active() {
-            match unify.remap(&version).await {
+            match unify.remap(&version, &stop).await {
                 Ok(remapped) if remapped.records > 0 => tracing::info!(
                     connector = ?version,
                     records = remapped.records,

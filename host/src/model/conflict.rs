@@ -19,7 +19,7 @@ pub type Fields = Map<String, Value>;
 pub const DELETED: &str = "deleted_at";
 
 /// What the names of custom fields begin with.
-const CUSTOM: &str = "field_mappings.";
+pub const CUSTOM: &str = "field_mappings.";
 
 /// A side of a record.
 #[derive(Clone, Debug, PartialEq)]

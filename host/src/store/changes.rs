@@ -17,9 +17,9 @@ use super::{
     pages::advance,
 };
 use crate::model::{
-    ChangeId, ChangeState, Conflict, Decision, Edit, ObjectKind, Pending, ProjectId, Push,
+    ChangeId, ChangeState, Conflict, Decision, Edit, ObjectKind, Origin, Pending, ProjectId, Push,
     PushOperation, PushedField, QueuedChange, Reconciled, RecordId, RunId, Scope, StoredDocument,
-    SyncConfig, Timestamp, Upsert,
+    SyncConfig, Timestamp, Upsert, ValueSource,
     conflict::{DELETED, Fields, Side, fields_of, split},
 };
 
@@ -43,6 +43,18 @@ pub struct WrittenBy<'a> {
     pub actor: Option<&'a str>,
     /// The change that is taken back.
     pub undo_of: Option<ChangeId>,
+}
+
+impl WrittenBy<'_> {
+    fn origin(self) -> Origin {
+        match self.undo_of {
+            Some(_) => Origin::of(ValueSource::Undo),
+            None => Origin {
+                actor: self.actor.map(str::to_owned),
+                ..Origin::of(ValueSource::Write)
+            },
+        }
+    }
 }
 
 /// Which changes are listed.
@@ -155,7 +167,16 @@ impl Store {
         open.step(now);
         let upsert = current.with(kind, &open.change.pending.record());
         let events = self
-            .write_open(&mut tx, scope, kind, &open, known, &[upsert], now)
+            .write_open(
+                &mut tx,
+                scope,
+                kind,
+                &open,
+                known,
+                &[upsert],
+                &by.origin(),
+                now,
+            )
             .await?;
         self.write_events(&mut tx, scope, events, now).await?;
         tx.rings(&self.inner.changes_due);
@@ -287,8 +308,12 @@ impl Store {
             .iter()
             .map(|current| current.with(kind, &side))
             .collect();
+        let decided = Origin {
+            actor: Some(by.to_owned()),
+            ..Origin::of(ValueSource::Conflict)
+        };
         let events = self
-            .write_open(&mut tx, scope, kind, &open, true, &upserts, now)
+            .write_open(&mut tx, scope, kind, &open, true, &upserts, &decided, now)
             .await?;
         self.write_events(&mut tx, scope, events, now).await?;
         tx.rings(&self.inner.changes_due);
@@ -371,7 +396,8 @@ impl Store {
             .iter()
             .map(|current| current.with(kind, &side))
             .collect();
-        self.write_open(tx, scope, kind, open, true, &upserts, now)
+        let given_up = Origin::of(ValueSource::GivenUp);
+        self.write_open(tx, scope, kind, open, true, &upserts, &given_up, now)
             .await
     }
 
@@ -388,6 +414,7 @@ impl Store {
         open: &Open,
         known: bool,
         upserts: &[Upsert],
+        origin: &Origin,
         now: Timestamp,
     ) -> Result<Vec<NewEvent>, Error> {
         if known {
@@ -396,7 +423,13 @@ impl Store {
             self.insert(tx, scope, open, now).await?;
         }
         self.note_conflict(tx, &open.change, now).await?;
-        let written = self.write_page(tx, scope, kind, upserts, now).await?;
+        let origin = Origin {
+            change: Some(open.change.id),
+            ..origin.clone()
+        };
+        let written = self
+            .write_page(tx, scope, kind, upserts, &origin, now)
+            .await?;
         Ok(written.events)
     }
 
@@ -667,7 +700,7 @@ fn text<T: serde::Serialize>(value: &T) -> Result<String, Error> {
 
 impl Store {
     /// What the sync of an object is told to do, as this transaction sees it.
-    async fn sync_config_in(
+    pub(super) async fn sync_config_in(
         &self,
         tx: &mut Tx,
         scope: &Scope,

@@ -286,7 +286,8 @@ impl Store {
     }
 
     /// Deletes a connection: nothing finds it any more, its credentials, its token and its syncs
-    /// are gone, and `connection.deleted` is announced. Its records stay. Deleting it twice does
+    /// are gone, and `connection.deleted` is announced. Its records stay, but not what they were
+    /// before. Deleting it twice does
     /// nothing.
     ///
     /// # Errors
@@ -319,7 +320,8 @@ impl Store {
         }
         self.announce(&mut tx, scope, "connection.deleted", None, now)
             .await?;
-        tx.commit().await
+        tx.commit().await?;
+        self.begin_to_forget(number).await
     }
 
     /// An event about the connection itself.

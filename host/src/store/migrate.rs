@@ -76,6 +76,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/postgres/0012_changes.sql"),
     ),
     (
+        13,
+        "history",
+        include_str!("../../../migrations/sqlite/0013_history.sql"),
+        include_str!("../../../migrations/postgres/0013_history.sql"),
+    ),
+    (
         14,
         "budget",
         include_str!("../../../migrations/sqlite/0014_budget.sql"),

@@ -9,9 +9,11 @@ use super::{
     Checkpoint, Error, Store,
     dialect::{Bulk, Row, Sql, Tx, Value, among, bulk, count, values},
     events::NewEvent,
+    history::{Changed, Touched},
 };
 use crate::model::{
-    Change, Digest, ObjectKind, Record, RecordId, Scope, StoredDocument, Timestamp, Upsert, splice,
+    Change, Digest, ObjectKind, Origin, Record, RecordId, Scope, StoredDocument, Timestamp, Upsert,
+    ValueSource, splice,
 };
 
 /// What writing a page did.
@@ -29,6 +31,9 @@ pub struct PageOutcome {
     pub unchanged: u32,
     /// How many began to wait for a person to decide a conflict.
     pub conflicts: u32,
+    /// Whether the object's documents are unified in several ways by now: they are to be unified
+    /// again.
+    pub mixed: bool,
 }
 
 /// Where a page of records comes from.
@@ -58,6 +63,26 @@ struct Stored {
 }
 
 impl Store {
+    /// [`Self::apply_page_from`] a sync, or else from a read.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn apply_page(
+        &self,
+        scope: &Scope,
+        kind: ObjectKind,
+        upserts: &[Upsert],
+        source: Source<'_>,
+    ) -> Result<PageOutcome, Error> {
+        let origin = Origin::of(match source {
+            Source::Sync(_) => ValueSource::Sync,
+            Source::Read(_) => ValueSource::Read,
+            Source::Write => ValueSource::Answer,
+        });
+        self.apply_page_from(scope, kind, upserts, source, &origin)
+            .await
+    }
+
     /// Writes a page of records of one object: the rows, an event for each change
     /// (`<vertical>.<object>.created`, `.updated` or `.deleted`, its data the record in wire form)
     /// and how far the sync has come that read it. All or nothing. A record that a write of ours
@@ -68,16 +93,20 @@ impl Store {
     /// stored but announces nothing and leaves the time as it is. Of two upserts of one remote id
     /// the last wins; the earlier one counts as unchanged.
     ///
+    /// `origin` is written beside what it explains. Where documents were unified by something else
+    /// than the others of the object, that is noted too: they are to be unified again.
+    ///
     /// # Errors
     /// [`Error::LeaseLost`] where the sync was claimed by somebody else, has ended, or its
     /// connection was deleted; [`Error::Missing`] where no sync read it and the connection was
     /// deleted.
-    pub async fn apply_page(
+    pub async fn apply_page_from(
         &self,
         scope: &Scope,
         kind: ObjectKind,
         upserts: &[Upsert],
         source: Source<'_>,
+        origin: &Origin,
     ) -> Result<PageOutcome, Error> {
         let mut tx = self.begin().await?;
         let now = advance(&mut tx, scope, self.now())
@@ -110,14 +139,23 @@ impl Store {
         let (upserts, conflicts) = self
             .reconcile_page(&mut tx, scope, kind, &upserts, &outdated, now)
             .await?;
-        let written = self.write_page(&mut tx, scope, kind, &upserts, now).await?;
+        let written = self
+            .write_page(&mut tx, scope, kind, &upserts, origin, now)
+            .await?;
+        let mixed = match &origin.unified_by {
+            Some(by) => self.note_mixture(&mut tx, scope, kind, by).await?,
+            None => false,
+        };
         if matches!(source, Source::Write) {
             self.settle(&mut tx, scope, kind, &upserts, now).await?;
         }
         self.write_events(&mut tx, scope, written.events, now)
             .await?;
         tx.commit().await?;
-        Ok(PageOutcome::of(written.changes, conflicts))
+        Ok(PageOutcome {
+            mixed,
+            ..PageOutcome::of(written.changes, conflicts)
+        })
     }
 
     /// Writes rows of one object as they are given. Its events are to be written last of all that
@@ -128,6 +166,7 @@ impl Store {
         scope: &Scope,
         kind: ObjectKind,
         upserts: &[Upsert],
+        origin: &Origin,
         now: Timestamp,
     ) -> Result<WrittenPage, Error> {
         let ids: Vec<RecordId> = upserts
@@ -147,6 +186,8 @@ impl Store {
             now,
             rows: Vec::new(),
             events: Vec::new(),
+            created: Vec::new(),
+            changed: Vec::new(),
             gone: Vec::new(),
         };
         let mut changes = Vec::with_capacity(upserts.len());
@@ -158,12 +199,25 @@ impl Store {
             });
         }
         let Draft {
-            rows,
+            mut rows,
             mut events,
+            created,
+            changed,
             gone,
             ..
         } = page;
-        tx.bulk(UPSERT, rows).await?;
+        let touched = Touched {
+            created: &created,
+            changed: &changed,
+            gone: &gone,
+        };
+        let mut trace = self.trace(tx, scope, kind, origin, touched, now).await?;
+        for (id, row) in &mut rows {
+            row.push(trace.origin.into());
+            row.push(trace.fields_from.remove(id).into());
+        }
+        let rows = rows.into_iter().map(|(_, row)| row);
+        tx.bulk(UPSERT, rows.collect()).await?;
         events.extend(delete(tx, kind, gone, now).await?);
         Ok(WrittenPage { changes, events })
     }
@@ -235,35 +289,38 @@ fn keys(ids: &[RecordId]) -> Value {
 /// Writes only rows that differ. What an application can see is compared by hash.
 const UPSERT: Bulk = bulk!(
     "INSERT INTO record (id, connection, object, remote_id, unified, remote, custom, hash,
-         remote_version, remote_modified_at, created_at, modified_at)",
+         remote_version, remote_modified_at, created_at, modified_at, origin, fields_from)",
     ["$1" "bytea", "$2" "bigint", "$3" "bigint", "$4" "text", "$5" "text", "$6" "text",
-     "$7" "text", "$8" "bytea", "$9" "text", "$10" "bigint", "$11" "bigint", "$12" "bigint"],
+     "$7" "text", "$8" "bytea", "$9" "text", "$10" "bigint", "$11" "bigint", "$12" "bigint",
+     "$13" "bigint", "$14" "text"],
     "ON CONFLICT (id) DO UPDATE
      SET unified = excluded.unified, remote = excluded.remote, custom = excluded.custom,
          hash = excluded.hash, remote_version = excluded.remote_version,
          remote_modified_at = excluded.remote_modified_at, modified_at = excluded.modified_at,
-         deleted_at = NULL
+         deleted_at = NULL, fields_from = COALESCE(excluded.fields_from, record.fields_from)
      WHERE record.modified_at <> excluded.modified_at OR record.remote <> excluded.remote
         OR record.remote_version IS DISTINCT FROM excluded.remote_version
         OR record.remote_modified_at IS DISTINCT FROM excluded.remote_modified_at"
 );
 
 /// What is to be written.
-struct Draft {
+struct Draft<'page> {
     kind: ObjectKind,
     now: Timestamp,
-    rows: Vec<Vec<Value>>,
+    rows: Vec<(RecordId, Vec<Value>)>,
     events: Vec<NewEvent>,
+    created: Vec<RecordId>,
+    changed: Vec<Changed<'page>>,
     gone: Vec<RecordId>,
 }
 
-impl Draft {
+impl<'page> Draft<'page> {
     fn add(
         &mut self,
         scope: &Scope,
         object: u16,
         id: RecordId,
-        upsert: &Upsert,
+        upsert: &'page Upsert,
         stored: Option<&Stored>,
     ) -> Change {
         let StoredDocument::Present {
@@ -287,6 +344,17 @@ impl Draft {
             }
             Some(stored) => (Change::Updated, stored.created_at, self.now),
         };
+        match (change, stored) {
+            (Change::Unchanged, _) => {}
+            (_, None) => self.created.push(id),
+            (_, Some(stored)) => self.changed.push(Changed {
+                id,
+                unified,
+                custom,
+                remote_modified_at: upsert.remote_modified_at,
+                restored: stored.deleted,
+            }),
+        }
         if let Some(suffix) = change.event_suffix() {
             let record = Record {
                 id,
@@ -301,7 +369,7 @@ impl Draft {
             };
             self.events.push(event(self.kind, suffix, &record));
         }
-        self.rows.push(values![
+        let row = values![
             id,
             scope.connection().number,
             object,
@@ -314,7 +382,8 @@ impl Draft {
             upsert.remote_modified_at,
             created_at,
             modified_at,
-        ]);
+        ];
+        self.rows.push((id, row));
         change
     }
 }

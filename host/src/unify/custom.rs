@@ -1,22 +1,35 @@
 //! Custom fields in records: what connectors are asked for, what becomes of their answers, and the
 //! way back.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::{Error, Unify};
 use crate::{
-    model::{EffectiveMappings, FieldMapping, ObjectKind, Scope, Violation},
+    model::{
+        EffectiveMappings, FieldMapping, ObjectKind, Origin, Scope, UnifiedBy, Upsert, Violation,
+    },
     runtime::ConnectorVersion,
+    store::{PageOutcome, Source},
 };
 
 /// What unified the records of an object: a version of a connector, and what the project's custom
 /// fields were. Where either is another, stored documents are unified again.
-pub(super) fn mark(version: &ConnectorVersion, mappings: &EffectiveMappings) -> String {
-    let digest = version.digest();
-    match mappings.revision() {
-        Some(revision) => format!("{digest}+{revision}"),
-        None => digest.to_string(),
-    }
+pub(super) fn unified_by(
+    version: &ConnectorVersion,
+    mappings: &EffectiveMappings,
+) -> Arc<UnifiedBy> {
+    let digest = version.digest().to_string();
+    Arc::new(UnifiedBy {
+        mark: match mappings.revision() {
+            Some(revision) => format!("{digest}+{revision}"),
+            None => digest.clone(),
+        },
+        version: version.manifest().version.to_string(),
+        digest,
+        mappings: mappings.snapshot(),
+    })
 }
 
 /// The values of a record: every mapped field, null where there is nothing. `answered` are the
@@ -45,25 +58,25 @@ pub(super) struct Written {
 }
 
 impl Unify {
-    /// After records were written: where the connector or the custom fields were changed
-    /// meanwhile, whoever unifies again may have gone past already, so the object is marked as it
-    /// was unified now, and he is called back.
-    pub(super) async fn recheck(
+    /// Stores what was read or answered. Where the connector or the custom fields were changed
+    /// meanwhile, whoever unifies again may have gone past already: he is called back.
+    pub(super) async fn keep(
         &self,
         scope: &Scope,
         kind: ObjectKind,
-        unified_by: &str,
-    ) -> Result<(), Error> {
-        let Some(version) = self.0.runtime.active(&scope.connection().connector) else {
-            return Ok(());
-        };
-        let mappings = self.0.store.effective_mappings(scope, kind).await?;
-        if mark(&version, &mappings) != unified_by {
-            let store = &self.0.store;
-            store.mark_unified(scope, kind, unified_by, false).await?;
+        upserts: &[Upsert],
+        source: Source<'_>,
+        origin: &Origin,
+    ) -> Result<PageOutcome, Error> {
+        let outcome = self
+            .0
+            .store
+            .apply_page_from(scope, kind, upserts, source, origin)
+            .await?;
+        if outcome.mixed {
             self.0.remaps.notify_one();
         }
-        Ok(())
+        Ok(outcome)
     }
 
     /// Turns `field_mappings` of a body into what the connector is given.

@@ -7,7 +7,8 @@ use secrecy::SecretString;
 use super::{Error, Unify};
 use crate::{
     model::{
-        ConnectionId, Manifest, ObjectKind, Scope, Slug, Trigger, WebhookRoute, WebhookSecret,
+        ConnectionId, Manifest, ObjectKind, Scope, Slug, Trigger, ValueSource, WebhookRoute,
+        WebhookSecret,
     },
     runtime::{Failure, Incoming, Notice, Rejection, Reply},
     store::ClaimedNotice,
@@ -172,7 +173,14 @@ impl Unify {
         Self::supported(&version, kind)?;
         let context = self.context(scope, &version)?;
         match self
-            .refresh(scope, &version, kind, remote_id, context)
+            .refresh(
+                scope,
+                &version,
+                kind,
+                remote_id,
+                ValueSource::Webhook,
+                context,
+            )
             .await
         {
             Ok(_) => Ok(()),

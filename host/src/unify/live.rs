@@ -4,7 +4,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{Error, Interactive, Unify, refresh::Refreshed};
 use crate::{
-    model::{ObjectKind, Record, RecordId, RemoteRecord, Scope, StoredDocument},
+    model::{
+        ObjectKind, Origin, Record, RecordId, RemoteRecord, Scope, StoredDocument, ValueSource,
+    },
     runtime::{ConnectorVersion, FetchRequest, RecordPage},
     store::Source,
 };
@@ -68,10 +70,9 @@ impl Unify {
             );
         }
         let store = &self.0.store;
-        store
-            .apply_page(scope, kind, &mapped.upserts, Source::Read(as_of))
+        let origin = Origin::unified(ValueSource::Read, &mapped.unified_by);
+        self.keep(scope, kind, &mapped.upserts, Source::Read(as_of), &origin)
             .await?;
-        self.recheck(scope, kind, &mapped.unified_by).await?;
         let ids: Vec<RecordId> = mapped
             .upserts
             .iter()
@@ -101,7 +102,14 @@ impl Unify {
         let remote_id = remote_id.ok_or(Error::RecordNotFound)?;
         let context = self.context_for(scope, &version, how)?;
         match self
-            .refresh(scope, &version, kind, &remote_id, context)
+            .refresh(
+                scope,
+                &version,
+                kind,
+                &remote_id,
+                ValueSource::Read,
+                context,
+            )
             .await?
         {
             Refreshed::Stored => self.stored(scope, kind, id, how.remote_data).await,

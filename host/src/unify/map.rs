@@ -1,12 +1,14 @@
 //! From a connector's page to rows: parse, unify in the sandbox, validate, refer, complete.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{Error, Unify, custom};
 use crate::{
     model::{
         EffectiveMappings, ObjectKind, RemoteRecord, Scope, StoredDocument, SyncConfig, Timestamp,
-        Upsert, Violation, money,
+        UnifiedBy, Upsert, Violation, money,
     },
     runtime::ConnectorVersion,
 };
@@ -19,8 +21,8 @@ pub(super) struct MappedPage {
     pub(super) upserts: Vec<Upsert>,
     /// Records that could not be unified: remote id and reason.
     pub(super) failures: Vec<(String, String)>,
-    /// What unified them, for [`Unify::recheck`] once they are written.
-    pub(super) unified_by: String,
+    /// What unified them.
+    pub(super) unified_by: Arc<UnifiedBy>,
 }
 
 impl MappedPage {
@@ -89,7 +91,7 @@ impl Unify {
         let mut page = MappedPage {
             upserts: Vec::with_capacity(records.len()),
             failures: Vec::new(),
-            unified_by: custom::mark(version, &mappings),
+            unified_by: custom::unified_by(version, &mappings),
         };
         for record in records {
             let document = match record.data.filter(|_| !record.deleted) {

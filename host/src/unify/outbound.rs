@@ -162,7 +162,7 @@ impl Unify {
 }
 
 /// The fields that a body sets, by the names under which they are compared.
-fn edited(kind: ObjectKind, body: &Value) -> Fields {
+pub(super) fn edited(kind: ObjectKind, body: &Value) -> Fields {
     let Value::Object(mut object) = body.clone() else {
         return Fields::new();
     };

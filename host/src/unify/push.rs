@@ -1,12 +1,14 @@
 //! Queued changes on their way to the provider: read where that is needed, compare, write.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::{Error, Unify, outbound::body_of};
 use crate::{
     model::{
-        ChangeState, ObjectKind, Push, RemoteRecord, Scope, StoredDocument, Upsert, WriteMode,
-        WriteSafety,
+        ChangeState, ObjectKind, Push, RemoteRecord, Scope, StoredDocument, UnifiedBy, Upsert,
+        ValueSource, WriteMode, WriteSafety,
         conflict::{Fields, same},
     },
     runtime::{CallError, ConnectorVersion, Failure, PushAction, PushRequest},
@@ -96,18 +98,19 @@ impl Unify {
             Err(CallError::Failure(Failure::NotFound(_))) if deletes => String::new(),
             Err(error) => return Err(self.failed(scope, error).await),
         };
-        let upsert = if deletes {
-            gone(&task.remote_id)
+        let (upsert, unified_by) = if deletes {
+            (gone(&task.remote_id), None)
         } else {
             let remote: RemoteRecord<'_> = serde_json::from_str(&answer).map_err(|error| {
                 Error::Contract(format!("push-record of {kind} answered no record: {error}"))
             })?;
-            self.mapped(scope, version, kind, &[remote]).await?
+            let (upsert, by) = self.mapped(scope, version, kind, &[remote]).await?;
+            (upsert, Some(by))
         };
         let finished = self
             .0
             .store
-            .finish_push(claimed, &task.push, &upsert)
+            .finish_push(claimed, &task.push, &upsert, unified_by.as_ref())
             .await?;
         Ok(finished)
     }
@@ -141,7 +144,7 @@ impl Unify {
         let remote_id = remote_id.ok_or(Error::RecordNotFound)?;
         let context = self.context(scope, version)?;
         match self
-            .refresh(scope, version, kind, &remote_id, context)
+            .refresh(scope, version, kind, &remote_id, ValueSource::Read, context)
             .await
         {
             // Where it reads whole objects only, what the last sync read has to do.
@@ -151,14 +154,14 @@ impl Unify {
         Ok(store.still_claimed(claimed).await?)
     }
 
-    /// The first of some records, unified.
+    /// The first of some records, unified, and by what.
     async fn mapped(
         &self,
         scope: &Scope,
         version: &ConnectorVersion,
         kind: ObjectKind,
         records: &[RemoteRecord<'_>],
-    ) -> Result<Upsert, Error> {
+    ) -> Result<(Upsert, Arc<UnifiedBy>), Error> {
         let first = records.get(..1).unwrap_or_default();
         let mut page = self.map_records(scope, version, kind, first).await?;
         if let Some((remote_id, reason)) = page.failures.pop() {
@@ -167,7 +170,9 @@ impl Unify {
             )));
         }
         let upsert = page.upserts.pop();
-        upsert.ok_or_else(|| Error::Contract(format!("{kind}: an answer without a record")))
+        let upsert =
+            upsert.ok_or_else(|| Error::Contract(format!("{kind}: an answer without a record")))?;
+        Ok((upsert, page.unified_by))
     }
 
     /// What a change would send now, as the connector would be given it; none where nothing is

@@ -2,7 +2,7 @@
 
 use super::{Error, Unify, live::parse};
 use crate::{
-    model::{ObjectKind, Scope, StoredDocument, Timestamp, Upsert},
+    model::{ObjectKind, Origin, Scope, StoredDocument, Timestamp, Upsert, ValueSource},
     runtime::{CallContext, CallError, ConnectorVersion, Failure, FetchRequest},
     store::Source,
 };
@@ -17,13 +17,14 @@ pub(super) enum Refreshed {
 
 impl Unify {
     /// Reads the record that the provider knows by `remote_id`, and stores it with its event, as a
-    /// sync does.
+    /// sync does. `why` is noted beside it.
     pub(super) async fn refresh(
         &self,
         scope: &Scope,
         version: &ConnectorVersion,
         kind: ObjectKind,
         remote_id: &str,
+        why: ValueSource,
         context: CallContext,
     ) -> Result<Refreshed, Error> {
         let request = FetchRequest {
@@ -37,7 +38,7 @@ impl Unify {
         let page = match version.fetch_records(context, request).await {
             Ok(page) => page,
             Err(CallError::Failure(Failure::NotFound(_))) => {
-                return self.gone(scope, kind, remote_id, as_of).await;
+                return self.gone(scope, kind, remote_id, as_of, why).await;
             }
             Err(error) => return Err(self.failed(scope, error).await),
         };
@@ -51,7 +52,7 @@ impl Unify {
                     "fetch-records of {kind} was asked for {remote_id:?} and answered others"
                 )));
             }
-            _ => return self.gone(scope, kind, remote_id, as_of).await,
+            _ => return self.gone(scope, kind, remote_id, as_of, why).await,
         }
         let mapped = self.map_records(scope, version, kind, &records).await?;
         let mapped = mapped.keep(&self.0.store.sync_config(scope, kind).await?);
@@ -60,11 +61,9 @@ impl Unify {
                 "{kind} {remote_id:?} cannot be unified: {reason}"
             )));
         }
-        let store = &self.0.store;
-        store
-            .apply_page(scope, kind, &mapped.upserts, Source::Read(as_of))
+        let origin = Origin::unified(why, &mapped.unified_by);
+        self.keep(scope, kind, &mapped.upserts, Source::Read(as_of), &origin)
             .await?;
-        self.recheck(scope, kind, &mapped.unified_by).await?;
         Ok(Refreshed::Stored)
     }
 
@@ -74,6 +73,7 @@ impl Unify {
         kind: ObjectKind,
         remote_id: &str,
         as_of: Timestamp,
+        why: ValueSource,
     ) -> Result<Refreshed, Error> {
         let gone = Upsert {
             remote_id: remote_id.to_owned(),
@@ -81,9 +81,7 @@ impl Unify {
             remote_version: None,
             remote_modified_at: None,
         };
-        self.0
-            .store
-            .apply_page(scope, kind, &[gone], Source::Read(as_of))
+        self.keep(scope, kind, &[gone], Source::Read(as_of), &Origin::of(why))
             .await?;
         Ok(Refreshed::Gone)
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Error, Unify, custom, pass::finds_missing};
 use crate::{
     model::{
-        NextQuery, ObjectKind, ObjectSupport, Query, Question, RemoteRecord, Scope, Timestamp,
-        rounded,
+        NextQuery, ObjectKind, ObjectSupport, Origin, Query, Question, RemoteRecord, Scope,
+        Timestamp, ValueSource, rounded,
     },
     runtime::FetchRequest,
     store::{Checkpoint, ClaimedSync, PageOutcome, Source, SyncState, Way},
@@ -136,13 +136,17 @@ impl Unify {
             full,
             as_of,
         };
+        let origin = Origin::unified(ValueSource::Sync, &mapped.unified_by);
         let outcome = self
-            .0
-            .store
-            .apply_page(&scope, kind, &mapped.upserts, Source::Sync(&checkpoint))
+            .keep(
+                &scope,
+                kind,
+                &mapped.upserts,
+                Source::Sync(&checkpoint),
+                &origin,
+            )
             .await?;
         count(&scope, kind, &outcome);
-        self.recheck(&scope, kind, &mapped.unified_by).await?;
         let progress = SyncProgress {
             records: records.len(),
             failed: mapped.failures.len(),
@@ -171,8 +175,8 @@ impl Unify {
         let objects: Vec<ObjectKind> = readable(version).collect();
         self.0.store.ensure_syncs(scope, &objects).await?;
         let mappings = self.0.store.effective_mappings(scope, kind).await?;
-        let mark = custom::mark(version, &mappings);
-        self.0.store.mark_unified(scope, kind, &mark, true).await?;
+        let mark = &custom::unified_by(version, &mappings).mark;
+        self.0.store.mark_unified(scope, kind, mark).await?;
         Ok(())
     }
 

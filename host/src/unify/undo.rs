@@ -3,7 +3,7 @@
 use super::{Error, Unify};
 use crate::{
     model::{
-        ChangeId, ChangeState, ProjectId, PushOperation, QueuedChange, RunId, Scope,
+        ChangeId, ChangeState, ProjectId, PushOperation, QueuedChange, RunId, Scope, ValueSource,
         conflict::{DELETED, Fields, fields_of, same},
     },
     store::{ChangeFilter, LocalWrite, WrittenBy},
@@ -48,8 +48,15 @@ impl Unify {
         let version = self.version(&scope.connection().connector)?;
         if let Some(remote_id) = store.remote_id(scope, kind, id).await? {
             let context = self.context(scope, &version)?;
-            self.refresh(scope, &version, kind, &remote_id, context)
-                .await?;
+            self.refresh(
+                scope,
+                &version,
+                kind,
+                &remote_id,
+                ValueSource::Read,
+                context,
+            )
+            .await?;
         }
         let record = store.record(scope, kind, id, false).await?;
         let by = WrittenBy {

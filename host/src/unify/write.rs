@@ -1,12 +1,14 @@
 //! Writes: to the provider first, then what the provider answered into the database.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
-use super::{Error, Interactive, Unify};
+use super::{Error, Interactive, Unify, outbound::edited};
 use crate::{
     model::{
-        ObjectKind, PushOperation, Record, RecordId, RemoteRecord, Scope, StoredDocument, Upsert,
-        Violation, WriteMode, money,
+        ObjectKind, Origin, PushOperation, Record, RecordId, RemoteRecord, Scope, StoredDocument,
+        Upsert, ValueSource, Violation, WriteMode, Written, conflict::Fields, money,
     },
     runtime::{ConnectorVersion, PushAction, PushRequest},
     store::Source,
@@ -26,11 +28,12 @@ impl Unify {
         how: &Interactive,
     ) -> Result<Record, Error> {
         let version = self.writer(scope, kind, PushOperation::Create)?;
+        let sent = names(edited(kind, &body));
         let data = self
             .provider_document(scope, &version, kind, body, WriteMode::Create, None)
             .await?;
         let request = self.push(kind, PushAction::Create, None, data, how);
-        self.write_through(scope, &version, kind, request, how)
+        self.write_through(scope, &version, kind, request, sent, how)
             .await
     }
 
@@ -52,6 +55,7 @@ impl Unify {
         if self.queues(scope, kind).await? {
             return self.queue_update(scope, kind, &record, body, how).await;
         }
+        let sent = names(edited(kind, &body));
         let data = self
             .provider_document(
                 scope,
@@ -63,7 +67,7 @@ impl Unify {
             )
             .await?;
         let request = self.push(kind, PushAction::Update, Some(record), data, how);
-        self.write_through(scope, &version, kind, request, how)
+        self.write_through(scope, &version, kind, request, sent, how)
             .await
     }
 
@@ -100,9 +104,11 @@ impl Unify {
             remote_version: None,
             remote_modified_at: None,
         };
-        self.0
-            .store
-            .apply_page(scope, kind, &[gone], Source::Write)
+        let origin = Origin {
+            actor: how.actor.clone(),
+            ..Origin::of(ValueSource::Write)
+        };
+        self.keep(scope, kind, &[gone], Source::Write, &origin)
             .await?;
         Ok(())
     }
@@ -188,6 +194,7 @@ impl Unify {
         version: &ConnectorVersion,
         kind: ObjectKind,
         request: PushRequest,
+        sent: BTreeSet<String>,
         how: &Interactive,
     ) -> Result<Record, Error> {
         let context = self.context_for(scope, version, how)?;
@@ -206,14 +213,22 @@ impl Unify {
                 "{kind} {remote_id:?} was written at the provider, but its answer cannot be unified: {reason}"
             )));
         }
-        self.0
-            .store
-            .apply_page(scope, kind, &page.upserts, Source::Write)
+        let origin = Origin {
+            written: Some(Written {
+                fields: sent,
+                actor: how.actor.clone(),
+            }),
+            ..Origin::unified(ValueSource::Answer, &page.unified_by)
+        };
+        self.keep(scope, kind, &page.upserts, Source::Write, &origin)
             .await?;
-        self.recheck(scope, kind, &page.unified_by).await?;
         let id = self.0.store.record_id(scope, kind, &remote_id);
         self.stored(scope, kind, id, how.remote_data).await
     }
+}
+
+fn names(fields: Fields) -> BTreeSet<String> {
+    fields.into_iter().map(|(name, _)| name).collect()
 }
 
 fn invalid(path: &str, message: &str) -> Error {

@@ -165,11 +165,11 @@ pub(crate) async fn a_push_is_claimed_once_and_its_answer_is_no_news_afterwards(
     let answer = contact_at("1", "Grace", world.clock_now());
     let late = world
         .store
-        .finish_push(&claims[0], &task.push, &answer)
+        .finish_push(&claims[0], &task.push, &answer, None)
         .await;
     assert!(matches!(late, Err(Error::LeaseLost)));
     let state = other
-        .finish_push(&again[0], &repeated.push, &answer)
+        .finish_push(&again[0], &repeated.push, &answer, None)
         .await
         .unwrap();
     assert_eq!(state, ChangeState::Done);

@@ -4,7 +4,7 @@ use jackfield::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{READ, World, company, contact, present};
+use crate::support::{MINUTE, READ, World, company, contact, present};
 
 fn draft(kind: ObjectKind, slug: &str) -> NewCustomField {
     NewCustomField {
@@ -223,7 +223,7 @@ pub(crate) async fn objects_with_mappings_are_always_looked_at(world: World) {
     let theirs = world.connection_in(project, &[contact()]).await;
     let connector = &mine.connection().connector;
     for (scope, kind) in [(&mine, contact()), (&mine, company()), (&theirs, contact())] {
-        store.mark_unified(scope, kind, "v1", true).await.unwrap();
+        store.mark_unified(scope, kind, "v1").await.unwrap();
     }
     let found = async || {
         let found = store.unified_by_others(connector, "v1").await.unwrap();
@@ -245,10 +245,9 @@ pub(crate) async fn objects_with_mappings_are_always_looked_at(world: World) {
         found().await,
         [(mine.connection().id, contact(), "v1".to_owned())]
     );
-    store
-        .mark_unified(&mine, contact(), "v1+r1", false)
-        .await
-        .unwrap();
+    let pass = store.begin_remap(&mine, contact(), "v1+r1", MINUTE).await;
+    let pass = pass.unwrap().unwrap();
+    assert!(store.finish_remap(&pass).await.unwrap());
     store
         .delete_mapping(project, field.id, mapping.id)
         .await

@@ -10,6 +10,7 @@ mod changes;
 mod connections;
 mod credentials;
 mod custom_fields;
+mod history;
 mod idempotency;
 mod inbound;
 mod lists;
@@ -123,6 +124,12 @@ contract! {
         a_push_is_claimed_once_and_its_answer_is_no_news_afterwards,
         a_page_is_merged_with_what_waits,
         what_the_provider_refuses_is_as_it_was;
+    history:
+        each_field_knows_where_it_came_from,
+        what_changed_is_told_for_a_while,
+        a_change_of_ours_is_told_from_the_answer_to_it,
+        another_project_learns_nothing,
+        the_history_of_a_deleted_connection_goes;
     idempotency:
         a_key_is_claimed_once_and_answered_ever_after,
         a_key_that_came_to_no_end_is_claimed_again_with_the_same_provider_key,
@@ -140,6 +147,8 @@ contract! {
     remaps:
         documents_are_read_in_pages_and_end_with_their_object,
         a_remap_is_written_where_its_document_still_stands,
+        a_pass_goes_on_where_it_was_and_shows_how_far_it_is,
+        what_is_written_by_another_version_during_a_pass_voids_it,
         objects_unified_by_another_version_are_found;
     syncs:
         a_claim_takes_one_object_of_a_connection,

@@ -139,7 +139,18 @@ struct SyncBody {
     /// What holds where `config` says nothing: the project's pull frequency, or else the server's
     /// interval.
     schedule: Schedule,
+    /// How far stored documents have been unified again, after the connector or the mapping of a
+    /// custom field changed; none where nothing is to be done.
+    reunify: Option<ReunifyBody>,
     config: ConfigBody,
+}
+
+/// How far stored documents have been unified again.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Reunify")]
+struct ReunifyBody {
+    done: u64,
+    total: u64,
 }
 
 /// What a sync does.
@@ -163,6 +174,8 @@ struct ConfigBody {
     delete_guard_percent: u32,
     /// How often a failed run is tried again before it waits for the schedule.
     max_retries: u32,
+    /// For how many days the history of records is kept; 0: none is.
+    history_days: u32,
 }
 
 /// What a sync asks that would delete too much.
@@ -196,6 +209,8 @@ struct ChangeBody {
     delete_guard_percent: Option<u32>,
     #[schemars(range(min = 0, max = 100))]
     max_retries: Option<u32>,
+    #[schemars(range(min = 0, max = 365))]
+    history_days: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -263,6 +278,7 @@ pub(super) async fn list(
     let project = caller.project.id;
     let (syncs, next) = services.store.syncs(project, filter, limit).await?;
     let frequencies = services.store.pull_frequencies(project).await?;
+    let remaps = services.store.remaps_under_way(project).await?;
     let data = syncs.into_iter().map(|(connection, state)| {
         let vertical = connection.vertical.as_str();
         let schedule = match (&state.config.schedule, frequencies.get(vertical)) {
@@ -275,7 +291,8 @@ pub(super) async fn list(
                 seconds: services.sync_interval.as_secs(),
             },
         };
-        body(&connection, state, schedule)
+        let remap = remaps.get(&(connection.number, state.kind)).copied();
+        body(&connection, state, schedule, remap)
     });
     json(&PageBody {
         data: data.collect(),
@@ -415,10 +432,17 @@ async fn shown(services: &Services, scope: &Scope, kind: ObjectKind) -> Result<R
         .store
         .schedule_of(scope, &state.config, services.sync_interval)
         .await?;
-    json(&body(scope.connection(), state, schedule))
+    let remaps = services.store.remaps_under_way(scope.project()).await?;
+    let remap = remaps.get(&(scope.connection().number, kind)).copied();
+    json(&body(scope.connection(), state, schedule, remap))
 }
 
-fn body(connection: &Connection, state: SyncState, schedule: Schedule) -> SyncBody {
+fn body(
+    connection: &Connection,
+    state: SyncState,
+    schedule: Schedule,
+    remap: Option<(u64, u64)>,
+) -> SyncBody {
     let due = Some(state.next_run_at).filter(|time| !state.paused && *time < NEVER);
     let mut next_runs = Vec::with_capacity(UPCOMING);
     if let Some(due) = due {
@@ -451,6 +475,7 @@ fn body(connection: &Connection, state: SyncState, schedule: Schedule) -> SyncBo
         next_run_at: due.map(|time| time.to_string()),
         next_runs,
         schedule,
+        reunify: remap.map(|(done, total)| ReunifyBody { done, total }),
         config: config_body(state.config),
     }
 }
@@ -464,6 +489,7 @@ fn config_body(config: SyncConfig) -> ConfigBody {
         full_every,
         delete_guard_percent,
         max_retries,
+        history_days,
     } = config;
     ConfigBody {
         direction,
@@ -473,6 +499,7 @@ fn config_body(config: SyncConfig) -> ConfigBody {
         full_every,
         delete_guard_percent,
         max_retries,
+        history_days,
     }
 }
 

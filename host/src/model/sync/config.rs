@@ -59,6 +59,8 @@ pub struct SyncConfig {
     pub delete_guard_percent: u32,
     /// How often a failed run is tried again before it is given up until the schedule's next time.
     pub max_retries: u32,
+    /// For how many days the values that fields had before are kept; 0: they are not.
+    pub history_days: u32,
 }
 
 impl Default for SyncConfig {
@@ -71,6 +73,7 @@ impl Default for SyncConfig {
             full_every: Some(24),
             delete_guard_percent: 30,
             max_retries: 5,
+            history_days: 30,
         }
     }
 }
@@ -95,7 +98,7 @@ impl SyncConfigError {
 }
 
 /// The keys, in the order of the documentation.
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
     "direction",
     "schedule",
     "conflicts",
@@ -103,6 +106,7 @@ const KEYS: [&str; 7] = [
     "full_every",
     "delete_guard_percent",
     "max_retries",
+    "history_days",
 ];
 
 impl SyncConfig {
@@ -124,6 +128,7 @@ impl SyncConfig {
                     merged.delete_guard_percent = typed(&key, value, default.delete_guard_percent)?;
                 }
                 "max_retries" => merged.max_retries = typed(&key, value, default.max_retries)?,
+                "history_days" => merged.history_days = typed(&key, value, default.history_days)?,
                 _ => {
                     let problem = format!("there is no such key; the keys are {}", KEYS.join(", "));
                     return Err(SyncConfigError::new(
@@ -164,6 +169,7 @@ impl SyncConfig {
         within("full_every", self.full_every.unwrap_or(1), 1, 1_000_000)?;
         within("delete_guard_percent", self.delete_guard_percent, 0, 100)?;
         within("max_retries", self.max_retries, 0, 100)?;
+        within("history_days", self.history_days, 0, 365)?;
         self.validate_filters(kind)
     }
 
@@ -268,6 +274,7 @@ mod tests {
                 "delete_guard_percent",
             ),
             (json!({ "max_retries": -1 }), "max_retries"),
+            (json!({ "history_days": 366 }), "history_days"),
             (json!({ "filters": { "nmae": "x" } }), "filters.nmae"),
             (json!({ "filters": { "name": 1 } }), "filters.name"),
             (json!({ "filters": { "amount": "1" } }), "filters.amount"),

@@ -3,13 +3,17 @@
 //! A claim counts the attempt and holds for its lease; one that is never finished is due again by
 //! itself. Its fence keeps whoever was paused past that from writing.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{Open, connection_columns, document, select_changes, side_of};
 use crate::{
     model::{
-        ChangeId, ChangeState, ObjectKind, Push, QueuedChange, RunId, Scope, StoredDocument,
-        Timestamp, Upsert, conflict::Side,
+        ChangeId, ChangeState, ObjectKind, Origin, Push, QueuedChange, RunId, Scope,
+        StoredDocument, Timestamp, UnifiedBy, Upsert, ValueSource, Written, conflict::Side,
     },
     store::{
         Error, Store,
@@ -148,7 +152,8 @@ impl Store {
     }
 
     /// The provider took a push; `answer` is what it has now. The record, what both sides agree
-    /// on, events, and how the change stands, all or nothing.
+    /// on, events, and how the change stands, all or nothing. `unified_by` made the answer; none
+    /// where there is none.
     ///
     /// # Errors
     /// [`Error::LeaseLost`] where the change is somebody else's by now, or was settled by a sync
@@ -158,6 +163,7 @@ impl Store {
         claimed: &ClaimedChange,
         push: &Push,
         answer: &Upsert,
+        unified_by: Option<&Arc<UnifiedBy>>,
     ) -> Result<ChangeState, Error> {
         let (mut tx, now, mut open) = self.held(claimed).await?;
         let (scope, kind) = (&claimed.scope, open.change.kind);
@@ -216,7 +222,25 @@ impl Store {
         });
         self.save(&mut tx, &open, now).await?;
         self.note_conflict(&mut tx, &open.change, now).await?;
-        let written = self.write_page(&mut tx, scope, kind, &upserts, now).await?;
+        let origin = Origin {
+            run: open.change.run,
+            change: Some(open.change.id),
+            unified_by: unified_by.map(Arc::clone),
+            written: (new_id != claimed.change.record).then(|| Written {
+                fields: match push {
+                    Push::Create(fields) => fields.keys().cloned().collect(),
+                    _ => BTreeSet::new(),
+                },
+                actor: open.change.actor.clone(),
+            }),
+            ..Origin::of(ValueSource::Answer)
+        };
+        let written = self
+            .write_page(&mut tx, scope, kind, &upserts, &origin, now)
+            .await?;
+        if let Some(by) = unified_by {
+            self.note_mixture(&mut tx, scope, kind, by).await?;
+        }
         self.settle(&mut tx, scope, kind, &upserts, now).await?;
         self.write_events(&mut tx, scope, written.events, now)
             .await?;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{KEPT, Pass, hold};
 use crate::{
-    model::{ObjectKind, RecordId, Scope, StoredDocument, Timestamp, Upsert},
+    model::{ObjectKind, Origin, RecordId, Scope, StoredDocument, Timestamp, Upsert, ValueSource},
     store::{
         ClaimedSync, Error, PageOutcome, Store,
         dialect::{Sql, Value, among, values},
@@ -143,7 +143,10 @@ impl Store {
         let (upserts, conflicts) = self
             .reconcile_page(&mut tx, scope, kind, &gone, &HashSet::new(), now)
             .await?;
-        let written = self.write_page(&mut tx, scope, kind, &upserts, now).await?;
+        let origin = Origin::of(ValueSource::Sync);
+        let written = self
+            .write_page(&mut tx, scope, kind, &upserts, &origin, now)
+            .await?;
         self.write_events(&mut tx, scope, written.events, now)
             .await?;
         tx.commit().await?;
