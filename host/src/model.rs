@@ -46,8 +46,8 @@ pub use field::{FieldMapping, RemoteField};
 pub use filter::{FilterError, Filters, Scalar, filterable};
 pub use id::{
     ApiKeyId, ChangeId, ConflictId, ConnectionId, CustomFieldId, DeliveryId, DeliveryIdError,
-    EventId, LinkedUserId, MappingId, ProjectId, RecordId, RetryId, RunId, Slug, SlugError,
-    WebhookId,
+    EventId, FailureId, LinkedUserId, MappingId, ProjectId, RecordId, RetryId, RunId, Slug,
+    SlugError, WebhookId,
 };
 pub use manifest::{
     ApiKeyPlace, AuthField, AuthKind, AuthScheme, BudgetScope, ClientAuthentication, Endpoint,
@@ -65,8 +65,10 @@ pub use record::{
 };
 pub use schema::{Violation, WriteMode};
 pub use sync::{
-    ConflictPolicy, Direction, NextQuery, PassState, Query, Question, Schedule, ScheduleError,
-    SyncConfig, SyncConfigError, Trigger, UNGUARDED_DELETES, rounded,
+    ConflictPolicy, Direction, ErrorClass, Estimate, EstimateSource, FailedRecord, NextQuery,
+    PassState, Query, Question, Run, RunBy, RunCounts, RunDirection, RunEnd, RunError, RunStatus,
+    Schedule, ScheduleError, SyncConfig, SyncConfigError, SyncFailure, Trigger, UNGUARDED_DELETES,
+    Usage, Used, rounded,
 };
 pub use transform::{Case, DateOutput, DecimalSign, Sources, Transform};
 pub use webhook::{

@@ -14,6 +14,7 @@ mod delivery_log;
 mod dialect;
 mod error;
 mod events;
+mod failures;
 mod fan_out;
 mod history;
 mod idempotency;
@@ -30,6 +31,7 @@ mod rate_budget;
 mod records;
 mod remaps;
 mod retention;
+mod runs;
 mod settled;
 mod sync_config;
 mod syncs;
@@ -51,6 +53,7 @@ pub use self::{
     delivery_log::DeliveryFilter,
     error::{Cause, Error},
     events::EventRow,
+    failures::FailureFilter,
     fan_out::FannedOut,
     history::{FieldOrigin, HistoryEntry, HistoryPlace, OriginRow, RecordPlace},
     idempotency::{KeyClaim, KeyOwner, KeyState, REMEMBERED},
@@ -62,6 +65,7 @@ pub use self::{
     rate_budget::{BudgetKey, Leased},
     remaps::{Remap, RemapPass},
     retention::Pruned,
+    runs::RunFilter,
     sync_config::{SyncFilter, planned},
     syncs::{Checkpoint, ClaimedSync, Renewal, SyncOutcome, SyncState},
 };

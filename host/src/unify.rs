@@ -33,7 +33,10 @@ use tokio::sync::Notify;
 
 use crate::{
     egress::{Downstream, Priority},
-    model::{Clock, Connection, ConnectionStatus, Entropy, ObjectKind, ObjectSupport, Scope, Slug},
+    model::{
+        Clock, Connection, ConnectionStatus, Entropy, ObjectKind, ObjectSupport, RunBy, Scope,
+        Slug, Usage,
+    },
     runtime::{CallContext, CallError, ConnectorVersion, Failure, Runtime},
     store::Store,
     vault::Vault,
@@ -170,6 +173,24 @@ impl Unify {
             downstream: Downstream::default(),
             budget: self.0.stocks.of(scope),
             priority: Priority::Background,
+            usage: Usage::default(),
+        })
+    }
+
+    /// The same for an execution of a sync, which counts what its calls use.
+    fn context_of(
+        &self,
+        scope: &Scope,
+        version: &ConnectorVersion,
+        usage: &Usage,
+    ) -> Result<CallContext, Error> {
+        usage.by(RunBy {
+            version: version.manifest().version.to_string(),
+            digest: version.digest().to_string(),
+        });
+        Ok(CallContext {
+            usage: usage.clone(),
+            ..self.context(scope, version)?
         })
     }
 

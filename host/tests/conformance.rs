@@ -564,6 +564,7 @@ fn context() -> CallContext {
         downstream: Downstream::default(),
         budget: Arc::new(Unlimited),
         priority: Priority::Interactive,
+        usage: jackfield::model::Usage::default(),
     }
 }
 

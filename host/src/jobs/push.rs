@@ -13,7 +13,6 @@ use crate::{
     model::{Clock, Entropy},
     runtime::Failure,
     store::{self, ClaimedChange, Store},
-    telemetry::chain,
     unify::{Error, Unify},
 };
 
@@ -98,7 +97,7 @@ impl Queue for PushWorkers {
             }
             Err(error) => error,
         };
-        let text = chain(&error);
+        let failure = error.for_log(&claimed.usage);
         let config = self
             .store
             .sync_config(&claimed.scope, claimed.change.kind)
@@ -107,14 +106,14 @@ impl Queue for PushWorkers {
         let wait = self.wait(&error, claimed.change.attempt, tries);
         tracing::warn!(
             change = %id, object = %claimed.change.kind, attempt = claimed.change.attempt,
-            error = text, again = wait.is_some(), "a change was not pushed"
+            error = failure.message, again = wait.is_some(), "a change was not pushed"
         );
         let written = match wait {
             Some(wait) => {
                 let at = self.clock.now().plus(wait);
-                self.store.retry_push(&claimed, &text, at).await
+                self.store.retry_push(&claimed, &failure, at).await
             }
-            None => self.store.fail_push(&claimed, &text).await,
+            None => self.store.fail_push(&claimed, &failure).await,
         };
         if let Err(error) = written {
             tracing::error!(error = %error, "the end of a push cannot be written; it will be tried again");

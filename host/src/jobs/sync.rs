@@ -9,7 +9,7 @@ use super::{
     queue::{self, Queue},
 };
 use crate::{
-    model::{Clock, Entropy, Schedule, SyncConfig, Timestamp},
+    model::{Clock, Entropy, ErrorClass, RunError, Schedule, SyncConfig, Timestamp},
     runtime::Failure,
     store::{self, ClaimedSync, Renewal, Store, SyncOutcome, planned},
     telemetry::METRICS,
@@ -122,10 +122,9 @@ impl SyncWorkers {
         let config = &claimed.state.config;
         // Each claim counts, so a run that kills its process again and again ends here.
         if claimed.state.attempt > config.max_retries.saturating_add(1) {
-            let outcome = SyncOutcome::GivenUp {
-                error: "every attempt ended without a word: the process was stopped or killed in the middle of a page".to_owned(),
-                restart: true,
-            };
+            let text = "every attempt ended without a word: the process was stopped or killed in the middle of a page";
+            let error = RunError::new(ErrorClass::Other, text);
+            let outcome = SyncOutcome::Interrupted { error };
             return self.finish(claimed, outcome, None).await;
         }
         for _ in 0..PAGES_IN_TURN {
@@ -194,18 +193,18 @@ impl SyncWorkers {
     async fn fail(&self, claimed: &ClaimedSync, error: &Error) -> Turn {
         let (attempt, most) = (claimed.state.attempt, claimed.state.config.max_retries);
         let retry = is_worth_a_retry(error) && attempt <= most;
-        let text = error.to_string();
+        let failure = error.for_log(&claimed.usage);
         let (outcome, next) = if retry {
             let next = self
                 .clock
                 .now()
                 .plus(BACKOFF.wait(attempt, error, &*self.entropy));
-            (SyncOutcome::Failed { error: text }, Some(next))
+            (SyncOutcome::Failed { error: failure }, Some(next))
         } else {
             // The saved cursor is good where the provider was only away.
             let restart = !is_passing(error);
             let outcome = SyncOutcome::GivenUp {
-                error: text,
+                error: failure,
                 restart,
             };
             (outcome, None)
@@ -232,7 +231,7 @@ impl SyncWorkers {
             SyncOutcome::Completed { .. } => "completed",
             SyncOutcome::Stopped { .. } => "stopped",
             SyncOutcome::Failed { .. } => "failed",
-            SyncOutcome::GivenUp { .. } => "given_up",
+            SyncOutcome::GivenUp { .. } | SyncOutcome::Interrupted { .. } => "given_up",
         };
         let connector = claimed.scope.connection().connector.as_str();
         METRICS.sync_runs.add([connector, word], 1);

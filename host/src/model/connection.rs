@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ConnectionId, LinkedUserId, ProjectId, Slug, Timestamp};
+use super::{ConnectionId, LinkedUserId, ObjectKind, ProjectId, Slug, Timestamp};
 
 /// Sandbox or production, of a project and of a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -122,6 +122,34 @@ pub struct Connection {
     pub settings: BTreeMap<String, String>,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+impl Connection {
+    /// What its end customer is told where its login is dead, in sentences.
+    #[must_use]
+    pub fn login_is_dead(&self) -> String {
+        format!(
+            "Your {} has to be connected again: its login is not accepted any more. Until then nothing is read from it or written to it; nothing is lost.",
+            self.in_words()
+        )
+    }
+
+    /// What its end customer is told where an object cannot be brought up to date.
+    #[must_use]
+    pub fn sync_given_up(&self, kind: ObjectKind) -> String {
+        let plural = &kind.spec().plural;
+        format!(
+            "The {plural} of your {} could not be brought up to date. What was read before is still there, and it is tried again later.",
+            self.in_words()
+        )
+    }
+
+    fn in_words(&self) -> String {
+        match &self.account_name {
+            Some(name) => format!("account {name:?} at {}", self.connector),
+            None => format!("account at {}", self.connector),
+        }
+    }
 }
 
 /// What is known of a connection before it is stored.

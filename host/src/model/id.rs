@@ -69,6 +69,8 @@ ordered_ids! {
     ChangeId,
     /// Two versions of a record between which somebody decides.
     ConflictId,
+    /// A record that cannot be unified.
+    FailureId,
 }
 
 uuid_ids! {

@@ -1,16 +1,24 @@
-//! What a sync is told to do, and why its runs are made.
+//! What a sync is told to do, and what its runs did.
 
 mod config;
+mod failure;
 mod pass;
 mod query;
 mod run;
+mod run_error;
 mod schedule;
+mod trigger;
+mod usage;
 
 pub use config::{ConflictPolicy, Direction, SyncConfig, SyncConfigError};
+pub use failure::{FailedRecord, SyncFailure};
 pub use pass::{PassState, Question, UNGUARDED_DELETES};
 pub use query::{NextQuery, Query, rounded};
-pub use run::Trigger;
+pub use run::{Estimate, EstimateSource, Run, RunCounts, RunDirection, RunEnd, RunStatus};
+pub use run_error::{ErrorClass, RunError};
 pub use schedule::{Schedule, ScheduleError};
+pub use trigger::Trigger;
+pub use usage::{RunBy, Usage, Used};
 
 /// Enums whose variants have one word each, in the database, on the wire and in the log.
 macro_rules! words {

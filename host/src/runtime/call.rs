@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     egress::{Authorizer, Budget, Downstream, Priority},
-    model::{Environment, Manifest},
+    model::{Environment, Manifest, Usage},
 };
 
 /// How long a call waits for a free instance.
@@ -40,6 +40,8 @@ pub struct CallContext {
     pub budget: Arc<dyn Budget>,
     /// Who waits for the answer.
     pub priority: Priority,
+    /// Counts what it uses.
+    pub usage: Usage,
 }
 
 impl std::fmt::Debug for CallContext {

@@ -13,7 +13,7 @@ use crate::{
     egress::{
         Authorization, AuthorizeError, Authorizer, BoxFuture, Downstream, Priority, Unlimited,
     },
-    model::{Environment, ObjectKind, RemoteField},
+    model::{Environment, ObjectKind, RemoteField, Usage},
 };
 
 /// The most fields that are taken.
@@ -152,6 +152,7 @@ impl ConnectorVersion {
                 downstream: Downstream::default(),
                 budget: Arc::new(Unlimited),
                 priority: Priority::Interactive,
+                usage: Usage::default(),
             },
             routes: Routes::none(),
             requests: 0,

@@ -318,6 +318,8 @@ impl Store {
         ] {
             tx.execute(sql, values![number]).await?;
         }
+        self.cancel_runs(&mut tx, number).await?;
+        self.forget_failures(&mut tx, number).await?;
         self.announce(&mut tx, scope, "connection.deleted", None, now)
             .await?;
         tx.commit().await?;
@@ -338,6 +340,7 @@ impl Store {
         data.insert("id".into(), json!(connection.id));
         if let Some(reason) = reason {
             data.insert("reason".into(), json!(reason));
+            data.insert("customer_message".into(), json!(connection.login_is_dead()));
         }
         let event = NewEvent::new(kind.to_owned(), data);
         self.write_events(tx, scope, vec![event], now).await

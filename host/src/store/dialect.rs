@@ -85,6 +85,33 @@ macro_rules! among {
 }
 pub(super) use among;
 
+/// A statement with a test whether a text is in a list that one value has as a JSON array.
+macro_rules! listed {
+    ($head:expr, $column:literal listed $place:literal, $tail:literal) => {
+        $crate::store::dialect::Sql {
+            sqlite: concat!(
+                $head,
+                " ",
+                $column,
+                " IN (SELECT value FROM json_each(",
+                $place,
+                ")) ",
+                $tail
+            ),
+            postgres: concat!(
+                $head,
+                " ",
+                $column,
+                " IN (SELECT jsonb_array_elements_text(",
+                $place,
+                "::jsonb)) ",
+                $tail
+            ),
+        }
+    };
+}
+pub(super) use listed;
+
 /// A statement that takes the rows it selects for this transaction and steps over rows that
 /// others have taken. With SQLite's one writer there are no others.
 macro_rules! taking {
@@ -465,6 +492,10 @@ impl Row {
     }
 
     pub(super) fn bool(&self, column: usize) -> Result<bool, Error> {
+        self.get(column)
+    }
+
+    pub(super) fn optional_bool(&self, column: usize) -> Result<Option<bool>, Error> {
         self.get(column)
     }
 

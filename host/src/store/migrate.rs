@@ -70,6 +70,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/postgres/0010_syncs.sql"),
     ),
     (
+        11,
+        "runs",
+        include_str!("../../../migrations/sqlite/0011_runs.sql"),
+        include_str!("../../../migrations/postgres/0011_runs.sql"),
+    ),
+    (
         12,
         "changes",
         include_str!("../../../migrations/sqlite/0012_changes.sql"),

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::model::{
     Change, Digest, ObjectKind, Origin, Record, RecordId, Scope, StoredDocument, Timestamp, Upsert,
-    ValueSource, splice,
+    Used, ValueSource, splice,
 };
 
 /// What writing a page did.
@@ -115,6 +115,7 @@ impl Store {
                 Source::Sync(_) => Error::LeaseLost,
                 Source::Read(_) | Source::Write => Error::Missing("connection"),
             })?;
+        let (read, mut used) = (upserts.len(), Used::default());
         let as_of = match source {
             Source::Sync(checkpoint) => {
                 let object = self.object(checkpoint.claimed.kind);
@@ -149,13 +150,23 @@ impl Store {
         if matches!(source, Source::Write) {
             self.settle(&mut tx, scope, kind, &upserts, now).await?;
         }
+        let outcome = PageOutcome::of(written.changes, conflicts);
+        self.clear_failures(&mut tx, scope, kind, &upserts).await?;
+        if let Source::Sync(checkpoint) = source {
+            let (run, failures) = (Some(checkpoint.claimed.run), checkpoint.failures);
+            self.note_failures(&mut tx, scope, kind, run, failures)
+                .await?;
+            used = checkpoint.claimed.usage.used();
+            self.count_page(&mut tx, checkpoint, read, &outcome, used)
+                .await?;
+        }
         self.write_events(&mut tx, scope, written.events, now)
             .await?;
         tx.commit().await?;
-        Ok(PageOutcome {
-            mixed,
-            ..PageOutcome::of(written.changes, conflicts)
-        })
+        if let Source::Sync(checkpoint) = source {
+            checkpoint.claimed.usage.settle(used);
+        }
+        Ok(PageOutcome { mixed, ..outcome })
     }
 
     /// Writes rows of one object as they are given. Its events are to be written last of all that

@@ -15,7 +15,10 @@ use super::{
     passes::Way,
     sync_config,
 };
-use crate::model::{ObjectKind, Query, Question, Schedule, Scope, SyncConfig, Timestamp, Trigger};
+use crate::model::{
+    ErrorClass, FailedRecord, ObjectKind, Query, Question, RunEnd, RunError, RunId, RunStatus,
+    Schedule, Scope, SyncConfig, Timestamp, Trigger, Usage,
+};
 
 /// How the sync of one object of one connection stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +68,8 @@ pub struct SyncState {
     pub question: Option<Question>,
     /// What it is told to do.
     pub config: SyncConfig,
+    /// The last run that was begun.
+    pub run: Option<RunId>,
 }
 
 impl SyncState {
@@ -112,6 +117,10 @@ pub struct ClaimedSync {
     pub state: SyncState,
     /// The number of the claim.
     pub fence: i64,
+    /// The run that it is about.
+    pub run: RunId,
+    /// What the calls made for it use.
+    pub usage: Usage,
 }
 
 /// How far a run has come, saved with a page.
@@ -129,6 +138,10 @@ pub struct Checkpoint<'a> {
     pub way: Way<'a>,
     /// What [`Store::reading`] gave when the page's reading began.
     pub as_of: Timestamp,
+    /// Records of the page that could not be unified.
+    pub failures: &'a [FailedRecord],
+    /// How many records the run is going to read, where the provider says so.
+    pub total: Option<u64>,
 }
 
 /// What became of a claim that was to be held longer.
@@ -160,16 +173,22 @@ pub enum SyncOutcome {
     },
     /// It stopped. The next run goes on from the saved cursor.
     Failed {
-        /// A sentence for people.
-        error: String,
+        /// Why.
+        error: RunError,
     },
     /// It failed too often, or for good: it waits for the schedule's next time.
     GivenUp {
-        /// A sentence for people.
-        error: String,
+        /// Why.
+        error: RunError,
         /// Whether the next run begins at the first page, for going on from the saved cursor
         /// would fail again.
         restart: bool,
+    },
+    /// Its process was stopped in the middle of every attempt: as where it failed too often, and
+    /// the next run begins at the first page.
+    Interrupted {
+        /// Why.
+        error: RunError,
     },
 }
 
@@ -189,7 +208,8 @@ macro_rules! state_columns {
          (SELECT asked.asked_at FROM full_pass asked WHERE asked.connection = sync_state.connection \
           AND asked.object = sync_state.object AND asked.state = 'stopped'), \
          (SELECT told.config FROM sync_config told
-          WHERE told.connection = sync_state.connection AND told.object = sync_state.object)"
+          WHERE told.connection = sync_state.connection AND told.object = sync_state.object), \
+         sync_state.run"
     };
 }
 pub(super) use state_columns;
@@ -291,13 +311,16 @@ impl Store {
             let Some((state, fence)) = self.state_from(&row, 0)? else {
                 continue;
             };
-            let claim = ClaimedSync {
+            let mut claim = ClaimedSync {
                 scope,
                 kind: state.kind,
+                run: RunId::generate(now, self.entropy()),
+                usage: Usage::default(),
                 state,
                 fence,
             };
             if self.may_begin(&mut tx, &claim, now).await? {
+                claim.run = self.begin_run(&mut tx, &claim, now).await?;
                 claimed.push(claim);
             }
         }
@@ -400,8 +423,9 @@ impl Store {
     }
 
     /// Ends a claimed run and makes the sync due again at `next_run_at`, or at once where a run
-    /// was asked for meanwhile. Announces `sync.completed`, `sync.stopped` or `sync.failed`. False where the
-    /// claim was lost, and then nothing is written.
+    /// was asked for meanwhile. Announces `sync.completed`, `sync.stopped` or `sync.failed`, and
+    /// writes the end into the sync log. False where the claim was lost, and then nothing is
+    /// written.
     ///
     /// # Errors
     /// The database failed.
@@ -451,39 +475,57 @@ impl Store {
             next_run_at,
             now,
         ];
-        let (sql, kind) = match outcome {
+        data.insert("run_id".into(), json!(claimed.run));
+        let mut stopped = None;
+        let (status, error, restart) = match outcome {
             SyncOutcome::Completed { since } => {
                 values.push(since.into());
-                (COMPLETED, "sync.completed")
+                (RunStatus::Completed, None, None)
             }
             SyncOutcome::Stopped { since, question } => {
+                let sentence = question.sentence();
                 data.insert("missing".into(), json!(question.missing));
                 data.insert("stored".into(), json!(question.stored));
-                data.insert("message".into(), json!(question.sentence()));
+                data.insert("message".into(), json!(sentence));
                 values.push(since.into());
-                (COMPLETED, "sync.stopped")
+                stopped = Some(RunError::new(ErrorClass::Guard, sentence));
+                (RunStatus::Stopped, None, None)
             }
-            SyncOutcome::Failed { error } => {
-                let error = shortened(&error);
-                data.insert("error".into(), json!(error));
-                values.push(error.into());
-                (FAILED, "sync.failed")
-            }
+            SyncOutcome::Failed { error } => (RunStatus::Retrying, Some(error), None),
             SyncOutcome::GivenUp { error, restart } => {
-                let error = shortened(&error);
-                data.insert("error".into(), json!(error));
-                data.insert("given_up".into(), json!(true));
-                values.push(error.into());
-                values.push(restart.into());
-                (GIVEN_UP, "sync.failed")
+                (RunStatus::Failed, Some(error), Some(restart))
             }
+            SyncOutcome::Interrupted { error } => (RunStatus::Interrupted, Some(error), Some(true)),
         };
+        if let Some(error) = &error {
+            let message = shortened(&error.message);
+            data.insert("error".into(), json!(message));
+            data.insert("error_class".into(), json!(error.class));
+            values.push(message.into());
+        }
+        if let Some(restart) = restart {
+            data.insert("given_up".into(), json!(true));
+            let sentence = connection.sync_given_up(claimed.kind);
+            data.insert("customer_message".into(), json!(sentence));
+            values.push(restart.into());
+        }
+        let (sql, kind) = match (status, restart) {
+            (RunStatus::Completed, _) => (COMPLETED, "sync.completed"),
+            (RunStatus::Stopped, _) => (COMPLETED, "sync.stopped"),
+            (_, None) => (FAILED, "sync.failed"),
+            (_, Some(_)) => (GIVEN_UP, "sync.failed"),
+        };
+        let retry_at = (status == RunStatus::Retrying).then_some(next_run_at);
         let mut tx = self.begin().await?;
         let Some(row) = tx.row(sql, values).await? else {
             return Ok(false);
         };
         data.insert("records_read".into(), json!(row.int(0)?));
         data.insert("pages".into(), json!(row.int(1)?));
+        self.count_rest(&mut tx, claimed).await?;
+        let error = error.or(stopped);
+        let end = RunEnd { status, error };
+        self.end_run(&mut tx, claimed.run, &end, retry_at).await?;
         let event = NewEvent::new(kind.to_owned(), data);
         self.write_events(&mut tx, &claimed.scope, vec![event], now)
             .await?;
@@ -606,6 +648,9 @@ impl Store {
                 None => None,
             },
             config: sync_config::parse(row.optional_text(first + 24)?)?,
+            run: row
+                .optional_text(first + 25)?
+                .and_then(|text| text.parse().ok()),
         };
         Ok(Some((state, row.int(first + 12)?)))
     }
@@ -618,7 +663,8 @@ fn query_from(text: Option<String>) -> Result<Option<Query>, Error> {
         .map_err(|error| Error::Corrupt(format!("the question of a run: {error}")))
 }
 
-fn shortened(error: &str) -> String {
+/// A sentence as it is kept.
+pub(super) fn shortened(error: &str) -> String {
     super::without_nulls(error)
         .chars()
         .take(ERROR_LENGTH)

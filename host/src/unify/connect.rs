@@ -10,7 +10,7 @@ use crate::{
     egress::{Downstream, Priority, Unlimited},
     model::{
         AuthScheme, ConnectionId, Environment, LinkedUserId, Manifest, NewConnection, ObjectKind,
-        ProjectId, Scope, SettingType, Slug,
+        ProjectId, Scope, SettingType, Slug, Usage,
     },
     runtime::{CallContext, CallError, ConnectorVersion, Failure},
     vault::Credentials,
@@ -219,6 +219,7 @@ impl Unify {
             downstream: Downstream::default(),
             budget: Arc::new(Unlimited),
             priority: Priority::Interactive,
+            usage: Usage::default(),
         };
         let accounts = version
             .authenticate(context)

@@ -1,9 +1,11 @@
 //! Why a use case has no result. `http::error` alone turns these into statuses.
 
 use crate::{
-    model::{ObjectKind, Slug, Violation},
+    model::{ErrorClass, ObjectKind, RunError, Slug, Usage, Violation},
     runtime::{CallError, Failure},
-    store, vault,
+    store,
+    telemetry::chain,
+    vault,
 };
 
 /// What can go wrong.
@@ -111,4 +113,64 @@ pub enum Error {
     /// The database.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+impl Error {
+    /// What kind of thing went wrong.
+    #[must_use]
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::NeedsReconnect(_) | Self::CredentialsRefused(_) => ErrorClass::Auth,
+            Self::Provider(failure) | Self::Connector(CallError::Failure(failure)) => {
+                class_of(failure)
+            }
+            Self::Connector(CallError::Deadline(_)) => ErrorClass::Timeout,
+            Self::Connector(CallError::Busy(_)) => ErrorClass::Other,
+            Self::Connector(_)
+            | Self::UnknownConnector(_)
+            | Self::ConnectorUnavailable { .. }
+            | Self::ObjectUnsupported { .. }
+            | Self::OperationUnsupported { .. } => ErrorClass::Connector,
+            Self::Contract(_) => ErrorClass::Contract,
+            Self::Store(_) | Self::Vault(vault::Error::Store(_)) => ErrorClass::Storage,
+            Self::Vault(vault::Error::Refused(_)) => ErrorClass::Auth,
+            Self::Vault(vault::Error::Unavailable(_)) => ErrorClass::Network,
+            Self::NotPermitted(_) => ErrorClass::Forbidden,
+            Self::Invalid(_)
+            | Self::InvalidSetting { .. }
+            | Self::UnknownReference { .. }
+            | Self::Conflict(_)
+            | Self::BodyTooLarge(_) => ErrorClass::Invalid,
+            Self::RecordNotFound
+            | Self::CustomFieldNotFound
+            | Self::MappingNotFound
+            | Self::RetryNotFound
+            | Self::LiveCursor
+            | Self::Vault(_) => ErrorClass::Other,
+        }
+    }
+
+    /// For the sync log. A connector says that a provider is not available; what its calls used
+    /// tells whether it could be reached and whether it was too slow.
+    #[must_use]
+    pub fn for_log(&self, usage: &Usage) -> RunError {
+        let class = match self.class() {
+            ErrorClass::Provider => usage.trouble().unwrap_or(ErrorClass::Provider),
+            class => class,
+        };
+        RunError::new(class, chain(self))
+    }
+}
+
+fn class_of(failure: &Failure) -> ErrorClass {
+    match failure {
+        Failure::Unauthorized(_) => ErrorClass::Auth,
+        Failure::Forbidden(_) => ErrorClass::Forbidden,
+        Failure::RateLimited(_) => ErrorClass::RateLimited,
+        Failure::Invalid { .. } | Failure::Conflict(_) => ErrorClass::Invalid,
+        Failure::Unavailable(_) | Failure::NotFound(_) | Failure::Unexpected(_) => {
+            ErrorClass::Provider
+        }
+        Failure::Unsupported(_) => ErrorClass::Connector,
+    }
 }

@@ -5,7 +5,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use super::{Error, Interactive, Unify, refresh::Refreshed};
 use crate::{
     model::{
-        ObjectKind, Origin, Record, RecordId, RemoteRecord, Scope, StoredDocument, ValueSource,
+        FailedRecord, ObjectKind, Origin, Record, RecordId, RemoteRecord, Scope, StoredDocument,
+        ValueSource,
     },
     runtime::{ConnectorVersion, FetchRequest, RecordPage},
     store::Source,
@@ -62,7 +63,10 @@ impl Unify {
         let records = parse(kind, &page)?;
         let mapped = self.map_records(scope, &version, kind, &records).await?;
         let mapped = mapped.keep(&self.0.store.sync_config(scope, kind).await?);
-        if let Some((remote_id, reason)) = mapped.failures.first() {
+        if let Some(FailedRecord {
+            remote_id, reason, ..
+        }) = mapped.failures.first()
+        {
             tracing::warn!(
                 connection = %scope.connection().id, object = %kind, remote_id, reason,
                 failed = mapped.failures.len(),
@@ -70,6 +74,7 @@ impl Unify {
             );
         }
         let store = &self.0.store;
+        store.keep_failures(scope, kind, &mapped.failures).await?;
         let origin = Origin::unified(ValueSource::Read, &mapped.unified_by);
         self.keep(scope, kind, &mapped.upserts, Source::Read(as_of), &origin)
             .await?;

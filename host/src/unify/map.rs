@@ -7,8 +7,8 @@ use serde_json::{Map, Value, value::RawValue};
 use super::{Error, Unify, custom};
 use crate::{
     model::{
-        EffectiveMappings, ObjectKind, RemoteRecord, Scope, StoredDocument, SyncConfig, Timestamp,
-        UnifiedBy, Upsert, Violation, money,
+        EffectiveMappings, FailedRecord, ObjectKind, RemoteRecord, Scope, StoredDocument,
+        SyncConfig, Timestamp, UnifiedBy, Upsert, Violation, money,
     },
     runtime::ConnectorVersion,
 };
@@ -19,8 +19,8 @@ const MAX_REMOTE_ID: usize = 512;
 /// What became of a page.
 pub(super) struct MappedPage {
     pub(super) upserts: Vec<Upsert>,
-    /// Records that could not be unified: remote id and reason.
-    pub(super) failures: Vec<(String, String)>,
+    /// Records that could not be unified.
+    pub(super) failures: Vec<FailedRecord>,
     /// What unified them.
     pub(super) unified_by: Arc<UnifiedBy>,
 }
@@ -103,7 +103,13 @@ impl Unify {
                         custom: unified.custom,
                     },
                     Some(Err(reason)) => {
-                        page.failures.push((record.remote_id.clone(), reason));
+                        page.failures.push(FailedRecord {
+                            remote_id: record.remote_id.clone(),
+                            reason,
+                            remote: data.get().to_owned(),
+                            remote_version: record.version.clone(),
+                            remote_modified_at: modified_at(record),
+                        });
                         continue;
                     }
                     None => return Err(count(kind, records.len(), page.upserts.len())),
@@ -113,7 +119,7 @@ impl Unify {
                 remote_id: record.remote_id.clone(),
                 document,
                 remote_version: record.version.clone(),
-                remote_modified_at: record.modified_at.as_deref().and_then(Timestamp::parse),
+                remote_modified_at: modified_at(record),
             });
         }
         Ok(page)
@@ -220,6 +226,10 @@ impl Unify {
             custom: text(custom)?,
         })
     }
+}
+
+fn modified_at(record: &RemoteRecord<'_>) -> Option<Timestamp> {
+    record.modified_at.as_deref().and_then(Timestamp::parse)
 }
 
 fn sentence(violations: &[Violation]) -> String {

@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::{Error, Unify, outbound::body_of};
 use crate::{
     model::{
-        ChangeState, ObjectKind, Push, RemoteRecord, Scope, StoredDocument, UnifiedBy, Upsert,
-        ValueSource, WriteMode, WriteSafety,
+        ChangeState, FailedRecord, ObjectKind, Push, RemoteRecord, Scope, StoredDocument,
+        UnifiedBy, Upsert, Usage, ValueSource, WriteMode, WriteSafety,
         conflict::{Fields, same},
     },
     runtime::{CallError, ConnectorVersion, Failure, PushAction, PushRequest},
@@ -91,7 +91,7 @@ impl Unify {
             idempotency_key: task.idempotency_key.clone(),
         };
         let deletes = action == PushAction::Delete;
-        let context = self.context(scope, version)?;
+        let context = self.context_of(scope, version, &claimed.usage)?;
         let answer = match version.push_record(context, request).await {
             Ok(answer) => answer,
             // Gone already is what was asked for.
@@ -142,7 +142,7 @@ impl Unify {
         let store = &self.0.store;
         let remote_id = store.remote_id(scope, kind, claimed.change.record).await?;
         let remote_id = remote_id.ok_or(Error::RecordNotFound)?;
-        let context = self.context(scope, version)?;
+        let context = self.context_of(scope, version, &claimed.usage)?;
         match self
             .refresh(scope, version, kind, &remote_id, ValueSource::Read, context)
             .await
@@ -164,7 +164,10 @@ impl Unify {
     ) -> Result<(Upsert, Arc<UnifiedBy>), Error> {
         let first = records.get(..1).unwrap_or_default();
         let mut page = self.map_records(scope, version, kind, first).await?;
-        if let Some((remote_id, reason)) = page.failures.pop() {
+        if let Some(FailedRecord {
+            remote_id, reason, ..
+        }) = page.failures.pop()
+        {
             return Err(Error::Contract(format!(
                 "{kind} {remote_id:?} cannot be unified: {reason}"
             )));
@@ -188,6 +191,7 @@ impl Unify {
             change: change.clone(),
             unsure: false,
             fence: 0,
+            usage: Usage::default(),
         };
         let (fields, mode) = match change.pending.to_push() {
             Push::Update(fields) => (fields, WriteMode::Update),

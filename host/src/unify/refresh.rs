@@ -2,7 +2,9 @@
 
 use super::{Error, Unify, live::parse};
 use crate::{
-    model::{ObjectKind, Origin, Scope, StoredDocument, Timestamp, Upsert, ValueSource},
+    model::{
+        FailedRecord, ObjectKind, Origin, Scope, StoredDocument, Timestamp, Upsert, ValueSource,
+    },
     runtime::{CallContext, CallError, ConnectorVersion, Failure, FetchRequest},
     store::Source,
 };
@@ -56,7 +58,12 @@ impl Unify {
         }
         let mapped = self.map_records(scope, version, kind, &records).await?;
         let mapped = mapped.keep(&self.0.store.sync_config(scope, kind).await?);
-        if let Some((remote_id, reason)) = mapped.failures.first() {
+        if let Some(FailedRecord {
+            remote_id, reason, ..
+        }) = mapped.failures.first()
+        {
+            let store = &self.0.store;
+            store.keep_failures(scope, kind, &mapped.failures).await?;
             return Err(Error::Contract(format!(
                 "{kind} {remote_id:?} cannot be unified: {reason}"
             )));

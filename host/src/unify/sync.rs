@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Error, Unify, custom, pass::finds_missing};
 use crate::{
     model::{
-        NextQuery, ObjectKind, ObjectSupport, Origin, Query, Question, RemoteRecord, Scope,
-        Timestamp, ValueSource, rounded,
+        FailedRecord, NextQuery, ObjectKind, ObjectSupport, Origin, Query, Question, RemoteRecord,
+        Scope, Timestamp, ValueSource, rounded,
     },
     runtime::FetchRequest,
     store::{Checkpoint, ClaimedSync, PageOutcome, Source, SyncState, Way},
@@ -81,7 +81,7 @@ impl Unify {
             remote_id: None,
             limit: self.0.page_size,
         };
-        let context = self.context(&scope, &version)?;
+        let context = self.context_of(&scope, &version, &claimed.usage)?;
         let as_of = self.0.store.reading(&scope).await?;
         let page = match version.fetch_records(context, request).await {
             Ok(page) => page,
@@ -105,7 +105,10 @@ impl Unify {
             })?;
         let mapped = self.map_records(&scope, &version, kind, &records).await?;
         let mapped = mapped.keep(&claimed.state.config);
-        if let Some((remote_id, reason)) = mapped.failures.first() {
+        if let Some(FailedRecord {
+            remote_id, reason, ..
+        }) = mapped.failures.first()
+        {
             tracing::warn!(
                 connection = %scope.connection().id, object = %kind, remote_id, reason,
                 failed = mapped.failures.len(),
@@ -121,7 +124,11 @@ impl Unify {
                 *query = rest;
             }
         }
-        let unreadable: Vec<&str> = mapped.failures.iter().map(|(id, _)| id.as_str()).collect();
+        let unreadable: Vec<&str> = mapped
+            .failures
+            .iter()
+            .map(|failure| failure.remote_id.as_str())
+            .collect();
         let way = Way {
             unreadable: &unreadable,
             // So a circle is found before it was gone through three times.
@@ -135,8 +142,13 @@ impl Unify {
             run_started_at,
             full,
             as_of,
+            failures: &mapped.failures,
+            total: None,
         };
-        let origin = Origin::unified(ValueSource::Sync, &mapped.unified_by);
+        let origin = Origin {
+            run: Some(claimed.run),
+            ..Origin::unified(ValueSource::Sync, &mapped.unified_by)
+        };
         let outcome = self
             .keep(
                 &scope,

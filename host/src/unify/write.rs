@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 use super::{Error, Interactive, Unify, outbound::edited};
 use crate::{
     model::{
-        ObjectKind, Origin, PushOperation, Record, RecordId, RemoteRecord, Scope, StoredDocument,
-        Upsert, ValueSource, Violation, WriteMode, Written, conflict::Fields, money,
+        FailedRecord, ObjectKind, Origin, PushOperation, Record, RecordId, RemoteRecord, Scope,
+        StoredDocument, Upsert, ValueSource, Violation, WriteMode, Written, conflict::Fields,
+        money,
     },
     runtime::{ConnectorVersion, PushAction, PushRequest},
     store::Source,
@@ -208,7 +209,10 @@ impl Unify {
         })?;
         let remote_id = remote.remote_id.clone();
         let mut page = self.map_records(scope, version, kind, &[remote]).await?;
-        if let Some((remote_id, reason)) = page.failures.pop() {
+        if let Some(FailedRecord {
+            remote_id, reason, ..
+        }) = page.failures.pop()
+        {
             return Err(Error::Contract(format!(
                 "{kind} {remote_id:?} was written at the provider, but its answer cannot be unified: {reason}"
             )));

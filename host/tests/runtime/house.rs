@@ -150,6 +150,7 @@ pub(crate) fn context() -> CallContext {
         downstream: Downstream::default(),
         budget: Arc::new(Unlimited),
         priority: Priority::Interactive,
+        usage: jackfield::model::Usage::default(),
     }
 }
 

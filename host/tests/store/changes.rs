@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jackfield::{
     model::{
-        ChangeState, Push, QueuedChange, Scope, StoredDocument, Timestamp, Upsert, conflict::Fields,
+        ChangeState, ErrorClass, Push, QueuedChange, RunError, Scope, StoredDocument, Timestamp,
+        Upsert, conflict::Fields,
     },
     store::{ChangeFilter, ClaimedChange, Error, LocalWrite, WrittenBy},
 };
@@ -252,7 +253,11 @@ pub(crate) async fn what_the_provider_refuses_is_as_it_was(world: World) {
     let at = world.clock_now().plus(MINUTE);
     world
         .store
-        .retry_push(&claims[0], "not now", at)
+        .retry_push(
+            &claims[0],
+            &RunError::new(ErrorClass::Provider, "not now"),
+            at,
+        )
         .await
         .unwrap();
     assert!(
@@ -268,7 +273,10 @@ pub(crate) async fn what_the_provider_refuses_is_as_it_was(world: World) {
     assert_eq!(claims[0].change.attempt, 2);
     world
         .store
-        .fail_push(&claims[0], "must not be empty")
+        .fail_push(
+            &claims[0],
+            &RunError::new(ErrorClass::Invalid, "must not be empty"),
+        )
         .await
         .unwrap();
     let failed = world.change_of(&scope, &change).await;

@@ -21,6 +21,7 @@ mod passthrough;
 mod projects;
 mod pull_frequencies;
 mod remaps;
+mod runs;
 mod support;
 mod syncs;
 mod webhooks;
@@ -150,6 +151,16 @@ contract! {
         a_pass_goes_on_where_it_was_and_shows_how_far_it_is,
         what_is_written_by_another_version_during_a_pass_voids_it,
         objects_unified_by_another_version_are_found;
+    runs:
+        pages_are_counted_in_their_own_transaction,
+        a_run_goes_on_over_turns_crashes_and_failures,
+        what_was_given_up_is_gone_on_with_by_another_run,
+        how_much_there_is_comes_from_the_provider_or_the_last_full_run,
+        the_log_is_filtered_paged_and_of_one_project,
+        a_failing_record_is_kept_until_it_can_be_unified,
+        pushes_one_soon_after_the_other_are_one_run,
+        a_deleted_connection_ends_its_runs,
+        old_runs_and_failures_go;
     syncs:
         a_claim_takes_one_object_of_a_connection,
         two_instances_share_the_work,

@@ -70,6 +70,8 @@ async fn page(
             ..Way::default()
         },
         as_of: world.store.reading(&claimed.scope).await.unwrap(),
+        failures: &[],
+        total: None,
     };
     world
         .store
@@ -427,7 +429,7 @@ pub(crate) async fn a_new_run_forgets_an_unfinished_pass(world: World) {
     )
     .await;
     let outcome = SyncOutcome::GivenUp {
-        error: "no luck".into(),
+        error: jackfield::model::RunError::new(jackfield::model::ErrorClass::Other, "no luck"),
         restart: true,
     };
     store

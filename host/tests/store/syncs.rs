@@ -1,7 +1,9 @@
 use std::{collections::HashSet, time::Duration};
 
 use jackfield::{
-    model::{ConnectionStatus, Schedule, Scope, SyncConfig, Timestamp, Trigger},
+    model::{
+        ConnectionStatus, ErrorClass, RunError, Schedule, Scope, SyncConfig, Timestamp, Trigger,
+    },
     store::{
         Checkpoint, ClaimedSync, Error, Renewal, Source, SyncFilter, SyncOutcome, SyncState, Way,
         planned,
@@ -39,6 +41,8 @@ fn checkpoint(claimed: &ClaimedSync) -> Checkpoint<'_> {
         full: true,
         way: Way::default(),
         as_of: LATER,
+        failures: &[],
+        total: None,
     }
 }
 
@@ -230,6 +234,7 @@ pub(crate) async fn a_completed_run_clears_its_cursor(world: World) {
             query: None,
             question: None,
             config: SyncConfig::default(),
+            run: Some(claimed.run),
         }
     );
     assert!(
@@ -272,7 +277,10 @@ pub(crate) async fn a_failed_run_keeps_its_cursor(world: World) {
         .await
         .unwrap();
     let failed = SyncOutcome::Failed {
-        error: format!("the provider\0 said no{}", "!".repeat(5000)),
+        error: RunError::new(
+            ErrorClass::Provider,
+            format!("the provider\0 said no{}", "!".repeat(5000)),
+        ),
     };
     store
         .finish_sync(&claimed, failed, START.plus(MINUTE))
@@ -542,7 +550,7 @@ pub(crate) async fn a_run_that_is_given_up_waits_for_the_schedule(world: World) 
             .await
             .unwrap();
         let outcome = SyncOutcome::GivenUp {
-            error: "gone for good".into(),
+            error: RunError::new(ErrorClass::Forbidden, "gone for good"),
             restart,
         };
         next = next.plus(10 * MINUTE);

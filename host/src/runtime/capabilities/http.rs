@@ -10,7 +10,7 @@ use crate::{
         self, Authorization, AuthorizeError, Exhausted, FIRST_WAIT, HeaderMap, HeaderName,
         HeaderValue, Method, PATIENCE, Priority, Sending, SendingError, Sent,
     },
-    model::Meaning,
+    model::{ErrorClass, Meaning},
     runtime::{bindings::http, call::State, charges, limits::MAX_REQUESTS},
     telemetry::METRICS,
 };
@@ -135,6 +135,7 @@ impl State {
             PATIENCE
         };
         let authorized = request.authenticated || needs_secret;
+        let sent = body.as_ref().map_or(0, Bytes::len);
         let sending = Sending {
             authorizer: authorized.then_some(&*context.authorizer),
             retry: &self.manifest.retry,
@@ -153,6 +154,11 @@ impl State {
             observe: &|outcome| {
                 let slug = self.manifest.slug.as_str();
                 note(slug, outcome.as_ref().map(|answer| answer.status));
+                let (received, trouble) = match outcome {
+                    Ok(answer) => (answer.body.len(), None),
+                    Err(error) => (0, trouble(error)),
+                };
+                context.usage.exchanged((sent + received) as u64, trouble);
                 if let Ok(answer) = outcome {
                     context.downstream.note(&answer.headers);
                 }
@@ -269,6 +275,15 @@ fn without_answer(error: egress::Error) -> http::HttpError {
         egress::Error::NotConnected(text) | egress::Error::Unreachable(text) => {
             http::HttpError::Unreachable(text)
         }
+    }
+}
+
+/// Why a request had no answer, where it was on its way.
+fn trouble(error: &egress::Error) -> Option<ErrorClass> {
+    match error {
+        egress::Error::Timeout => Some(ErrorClass::Timeout),
+        egress::Error::NotConnected(_) | egress::Error::Unreachable(_) => Some(ErrorClass::Network),
+        _ => None,
     }
 }
 

@@ -12,8 +12,9 @@ use std::{
 use super::{Open, connection_columns, document, select_changes, side_of};
 use crate::{
     model::{
-        ChangeId, ChangeState, ObjectKind, Origin, Push, QueuedChange, RunId, Scope,
-        StoredDocument, Timestamp, UnifiedBy, Upsert, ValueSource, Written, conflict::Side,
+        ChangeId, ChangeState, ObjectKind, Origin, Push, QueuedChange, RunError, RunId, Scope,
+        StoredDocument, Timestamp, Trigger, UnifiedBy, Upsert, Usage, ValueSource, Written,
+        conflict::Side,
     },
     store::{
         Error, Store,
@@ -34,6 +35,8 @@ pub struct ClaimedChange {
     pub unsure: bool,
     /// The number of the claim.
     pub fence: i64,
+    /// What the calls made for it use.
+    pub usage: Usage,
 }
 
 /// What is to be sent now.
@@ -50,9 +53,9 @@ pub struct PushTask {
 }
 
 impl Store {
-    /// Claims changes that are due, of valid connections, those in turn, the longest due first. Those of one
-    /// object of one connection that are claimed together are one outbound run. `owner` is shown
-    /// to people only; what protects a claim is its fence.
+    /// Claims changes that are due, of valid connections, those in turn, the longest due first.
+    /// Those of one object of one connection that are claimed soon after each other are one
+    /// outbound run. `owner` is shown to people only; what protects a claim is its fence.
     ///
     /// # Errors
     /// The database failed.
@@ -85,16 +88,28 @@ impl Store {
         );
         let now = self.now();
         let mut tx = self.begin().await?;
-        let mut runs: HashMap<(u32, ObjectKind), RunId> = HashMap::new();
+        let mut runs: HashMap<(u32, ObjectKind, bool), RunId> = HashMap::new();
         let mut claimed = Vec::new();
         for row in tx.rows(DUE, values![now, limit]).await? {
             let Some((scope, mut open)) = self.change_from(&row)? else {
                 continue;
             };
-            let key = (scope.connection().number, open.change.kind);
-            let run = *runs
-                .entry(key)
-                .or_insert_with(|| RunId::generate(now, self.entropy()));
+            let trigger = match open.change.undo_of {
+                Some(_) => Trigger::Undo,
+                None if open.change.attempt > 0 => Trigger::Retry,
+                None => Trigger::Change,
+            };
+            let (number, kind) = (scope.connection().number, open.change.kind);
+            let key = (number, kind, trigger == Trigger::Undo);
+            let run = match runs.get(&key) {
+                Some(run) => *run,
+                None => {
+                    let object = self.object(kind);
+                    self.outbound_run(&mut tx, &scope, object, trigger, now)
+                        .await?
+                }
+            };
+            runs.insert(key, run);
             let id = open.change.id.to_string();
             let run_text = run.to_string();
             let lease = lease::millis(lease);
@@ -109,8 +124,10 @@ impl Store {
                 fence: open.fence + 1,
                 change: open.change,
                 scope,
+                usage: Usage::default(),
             });
         }
+        self.end_quiet_runs(&mut tx, now).await?;
         tx.commit().await?;
         Ok(claimed)
     }
@@ -222,6 +239,8 @@ impl Store {
         });
         self.save(&mut tx, &open, now).await?;
         self.note_conflict(&mut tx, &open.change, now).await?;
+        self.count_push(&mut tx, claimed, push, open.change.state)
+            .await?;
         let origin = Origin {
             run: open.change.run,
             change: Some(open.change.id),
@@ -256,15 +275,17 @@ impl Store {
     pub async fn retry_push(
         &self,
         claimed: &ClaimedChange,
-        error: &str,
+        error: &RunError,
         at: Timestamp,
     ) -> Result<(), Error> {
         let (mut tx, now, mut open) = self.held(claimed).await?;
-        open.change.error = Some(error.to_owned());
+        open.change.error = Some(error.message.clone());
         open.change.state = ChangeState::Queued;
         open.change.next_at = at;
         open.step(now);
         self.save(&mut tx, &open, now).await?;
+        self.count_failed_push(&mut tx, claimed, error, false)
+            .await?;
         tx.commit().await
     }
 
@@ -273,12 +294,14 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::LeaseLost`] where the change is somebody else's by now.
-    pub async fn fail_push(&self, claimed: &ClaimedChange, error: &str) -> Result<(), Error> {
+    pub async fn fail_push(&self, claimed: &ClaimedChange, error: &RunError) -> Result<(), Error> {
         let (mut tx, now, mut open) = self.held(claimed).await?;
-        open.change.error = Some(error.to_owned());
+        open.change.error = Some(error.message.clone());
         let scope = &claimed.scope;
         let state = ChangeState::Failed;
         let events = self.give_up(&mut tx, scope, &mut open, state, now).await?;
+        self.count_failed_push(&mut tx, claimed, error, true)
+            .await?;
         self.write_events(&mut tx, scope, events, now).await?;
         tx.commit().await
     }

@@ -143,14 +143,19 @@ impl Store {
         let (upserts, conflicts) = self
             .reconcile_page(&mut tx, scope, kind, &gone, &HashSet::new(), now)
             .await?;
-        let origin = Origin::of(ValueSource::Sync);
+        let origin = Origin {
+            run: Some(claimed.run),
+            ..Origin::of(ValueSource::Sync)
+        };
         let written = self
             .write_page(&mut tx, scope, kind, &upserts, &origin, now)
             .await?;
+        let outcome = PageOutcome::of(written.changes, conflicts);
+        self.count_missing(&mut tx, claimed, &outcome).await?;
         self.write_events(&mut tx, scope, written.events, now)
             .await?;
         tx.commit().await?;
-        Ok(PageOutcome::of(written.changes, conflicts))
+        Ok(outcome)
     }
 
     /// Ids of stored records, deleted ones too, after one and before another.
