@@ -25,6 +25,7 @@ mod connect;
 mod contract;
 mod crash;
 mod custom_fields;
+mod deletes;
 mod dev;
 mod docs;
 mod hot_reload;

@@ -1,5 +1,7 @@
 //! Files that look like connectors and are none.
 
+use jackfield::model::MANIFEST_SECTION;
+
 /// The eight bytes with which a core module begins, and nothing after them.
 pub const EMPTY_MODULE: [u8; 8] = *b"\0asm\x01\0\0\0";
 
@@ -53,6 +55,26 @@ pub fn with_endless_start(connector: &[u8]) -> Vec<u8> {
         .position(|(id, _)| *id > START)
         .expect("there is code");
     sections.insert(at, (START, start));
+    module(&sections)
+}
+
+/// A connector with another manifest.
+///
+/// # Panics
+/// The bytes are no core module with a manifest.
+pub fn with_manifest(connector: &[u8], edit: impl FnOnce(&str) -> String) -> Vec<u8> {
+    const CUSTOM: u8 = 0;
+    let name = MANIFEST_SECTION.as_bytes();
+    let head = [&number(name.len() as u64)[..], name].concat();
+    let mut sections = sections(connector);
+    let manifest = sections
+        .iter_mut()
+        .find(|(id, body)| *id == CUSTOM && body.starts_with(&head))
+        .map(|(_, body)| body)
+        .expect("a connector has a manifest");
+    let text = manifest.split_off(head.len());
+    let text = std::str::from_utf8(&text).expect("a manifest is text");
+    manifest.extend(edit(text).into_bytes());
     module(&sections)
 }
 

@@ -258,3 +258,92 @@ pub(super) fn readable(
         .filter(|object| object.read)
         .map(|object| object.kind)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{FullPass, SyncConfig, Trigger, WriteSafety};
+
+    const DAY: i64 = 24 * 3600 * 1000;
+
+    fn support() -> ObjectSupport {
+        ObjectSupport {
+            kind: ObjectKind::parse("crm.contact").unwrap(),
+            read: true,
+            push: Vec::new(),
+            fields: Vec::new(),
+            incremental: true,
+            look_back: 0,
+            full_pass: FullPass::Complete,
+            since_granularity: None,
+            history_days: None,
+            result_cap: None,
+            write_safety: WriteSafety::default(),
+        }
+    }
+
+    /// A sync that has read everything, last at this time.
+    fn complete(since: i64) -> SyncState {
+        SyncState {
+            kind: ObjectKind::parse("crm.contact").unwrap(),
+            cursor: None,
+            since: Some(Timestamp::from_millis(since)),
+            full_done: true,
+            run_started_at: None,
+            next_run_at: Timestamp::from_millis(since),
+            attempt: 1,
+            records_read: 0,
+            pages: 0,
+            last_status: None,
+            last_error: None,
+            last_finished_at: None,
+            paused: false,
+            run_full: false,
+            full_next: false,
+            runs_since_full: 0,
+            trigger: Trigger::Schedule,
+            given_up_at: None,
+            lap: None,
+            query: None,
+            question: None,
+            config: SyncConfig::default(),
+        }
+    }
+
+    #[test]
+    fn everything_is_read_where_the_provider_has_forgotten() {
+        let mut support = support();
+        let at = |days: i64| Timestamp::from_millis(days * DAY);
+        let state = complete(100 * DAY);
+        assert!(!is_full(&state, &support, at(200)));
+        support.history_days = Some(30);
+        assert!(!is_full(&state, &support, at(129)));
+        // What is taken off counts too.
+        assert!(is_full(&state, &support, at(130)));
+        support.incremental = false;
+        assert!(is_full(&state, &support, at(101)));
+    }
+
+    #[test]
+    fn a_time_is_moved_back_and_rounded_down() {
+        let mut support = support();
+        let state = complete(1_000_000);
+        let asked = |support: &ObjectSupport| since(&state, support).unwrap().as_millis();
+        assert_eq!(asked(&support), 940_000);
+        support.look_back = 30;
+        assert_eq!(asked(&support), 910_000);
+        support.since_granularity = Some(60);
+        assert_eq!(asked(&support), 900_000);
+    }
+
+    #[test]
+    fn a_question_that_goes_on_is_not_the_end() {
+        let mut state = complete(0);
+        assert!(is_read(&state));
+        state.query = Some(Query::since(Timestamp::from_millis(0)));
+        assert!(!is_read(&state));
+        state.cursor = Some("next".into());
+        state.query = None;
+        assert!(!is_read(&state));
+    }
+}
