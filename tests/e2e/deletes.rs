@@ -210,7 +210,9 @@ async fn tombstones_and_full_passes_delete(backend: Backend) {
 
     // Only reading everything shows that these are gone. One that cannot be read is there.
     world.people.forget(2..=9);
-    world.people.put(10, SystemClock.now(), json!(["no", "name"]));
+    world
+        .people
+        .put(10, SystemClock.now(), json!(["no", "name"]));
     world.run(false).await;
     assert_eq!(world.contacts().await, 59);
     let sync = world.run(true).await;
@@ -218,7 +220,10 @@ async fn tombstones_and_full_passes_delete(backend: Backend) {
     assert_eq!(world.contacts().await, 51);
     let gone = world.project.events("crm.contact.deleted").await;
     assert_eq!(gone.len(), 9);
-    assert!(gone.iter().all(|event| event["data"]["first_name"] == "Ada"));
+    assert!(
+        gone.iter()
+            .all(|event| event["data"]["first_name"] == "Ada")
+    );
 
     // What comes back comes back.
     world.people.put(2, SystemClock.now(), json!("Ada"));
@@ -235,9 +240,15 @@ async fn a_pass_that_would_delete_too_much_asks(backend: Backend) {
     let sync = world.run(true).await;
     assert_eq!(sync["status"], "stopped", "{sync}");
     let question = &sync["question"];
-    assert_eq!((&question["missing"], &question["stored"]), (&json!(30), &json!(40)));
+    assert_eq!(
+        (&question["missing"], &question["stored"]),
+        (&json!(30), &json!(40))
+    );
     let said = question["message"].as_str().unwrap_or_default();
-    assert!(said.contains("30 of 40") && said.contains("confirm"), "{said}");
+    assert!(
+        said.contains("30 of 40") && said.contains("confirm"),
+        "{said}"
+    );
     assert_eq!(world.contacts().await, 40);
     let told = world.project.events("sync.stopped").await;
     assert_eq!(told.len(), 1);
@@ -248,7 +259,10 @@ async fn a_pass_that_would_delete_too_much_asks(backend: Backend) {
     // Runs go on meanwhile, and what one of them reads is not missing any more.
     world.people.put(11, SystemClock.now(), json!("Grace"));
     let sync = world.run(false).await;
-    assert_eq!((&sync["status"], &sync["last_error"]), (&json!("stopped"), &Value::Null));
+    assert_eq!(
+        (&sync["status"], &sync["last_error"]),
+        (&json!("stopped"), &Value::Null)
+    );
     assert_eq!(world.events("crm.contact.updated").await, 1);
 
     // Asked again, it counts anew, and says so again.
@@ -276,7 +290,10 @@ async fn what_somebody_keeps_stays(backend: Backend) {
     world.people.forget(21..=40);
     assert_eq!(world.run(true).await["status"], "stopped");
     let kept = world.confirm(false).await.json(200);
-    assert_eq!((&kept["status"], &kept["question"]), (&json!("completed"), &Value::Null));
+    assert_eq!(
+        (&kept["status"], &kept["question"]),
+        (&json!("completed"), &Value::Null)
+    );
     for _ in 0..2 {
         assert_eq!(world.run(true).await["status"], "completed");
         assert_eq!(world.contacts().await, 40);
@@ -294,7 +311,10 @@ async fn what_somebody_keeps_stays(backend: Backend) {
         world.people.put(id, SystemClock.now(), json!("Ada"));
     }
     let sync = world.run(true).await;
-    assert_eq!((&sync["status"], &sync["question"]), (&json!("completed"), &Value::Null));
+    assert_eq!(
+        (&sync["status"], &sync["question"]),
+        (&json!("completed"), &Value::Null)
+    );
     assert_eq!(world.contacts().await, 39);
 }
 
@@ -327,8 +347,10 @@ async fn a_killed_server_deletes_each_record_once(backend: Backend) {
     assert_eq!(sync["last_error"], Value::Null, "{sync}");
     assert_eq!(world.contacts().await as u64, ALL - GONE);
     let gone = world.project.events("crm.contact.deleted").await;
-    let ids: std::collections::HashSet<_> =
-        gone.iter().map(|event| event["data"]["id"].to_string()).collect();
+    let ids: std::collections::HashSet<_> = gone
+        .iter()
+        .map(|event| event["data"]["id"].to_string())
+        .collect();
     assert_eq!((gone.len() as u64, ids.len() as u64), (GONE, GONE));
     assert_eq!(world.events("crm.contact.created").await as u64, ALL);
     assert_eq!(world.events("crm.contact.updated").await, 0);
@@ -364,7 +386,10 @@ async fn a_provider_that_tells_only_so_much_is_asked_again(backend: Backend) {
     // 5 and 35 in tens, of which each but the first begins with the last of the one before.
     assert_eq!(asked.len(), 5, "{asked:?}");
     assert!(asked.is_sorted(), "{asked:?}");
-    assert!(asked.iter().all(|since| since.ends_with(".000Z")), "{asked:?}");
+    assert!(
+        asked.iter().all(|since| since.ends_with(".000Z")),
+        "{asked:?}"
+    );
 
     // More of one moment than it tells: everything is read.
     let moment = soon(300);
@@ -399,5 +424,11 @@ async fn pages_without_an_end_are_a_failure_with_a_reason(backend: Backend) {
     world.people.book().next.clear();
     let sync = world.run(true).await;
     assert_eq!(sync["status"], "completed", "{sync}");
-    assert_eq!((world.contacts().await, world.events("crm.contact.deleted").await), (120, 0));
+    assert_eq!(
+        (
+            world.contacts().await,
+            world.events("crm.contact.deleted").await
+        ),
+        (120, 0)
+    );
 }

@@ -64,6 +64,8 @@ impl Unify {
                 let full = is_full(&claimed.state, support, now);
                 let finds = finds_missing(claimed, support, full);
                 self.0.store.begin_pass(claimed, now, finds).await?;
+                // Those of a run that was given up.
+                (claimed.state.lap, claimed.state.query) = (None, None);
                 (now, full)
             }
         };
