@@ -309,6 +309,7 @@ mod tests {
             query: None,
             question: None,
             config: SyncConfig::default(),
+            run: None,
         }
     }
 
