@@ -46,3 +46,6 @@ ALTER TABLE sync_state ADD COLUMN remap_done INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sync_state ADD COLUMN remap_total INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sync_state ADD COLUMN remap_until INTEGER;
 ALTER TABLE sync_state ADD COLUMN remap_fence INTEGER NOT NULL DEFAULT 0;
+
+-- Until when, by the database's clock, a delivery is its claimer's; next_at stays as it is.
+ALTER TABLE webhook_delivery ADD COLUMN lease_until INTEGER;

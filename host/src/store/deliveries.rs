@@ -1,19 +1,23 @@
 //! Deliveries at work: claimed for a while, tried, written down.
 //!
-//! A claim counts the attempt, so that one that kills the process is counted too, and moves the
-//! time of the next try to the end of its lease: a claim that is never finished is due again by
-//! itself. Its fence keeps whoever was paused past that from writing.
+//! A claim counts the attempt, so that one that kills the process is counted too. It is a lease
+//! with a fence, as [`super::lease`] tells: one that is never finished is due again by itself.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use serde_json::json;
 
 use super::{
     Error, EventRow, Store,
     connections::{CONNECTION_COLUMNS, connection_columns, scope_from},
-    dialect::{Bulk, Row, Sql, Tx, bulk, taking, values},
+    dialect::{Bulk, Pairs, Row, Sql, Tx, bulk, values},
     events::NewEvent,
     fan_out::TEST_EVENT,
+    lease::{self, clocked},
     webhooks::{webhook_columns, webhook_from},
 };
 use crate::model::{
@@ -79,9 +83,15 @@ pub struct Disabled {
 macro_rules! claimed {
     () => {
         "SELECT d.event, d.attempt, d.tries, d.cause, d.fence,
-                ev.id, ev.type, ev.data, ev.created_at, c.id, c.connector, c.linked_user
-         FROM webhook_delivery d JOIN event ev ON ev.seq = d.event
-              LEFT JOIN connection c ON c.number = ev.connection "
+                ev.id, ev.type, ev.data, ev.created_at, c.id, c.connector, c.linked_user,
+                d.endpoint "
+    };
+}
+
+/// What else a claim shows of a delivery `d`.
+macro_rules! about {
+    () => {
+        " JOIN event ev ON ev.seq = d.event LEFT JOIN connection c ON c.number = ev.connection "
     };
 }
 
@@ -97,14 +107,14 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn due_webhooks(&self) -> Result<Vec<Webhook>, Error> {
-        const SQL: &str = concat!(
-            "SELECT ",
-            webhook_columns!(),
+        const SQL: Sql = clocked!(
+            "SELECT " [webhook_columns!()]
             " FROM webhook_endpoint w
               WHERE w.active AND w.deleted_at IS NULL
                 AND EXISTS (SELECT 1 FROM webhook_delivery d
                             WHERE d.endpoint = w.number AND d.state = 'pending'
-                              AND d.next_at <= $1)
+                              AND d.next_at <= $1
+                              AND (d.lease_until IS NULL OR d.lease_until <= " now "))
               ORDER BY w.number"
         );
         let rows = self.database().read(SQL, values![self.now()]).await?;
@@ -122,34 +132,58 @@ impl Store {
         lease: Duration,
         wanted: &[(Arc<Webhook>, u32)],
     ) -> Result<Vec<ClaimedDelivery>, Error> {
-        const DUE: Sql = taking!(
-            concat!(
-                claimed!(),
-                "WHERE d.endpoint = $1 AND d.state = 'pending' AND d.next_at <= $2
+        const DUE: Pairs = Pairs {
+            sqlite: clocked!(
+                [claimed!()] "FROM webhook_delivery d" [about!()]
+                "WHERE d.endpoint = $2 AND d.state = 'pending' AND d.next_at <= $1
+                   AND (d.lease_until IS NULL OR d.lease_until <= " now ")
                  ORDER BY d.next_at LIMIT $3"
-            ),
-            "d"
-        );
+            )
+            .sqlite,
+            postgres: clocked!(
+                [claimed!()]
+                "FROM jsonb_to_recordset($1::jsonb) AS wanted (key integer, most bigint)
+                 CROSS JOIN LATERAL (
+                     SELECT * FROM webhook_delivery
+                     WHERE endpoint = wanted.key AND state = 'pending' AND next_at <= $2
+                       AND (lease_until IS NULL OR lease_until <= " now ")
+                     ORDER BY next_at LIMIT wanted.most
+                     FOR NO KEY UPDATE SKIP LOCKED) AS d" [about!()]
+            )
+            .postgres,
+        };
         const CLAIM: Bulk = bulk!(
             "WITH taken (endpoint, event, owner, until) AS (",
             ["$1" "bigint", "$2" "bigint", "$3" "text", "$4" "bigint"],
             ") UPDATE webhook_delivery
                SET attempt = attempt + 1, tries = tries + 1, fence = fence + 1,
-                   lease_owner = taken.owner, next_at = taken.until
+                   lease_owner = taken.owner, lease_until = taken.until
                FROM taken
                WHERE webhook_delivery.endpoint = taken.endpoint
                  AND webhook_delivery.event = taken.event"
         );
+        const UNTIL: Sql = clocked!("SELECT " now " + $1");
         let now = self.now();
-        let until = now.plus(lease);
+        let keys: Vec<(u32, u32)> = wanted
+            .iter()
+            .map(|(webhook, most)| (webhook.number, *most))
+            .collect();
+        let webhooks: HashMap<u32, &Arc<Webhook>> = wanted
+            .iter()
+            .map(|(webhook, _)| (webhook.number, webhook))
+            .collect();
         let mut tx = self.begin().await?;
         let mut claimed = Vec::new();
-        for (webhook, most) in wanted {
-            let values = values![webhook.number, now, *most];
-            for row in tx.rows(DUE, values).await? {
+        for row in tx.pairs(DUE, &keys, || values![now]).await? {
+            if let Some(webhook) = webhooks.get(&row.number(12)?) {
                 claimed.push(claimed_from(&row, webhook)?);
             }
         }
+        if claimed.is_empty() {
+            return Ok(claimed);
+        }
+        let until = tx.row(UNTIL, values![lease::millis(lease)]).await?;
+        let until = until.map_or(Ok(0), |row| row.int(0))?;
         let rows = claimed
             .iter()
             .map(|delivery| values![delivery.id.endpoint, delivery.id.event, owner, until]);
@@ -198,9 +232,11 @@ impl Store {
     ) -> Result<ClaimedDelivery, Error> {
         const EVENT: &str = "INSERT INTO event (id, project, type, data, created_at)
             VALUES ($1, $2, $3, $4, $5) RETURNING seq";
-        const DELIVERY: &str = "INSERT INTO webhook_delivery (endpoint, event, cause, attempt,
-                tries, fence, next_at, lease_owner, created_at, updated_at)
-            VALUES ($1, $2, 'test', 1, 1, 1, $3, $4, $5, $5)";
+        const DELIVERY: Sql = clocked!(
+            "INSERT INTO webhook_delivery (endpoint, event, cause, attempt, tries, fence, next_at,
+                 lease_owner, lease_until, created_at, updated_at)
+             VALUES ($1, $2, 'test', 1, 1, 1, $3, $4, " now " + $5, $3, $3)"
+        );
         let now = self.now();
         let event = Event {
             id: EventId::generate(self.entropy()),
@@ -220,7 +256,7 @@ impl Store {
         ];
         let row = tx.row(EVENT, values).await?;
         let seq = row.map_or(Ok(0), |row| row.int(0))?;
-        let values = values![webhook.number, seq, now.plus(lease), owner, now];
+        let values = values![webhook.number, seq, now, owner, lease::millis(lease)];
         tx.execute(DELIVERY, values).await?;
         tx.commit().await?;
         Ok(ClaimedDelivery {
@@ -265,7 +301,8 @@ impl Store {
              "$6" "bigint"],
             ") UPDATE webhook_delivery
                SET state = done.state, next_at = COALESCE(done.next_at, webhook_delivery.next_at),
-                   cause = 'schedule', lease_owner = NULL, updated_at = done.at
+                   cause = 'schedule', lease_owner = NULL, lease_until = NULL,
+                   updated_at = done.at
                FROM done
                WHERE webhook_delivery.endpoint = done.endpoint
                  AND webhook_delivery.event = done.event

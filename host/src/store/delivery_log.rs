@@ -2,7 +2,8 @@
 
 use super::{
     Error, Store,
-    dialect::{Row, values},
+    dialect::{Row, Sql, values},
+    lease::clocked,
 };
 use crate::model::{
     Attempt, Cause, Delivery, DeliveryCursor, DeliveryId, DeliveryPage, DeliveryState, EventKind,
@@ -128,16 +129,18 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn redeliver(&self, webhook: &Webhook, id: DeliveryId) -> Result<bool, Error> {
-        let sql = "UPDATE webhook_delivery
-                   SET state = 'pending', cause = 'manual', tries = 0, next_at = $3,
-                       lease_owner = NULL, updated_at = $3
-                   WHERE endpoint = $1 AND event = $2
-                     AND NOT (state = 'pending' AND lease_owner IS NOT NULL AND next_at > $3)";
+        const SQL: Sql = clocked!(
+            "UPDATE webhook_delivery
+             SET state = 'pending', cause = 'manual', tries = 0, next_at = $3,
+                 lease_owner = NULL, lease_until = NULL, updated_at = $3
+             WHERE endpoint = $1 AND event = $2
+               AND NOT (state = 'pending' AND lease_until IS NOT NULL AND lease_until > " now ")"
+        );
         if self.delivery(webhook, id).await?.is_none() {
             return Ok(false);
         }
         let mut tx = self.begin().await?;
-        tx.execute(sql, values![id.endpoint, id.event, self.now()])
+        tx.execute(SQL, values![id.endpoint, id.event, self.now()])
             .await?;
         tx.rings(&self.inner.deliveries_due);
         tx.commit().await?;
@@ -161,7 +164,7 @@ impl Store {
                 WHERE endpoint = $1 AND event > $2 ORDER BY event LIMIT $3) AS batch";
         const SQL: &str = "UPDATE webhook_delivery
             SET state = 'pending', cause = 'manual', tries = 0, next_at = $4, lease_owner = NULL,
-                updated_at = $4
+                lease_until = NULL, updated_at = $4
             WHERE endpoint = $1 AND event > $2 AND event <= $3
               AND created_at >= $5 AND created_at <= $6
               AND ((state = 'delivered' AND $7) OR (state = 'dead' AND $8)

@@ -112,17 +112,14 @@ macro_rules! listed {
 }
 pub(super) use listed;
 
-/// A statement that takes the rows it selects for this transaction and steps over rows that
-/// others have taken. With SQLite's one writer there are no others.
-macro_rules! taking {
-    ($text:expr, $table:literal) => {
-        $crate::store::dialect::Sql {
-            sqlite: $text,
-            postgres: concat!($text, " FOR NO KEY UPDATE OF ", $table, " SKIP LOCKED"),
-        }
-    };
+/// A statement about pairs of numbers: PostgreSQL does all at once, given a JSON array of
+/// `{"key", "most"}` as `$1`; SQLite, to which a statement costs next to nothing, one after another,
+/// given the two numbers as the last placeholders.
+#[derive(Clone, Copy)]
+pub(super) struct Pairs {
+    pub(super) sqlite: &'static str,
+    pub(super) postgres: &'static str,
 }
-pub(super) use taking;
 
 /// The number of the newest event that anybody began to write; those of others may be missing yet.
 pub(super) const NEWEST_EVENT: Sql = Sql {
@@ -353,6 +350,32 @@ impl Tx {
                 postgres_rows(postgres_query(sql, values)?.fetch_all(&mut **tx).await)
             }
         }
+    }
+
+    /// Runs a statement about pairs of numbers. `values` gives what is bound beside them: `$1` and
+    /// on for SQLite, `$2` and on for PostgreSQL.
+    pub(super) async fn pairs(
+        &mut self,
+        pairs: Pairs,
+        keys: &[(u32, u32)],
+        values: impl Fn() -> Vec<Value>,
+    ) -> Result<Vec<Row>, Error> {
+        if let Inner::Postgres(_) = &self.inner {
+            let keys = keys
+                .iter()
+                .map(|(key, most)| format!(r#"{{"key":{key},"most":{most}}}"#));
+            let keys = format!("[{}]", keys.collect::<Vec<_>>().join(","));
+            let mut all = vec![Value::from(keys)];
+            all.extend(values());
+            return self.rows(pairs.postgres, all).await;
+        }
+        let mut rows = Vec::new();
+        for (key, most) in keys {
+            let mut all = values();
+            all.extend(values![*key, *most]);
+            rows.extend(self.rows(pairs.sqlite, all).await?);
+        }
+        Ok(rows)
     }
 
     /// Runs a statement that answers with at most one row. It runs to its end: a statement that

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{
     Error, Store,
-    dialect::{Row, values},
+    dialect::{Row, Sql, values},
+    lease::{self, clocked},
 };
 use crate::model::{Digest, EventId, ProjectId, Scope};
 
@@ -73,24 +74,27 @@ impl Store {
         fingerprint: &Digest,
         lease: Duration,
     ) -> Result<KeyState, Error> {
+        const FORGET: Sql = clocked!(
+            "DELETE FROM idempotency
+             WHERE created_at <= $1 AND (claimed_until IS NULL OR claimed_until <= " now ")"
+        );
+        const CLAIM: Sql = clocked!(
+            "INSERT INTO idempotency (project, connection, hash, fingerprint, provider_key,
+                 attempt, claimed_until, created_at)
+             VALUES ($1, $2, $3, $4, $5, 1, " now " + $6, $7)
+             ON CONFLICT (project, connection, hash) DO UPDATE
+             SET attempt = idempotency.attempt + 1, claimed_until = excluded.claimed_until
+             WHERE idempotency.fingerprint = excluded.fingerprint
+               AND idempotency.answer IS NULL
+               AND (idempotency.claimed_until IS NULL OR idempotency.claimed_until <= " now ")
+             RETURNING provider_key, attempt"
+        );
         let now = self.now();
         let hash = Digest::of(key);
         let mut tx = self.begin().await?;
         // Who still works on an old key keeps it.
-        let sql = "DELETE FROM idempotency
-                   WHERE created_at <= $1 AND (claimed_until IS NULL OR claimed_until <= $2)";
-        tx.execute(sql, values![now.minus(REMEMBERED), now]).await?;
-        let until = now.plus(lease);
+        tx.execute(FORGET, values![now.minus(REMEMBERED)]).await?;
         let provider_key = EventId::generate(self.entropy()).to_string();
-        let sql = "INSERT INTO idempotency (project, connection, hash, fingerprint, provider_key,
-                       attempt, claimed_until, created_at)
-                   VALUES ($1, $2, $3, $4, $5, 1, $6, $7)
-                   ON CONFLICT (project, connection, hash) DO UPDATE
-                   SET attempt = idempotency.attempt + 1, claimed_until = excluded.claimed_until
-                   WHERE idempotency.fingerprint = excluded.fingerprint
-                     AND idempotency.answer IS NULL
-                     AND (idempotency.claimed_until IS NULL OR idempotency.claimed_until <= $7)
-                   RETURNING provider_key, attempt";
         let (project, connection) = (owner.project, owner.connection);
         let values = values![
             project,
@@ -98,10 +102,10 @@ impl Store {
             &hash,
             fingerprint,
             provider_key,
-            until,
+            lease::millis(lease),
             now
         ];
-        let state = match tx.row(sql, values).await? {
+        let state = match tx.row(CLAIM, values).await? {
             Some(row) => KeyState::Claimed(KeyClaim {
                 owner,
                 hash,

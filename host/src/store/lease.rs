@@ -27,7 +27,8 @@ macro_rules! clocked {
 }
 pub(super) use clocked;
 
-/// As [`clocked`], taking the selected rows of a table as [`taking`](super::dialect::taking) does.
+/// As [`clocked`], taking the selected rows of a table for this transaction, and stepping over rows
+/// that others have taken. With SQLite's one writer there are no others.
 macro_rules! clocked_taking {
     ($table:literal: $($piece:tt)+) => {
         $crate::store::dialect::Sql {

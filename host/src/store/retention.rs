@@ -105,7 +105,8 @@ impl Store {
     /// The database failed; what was cancelled before stays so.
     pub async fn cancel_disabled(&self) -> Result<u64, Error> {
         const SQL: &str = "UPDATE webhook_delivery
-            SET state = 'cancelled', lease_owner = NULL, fence = fence + 1, updated_at = $1
+            SET state = 'cancelled', lease_owner = NULL, lease_until = NULL, fence = fence + 1,
+                updated_at = $1
             WHERE (endpoint, event) IN (
                 SELECT d.endpoint, d.event
                 FROM webhook_endpoint w JOIN webhook_delivery d ON d.endpoint = w.number

@@ -58,7 +58,8 @@ pub(crate) async fn a_key_that_came_to_no_end_is_claimed_again_with_the_same_pro
         claim(&world.store, &scope, "k", "create").await,
         KeyState::Busy
     ));
-    world.clock.advance(MINUTE);
+    let ended = "UPDATE idempotency SET claimed_until = 1";
+    world.tamper(ended).await;
     let second = world.claimed(&scope, "k", "create").await;
     assert_eq!(second.provider_key, first.provider_key);
     // The first wakes up too late.

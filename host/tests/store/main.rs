@@ -7,6 +7,7 @@
 )]
 
 mod changes;
+mod clocks;
 mod connections;
 mod credentials;
 mod custom_fields;
@@ -125,6 +126,9 @@ contract! {
         a_push_is_claimed_once_and_its_answer_is_no_news_afterwards,
         a_page_is_merged_with_what_waits,
         what_the_provider_refuses_is_as_it_was;
+    clocks:
+        leases_hold_whatever_the_clocks_of_hosts_say,
+        three_hosts_make_sixty_runs_in_an_hour;
     history:
         each_field_knows_where_it_came_from,
         what_changed_is_told_for_a_while,
