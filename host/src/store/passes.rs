@@ -33,8 +33,6 @@ pub struct Pass {
 /// What a page tells of the way through the provider's pages, beside the cursor.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Way<'a> {
-    /// Remote ids of records that were on the page and are not among its upserts.
-    pub unreadable: &'a [&'a str],
     /// Whether the page's cursor is kept, so that it is known when it comes again.
     pub keep_cursor: bool,
     /// How far the question for what changed has come.
@@ -226,9 +224,12 @@ impl Store {
             ];
             tx.execute(sql, values).await?;
         }
-        if checkpoint.full && !way.unreadable.is_empty() {
-            let ids = way.unreadable.iter();
-            let ids: Vec<RecordId> = ids.map(|one| self.record_id(scope, *kind, one)).collect();
+        if checkpoint.full && !checkpoint.failures.is_empty() {
+            // What cannot be read is there.
+            let failures = checkpoint.failures.iter();
+            let ids: Vec<RecordId> = failures
+                .map(|failure| self.record_id(scope, *kind, &failure.remote_id))
+                .collect();
             note(tx, (connection, object), &ids).await?;
         }
         if checkpoint.full && checkpoint.cursor.is_none() {

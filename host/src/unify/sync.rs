@@ -126,13 +126,7 @@ impl Unify {
                 *query = rest;
             }
         }
-        let unreadable: Vec<&str> = mapped
-            .failures
-            .iter()
-            .map(|failure| failure.remote_id.as_str())
-            .collect();
         let way = Way {
-            unreadable: &unreadable,
             // So a circle is found before it was gone through three times.
             keep_cursor: (claimed.state.pages + 1).is_power_of_two(),
             query: query.as_ref(),

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use jackfield::{
-    model::{ConflictPolicy, Direction, PassState, Scope, SyncConfig, Upsert},
+    model::{ConflictPolicy, Direction, FailedRecord, PassState, Scope, SyncConfig, Upsert},
     store::{
         Checkpoint, ClaimedSync, Error, LocalWrite, Missing, Pass, Source, SyncOutcome, Way,
         WrittenBy,
@@ -60,17 +60,24 @@ async fn page(
     unreadable: &[&str],
     cursor: Option<&str>,
 ) {
+    let failures: Vec<FailedRecord> = unreadable
+        .iter()
+        .map(|id| FailedRecord {
+            remote_id: (*id).to_owned(),
+            reason: "no name".to_owned(),
+            remote: "{}".to_owned(),
+            remote_version: None,
+            remote_modified_at: None,
+        })
+        .collect();
     let checkpoint = Checkpoint {
         claimed,
         cursor,
         run_started_at: START,
         full: true,
-        way: Way {
-            unreadable,
-            ..Way::default()
-        },
+        way: Way::default(),
         as_of: world.store.reading(&claimed.scope).await.unwrap(),
-        failures: &[],
+        failures: &failures,
         total: None,
     };
     world
