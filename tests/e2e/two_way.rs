@@ -12,6 +12,7 @@ on_both_databases!(
     what_was_pushed_is_taken_back,
     a_deletion_is_pushed_and_taken_back,
     a_dry_run_sends_nothing,
+    what_could_not_be_pushed_is_set_again,
     a_queued_edit_survives_a_kill_and_is_pushed_once,
     a_provider_that_compares_versions_is_not_overwritten,
 );
@@ -402,6 +403,33 @@ async fn a_dry_run_sends_nothing(backend: Backend) {
         world.project.get("/changes").await.json(200)["data"],
         json!([])
     );
+}
+
+async fn what_could_not_be_pushed_is_set_again(backend: Backend) {
+    let world = World::new(backend, "last_write_wins").await;
+    let contact = world.contact().await;
+    let sync = format!("/connections/{}/syncs/crm.contact", world.connection.id);
+    let no_patience = json!({ "max_retries": 0 });
+    world.project.patch(&sync, &no_patience).await.json(200);
+    let before = world.ours(&contact, "first_name").await;
+    world.provider.demo.fail_next(1000);
+    let edit = json!({ "first_name": "Again" });
+    let id = queued(&world.project.patch(&contact.path, &edit).await);
+    let retry = format!("/changes/{id}/retry");
+    let failed = world.ended(&id).await;
+    assert_eq!(failed["state"], "failed", "{failed}");
+    assert_eq!(failed["lost"][0]["to"], "Again", "{failed}");
+    assert_eq!(world.ours(&contact, "first_name").await, before);
+
+    world.provider.demo.fail_next(0);
+    let again = world.project.post(&retry, &json!({})).await.json(202);
+    let done = world.ended(&api::text(&again["id"])).await;
+    assert_eq!(done["state"], "done", "{done}");
+    world
+        .both(&contact, "first_name", "given_name", "Again")
+        .await;
+    let done = format!("/changes/{}/retry", api::text(&again["id"]));
+    world.project.post(&done, &json!({})).await.expect(409);
 }
 
 async fn a_queued_edit_survives_a_kill_and_is_pushed_once(backend: Backend) {

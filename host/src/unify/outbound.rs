@@ -5,8 +5,9 @@ use serde_json::{Map, Value};
 use super::{Error, Interactive, Unify};
 use crate::{
     model::{
-        ChangeId, Direction, ObjectKind, PushOperation, Record, RecordId, Scope, WriteMode,
-        conflict::{Fields, custom_name, fields_of, same},
+        ChangeId, Direction, ObjectKind, PushOperation, QueuedChange, Record, RecordId, Scope,
+        WriteMode,
+        conflict::{DELETED, Fields, custom_name, fields_of, same},
     },
     store::{LocalWrite, WrittenBy},
 };
@@ -123,6 +124,36 @@ impl Unify {
         let write = LocalWrite::Set(fields);
         self.queue(scope, kind, record.id, &write, how).await?;
         self.stored(scope, kind, record.id, how.remote_data).await
+    }
+
+    /// Sets again what a change could not push, as a new change.
+    ///
+    /// # Errors
+    /// [`Error::RecordNotFound`] where the record is not there any more; the database fails.
+    pub async fn repeat_change(
+        &self,
+        scope: &Scope,
+        change: &QueuedChange,
+        actor: &str,
+    ) -> Result<QueuedChange, Error> {
+        let write = if change.lost.contains_key(DELETED) {
+            LocalWrite::Delete
+        } else {
+            let lost = change.lost.iter();
+            LocalWrite::Set(
+                lost.map(|(name, edit)| (name.clone(), edit.value.clone()))
+                    .collect(),
+            )
+        };
+        let by = WrittenBy {
+            actor: Some(actor),
+            undo_of: None,
+        };
+        let store = &self.0.store;
+        let queued = store
+            .queue_change(scope, change.kind, change.record, &write, by)
+            .await?;
+        queued.ok_or(Error::RecordNotFound)
     }
 
     /// Deletes a record here and queues that.

@@ -16,7 +16,7 @@ use super::json;
 use crate::{
     http::{
         Services,
-        caller::Caller,
+        caller::{Caller, UsedKey},
         error::{Code, Error},
         operation::{Operation, Parameter},
         query::Query,
@@ -75,6 +75,14 @@ pub(super) fn operations() -> Vec<Operation> {
             .path::<Uuid>("id", "The change's id.")
             .gives::<ChangeBody>(200, "The change, cancelled.")
             .fails(&[Code::ChangeNotFound, Code::Conflict]),
+        Operation::post("/changes/{id}/retry", retry)
+            .id("retryChange")
+            .tag("Sync")
+            .summary("Set again what a failed change could not push, as a new change.")
+            .describe("For when what the provider refused it for is mended. `lost` of the failed change is what is set.")
+            .path::<Uuid>("id", "The change's id.")
+            .gives::<ChangeBody>(202, "The new change.")
+            .fails(&[Code::ChangeNotFound, Code::RecordNotFound, Code::Conflict]),
         Operation::post("/changes/{id}/undo", undo)
             .id("undoChange")
             .tag("Sync")
@@ -307,6 +315,22 @@ pub(super) async fn cancel(
     }
     let (_, change) = by_id(&services, caller.project.id, &id).await?;
     json(&body(&change, None))
+}
+
+pub(super) async fn retry(
+    State(services): State<Arc<Services>>,
+    caller: Caller,
+    UsedKey(actor): UsedKey,
+    Path(id): Path<String>,
+) -> Result<Response, Error> {
+    let (scope, change) = by_id(&services, caller.project.id, &id).await?;
+    if change.state != ChangeState::Failed {
+        let detail = format!("The change is {}, not failed.", change.state.as_str());
+        return Err(Error::new(Code::Conflict, detail));
+    }
+    let unify = &services.unify;
+    let queued = unify.repeat_change(&scope, &change, &actor).await?;
+    Ok((StatusCode::ACCEPTED, json(&body(&queued, None))?).into_response())
 }
 
 pub(super) async fn undo(
