@@ -183,6 +183,15 @@ impl Demo {
         self.faults().lose_next(requests);
     }
 
+    /// The next request to the API that has no such answer yet gets this one.
+    pub fn answer_next(&self, status: u16, headers: &[(&'static str, String)], body: &str) {
+        self.faults().answer_next(faults::Scripted {
+            status,
+            headers: headers.to_vec(),
+            body: body.to_owned(),
+        });
+    }
+
     /// Forgets every token, as if the customer had taken the permission back.
     pub fn forget_tokens(&self) {
         *self.logins() = Logins::default();

@@ -19,6 +19,7 @@ mod pass;
 mod passthrough;
 mod preview;
 mod push;
+mod rate_limits;
 mod read;
 mod reference;
 mod refresh;
@@ -56,6 +57,7 @@ pub use passthrough::{
     StreamRequest, is_private,
 };
 pub use preview::{Previewed, RemoteFields};
+pub use rate_limits::{BucketState, RateLimitState};
 pub use remap::Remapped;
 pub use sync::SyncProgress;
 pub use undo::Undone;

@@ -31,6 +31,7 @@ mod docs;
 mod hot_reload;
 mod hubspot;
 mod inbound;
+mod limits;
 mod oauth;
 mod passthrough;
 mod plugins;

@@ -1,6 +1,6 @@
 //! Answers that go wrong when a test wants them to.
 
-use std::sync::atomic::Ordering;
+use std::{collections::VecDeque, sync::atomic::Ordering};
 
 use axum::{
     extract::{Request, State},
@@ -18,6 +18,15 @@ pub(super) struct Faults {
     retry_after: u32,
     failing: u32,
     losing: u32,
+    answering: VecDeque<Scripted>,
+}
+
+/// An answer that a test made up.
+#[derive(Debug)]
+pub(super) struct Scripted {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) body: String,
 }
 
 impl Faults {
@@ -34,6 +43,10 @@ impl Faults {
         self.losing = requests;
     }
 
+    pub(super) fn answer_next(&mut self, answer: Scripted) {
+        self.answering.push_back(answer);
+    }
+
     fn loses(&mut self) -> bool {
         let loses = self.losing > 0;
         self.losing -= u32::from(loses);
@@ -41,6 +54,9 @@ impl Faults {
     }
 
     fn next(&mut self) -> Option<Response> {
+        if let Some(answer) = self.answering.pop_front() {
+            return Some(answer.into_response());
+        }
         if self.limited > 0 {
             self.limited -= 1;
             let retry_after = [(RETRY_AFTER, self.retry_after.to_string())];
@@ -52,6 +68,19 @@ impl Faults {
             return Some(broken());
         }
         None
+    }
+}
+
+impl IntoResponse for Scripted {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let mut response = (status, self.body).into_response();
+        for (name, value) in self.headers {
+            if let Ok(value) = value.parse() {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response
     }
 }
 

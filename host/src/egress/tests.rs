@@ -1,5 +1,7 @@
 //! The client against servers that misbehave.
 
+mod sending;
+
 use std::{
     io::{Read as _, Write as _},
     sync::{

@@ -19,6 +19,7 @@ mod objects;
 mod passthrough;
 mod projects;
 mod pull_frequencies;
+mod rate_limits;
 mod records;
 mod sync;
 mod syncs;
@@ -50,6 +51,7 @@ pub(super) fn operations() -> Vec<Operation> {
         projects::operations(),
         linked_users::operations(),
         connections::operations(),
+        rate_limits::operations(),
         connect::operations(),
         oauth::operations(),
         connectors::operations(),

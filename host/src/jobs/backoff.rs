@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{
-    model::Entropy,
-    runtime::{CallError, Failure},
-    unify::Error,
-};
+use crate::{model::Entropy, unify::Error};
 
 /// A wait that doubles with each attempt, up to a longest one.
 #[derive(Clone, Copy, Debug)]
@@ -28,21 +24,12 @@ impl Backoff {
             let millis = u64::try_from(most.as_millis()).unwrap_or(u64::MAX).max(1);
             Duration::from_millis(u64::from_be_bytes(bytes) % millis)
         };
-        if let Some(asked) = asked_for(error) {
+        if let Some(asked) = error.wait() {
             let asked = asked.max(Duration::from_secs(1));
             return asked.saturating_add(share(asked / 10));
         }
         let doubled = 2_u32.saturating_pow(attempt.saturating_sub(1).min(12));
         let most = self.first.saturating_mul(doubled).min(self.longest);
         share(most) + Duration::from_millis(100)
-    }
-}
-
-/// The wait that a provider asks for.
-const fn asked_for(error: &Error) -> Option<Duration> {
-    match error {
-        Error::Provider(Failure::RateLimited(wait))
-        | Error::Connector(CallError::Failure(Failure::RateLimited(wait))) => *wait,
-        _ => None,
     }
 }

@@ -72,8 +72,9 @@ impl InboundWorkers {
 
     fn after(&self, notice: &ClaimedNotice, error: &Error) -> NoticeOutcome {
         let text = error.to_string();
-        // Connections that need a new login are not claimed: the notice waits for it.
-        let endless = matches!(error, Error::NeedsReconnect(_));
+        // Connections that need a new login are not claimed: the notice waits for it, as it does
+        // for a provider that says when.
+        let endless = matches!(error, Error::NeedsReconnect(_)) || error.wait().is_some();
         if notice.attempt >= MOST_ATTEMPTS && !endless {
             return NoticeOutcome::Dead { error: text };
         }

@@ -111,7 +111,9 @@ impl Queue for PushWorkers {
         let written = match wait {
             Some(wait) => {
                 let at = self.clock.now().plus(wait);
-                self.store.retry_push(&claimed, &failure, at).await
+                // A provider that says when is no failure of the change.
+                let counts = error.wait().is_none();
+                self.store.retry_push(&claimed, &failure, at, counts).await
             }
             None => self.store.fail_push(&claimed, &failure).await,
         };

@@ -190,7 +190,27 @@ impl SyncWorkers {
         }
     }
 
+    /// The provider wants to be left alone for a time that is known: nothing has failed.
+    async fn postpone(&self, claimed: &ClaimedSync, error: &Error) -> Turn {
+        let wait = BACKOFF.wait(1, error, &*self.entropy);
+        let until = self.clock.now().plus(wait);
+        let connector = claimed.scope.connection().connector.as_str();
+        METRICS.sync_runs.add([connector, "rate_limited"], 1);
+        tracing::info!(
+            connection = %claimed.scope.connection().id, object = %claimed.kind, until = %until,
+            "sync waits for the provider's limit"
+        );
+        let text = format!("{error}; it goes on by itself then");
+        if let Err(error) = self.store.postpone_sync(claimed, until, &text).await {
+            tracing::error!(error = %error, "that a sync waits cannot be written; its lease will run out");
+        }
+        Turn::Over
+    }
+
     async fn fail(&self, claimed: &ClaimedSync, error: &Error) -> Turn {
+        if error.wait().is_some() {
+            return self.postpone(claimed, error).await;
+        }
         let (attempt, most) = (claimed.state.attempt, claimed.state.config.max_retries);
         let retry = is_worth_a_retry(error) && attempt <= most;
         let failure = error.for_log(&claimed.usage);

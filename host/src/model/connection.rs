@@ -114,6 +114,8 @@ pub struct Connection {
     pub environment: Environment,
     /// Whether it works.
     pub status: ConnectionStatus,
+    /// Why not, where it does not: what the provider said.
+    pub status_reason: Option<String>,
     /// The provider's id of the account.
     pub account: Option<String>,
     /// What a person calls the account.

@@ -19,13 +19,14 @@ use crate::model::{
 macro_rules! connection_columns {
     () => {
         "c.id, c.number, c.project, c.linked_user, c.connector, c.vertical, c.scheme, \
-         c.environment, c.status, c.account, c.account_name, c.settings, c.created_at"
+         c.environment, c.status, c.account, c.account_name, c.settings, c.created_at, \
+         c.status_reason"
     };
 }
 pub(super) use connection_columns;
 
 /// How many columns those are.
-pub(super) const CONNECTION_COLUMNS: usize = 13;
+pub(super) const CONNECTION_COLUMNS: usize = 14;
 
 impl Store {
     /// Stores a connection with its token (hashed for finding it, sealed for showing it) and its
@@ -94,6 +95,7 @@ impl Store {
             account_name: new.account_name,
             settings: new.settings,
             created_at: now,
+            status_reason: None,
         });
         let sql = "INSERT INTO credential (connection, sealed, generation, expires_at)
                    VALUES ($1, $2, 1, $3)";
@@ -363,6 +365,7 @@ fn connection_from(row: &Row) -> Result<Connection, Error> {
         account_name: row.optional_text(10)?,
         settings: row.parsed_by(11, |text| serde_json::from_str(text).ok())?,
         created_at: row.time(12)?,
+        status_reason: row.optional_text(13)?.filter(|reason| !reason.is_empty()),
     })
 }
 

@@ -153,7 +153,7 @@ impl Store {
         let sql = "UPDATE sync_state
                    SET lease_owner = NULL, lease_until = NULL, next_run_at = $4,
                        attempt = CASE WHEN attempt > 0 THEN attempt - 1 ELSE 0 END,
-                       last_status = 'rate_limited', last_error = $5, again = FALSE
+                       last_status = 'rate_limited', last_error = $5
                    WHERE connection = $1 AND object = $2 AND fence = $3
                      AND lease_owner IS NOT NULL";
         let values = values![
@@ -163,7 +163,17 @@ impl Store {
             until,
             super::without_nulls(reason),
         ];
-        Ok(self.database().write(sql, values).await? > 0)
+        let mut tx = self.begin().await?;
+        if tx.execute(sql, values).await? == 0 {
+            return Ok(false);
+        }
+        // The run goes on.
+        let sql = "UPDATE sync_run SET next_attempt_at = $2, updated_at = $3
+                   WHERE id = $1 AND finished_at IS NULL";
+        let values = values![claimed.run.to_string(), until, self.now()];
+        tx.execute(sql, values).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 }
 

@@ -41,7 +41,7 @@ pub struct SyncState {
     pub records_read: u64,
     /// Pages read in this run, or in the last one.
     pub pages: u64,
-    /// `running`, `completed` or `failed`; none before the first run.
+    /// `running`, `rate_limited`, `completed` or `failed`; none before the first run.
     pub last_status: Option<String>,
     /// Why the last run failed, where it did.
     pub last_error: Option<String>,
@@ -74,9 +74,10 @@ pub struct SyncState {
 
 impl SyncState {
     /// The words of [`Self::status`].
-    pub const STATUSES: [&str; 7] = [
+    pub const STATUSES: [&str; 8] = [
         "waiting",
         "running",
+        "rate_limited",
         "completed",
         "failed",
         "given_up",
@@ -84,9 +85,10 @@ impl SyncState {
         "paused",
     ];
 
-    /// How it stands, in a word: `waiting` before the first run, `failed` where it is tried again
-    /// soon, `given_up` where it waits for the schedule or for somebody to ask, `stopped` where it asks
-    /// whether records are to be deleted.
+    /// How it stands, in a word: `waiting` before the first run, `rate_limited` where the provider
+    /// lets it go on at `next_run_at`, `failed` where it is tried again soon, `given_up` where it
+    /// waits for the schedule or for somebody to ask, `stopped` where it asks whether records are
+    /// to be deleted.
     #[must_use]
     pub fn status(&self) -> &'static str {
         let last = self.last_status.as_deref();

@@ -1,5 +1,7 @@
 //! Why a use case has no result. `http::error` alone turns these into statuses.
 
+use std::time::Duration;
+
 use crate::{
     model::{ErrorClass, ObjectKind, RunError, Slug, Usage, Violation},
     runtime::{CallError, Failure},
@@ -116,6 +118,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// How long the provider, or the budget of its connection, wants to hear nothing more: a
+    /// reason to go on later, not a failure.
+    #[must_use]
+    pub const fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::Provider(Failure::RateLimited(wait))
+            | Self::Connector(CallError::Failure(Failure::RateLimited(wait))) => *wait,
+            _ => None,
+        }
+    }
+
     /// What kind of thing went wrong.
     #[must_use]
     pub fn class(&self) -> ErrorClass {

@@ -7,6 +7,7 @@ use serde_json::{Value, value::RawValue};
 
 use super::{Error, Unify, fields::check_rules};
 use crate::{
+    egress::Priority,
     model::{
         DataType, EffectiveMapping, EffectiveMappings, FieldSlug, Mapped, MappingRules, ObjectKind,
         RecordId, RemoteField, Scope, Sources, Timestamp,
@@ -117,7 +118,8 @@ impl Unify {
     ) -> Result<RemoteFields, Error> {
         let version = self.version(&scope.connection().connector)?;
         Self::supported(&version, kind)?;
-        let context = self.context(scope, &version)?;
+        let mut context = self.context(scope, &version)?;
+        context.priority = Priority::Interactive;
         match version.discover(context, kind).await {
             Ok(fields) => {
                 return Ok(RemoteFields {

@@ -2,6 +2,7 @@
 
 use super::{Error, Unify};
 use crate::{
+    egress::Priority,
     model::{
         ChangeId, ChangeState, ProjectId, PushOperation, QueuedChange, RunId, Scope, ValueSource,
         conflict::{DELETED, Fields, fields_of, same},
@@ -47,7 +48,8 @@ impl Unify {
         }
         let version = self.version(&scope.connection().connector)?;
         if let Some(remote_id) = store.remote_id(scope, kind, id).await? {
-            let context = self.context(scope, &version)?;
+            let mut context = self.context(scope, &version)?;
+            context.priority = Priority::Interactive;
             self.refresh(
                 scope,
                 &version,

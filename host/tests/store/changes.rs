@@ -257,6 +257,7 @@ pub(crate) async fn what_the_provider_refuses_is_as_it_was(world: World) {
             &claims[0],
             &RunError::new(ErrorClass::Provider, "not now"),
             at,
+            true,
         )
         .await
         .unwrap();

@@ -21,6 +21,7 @@ mod passes;
 mod passthrough;
 mod projects;
 mod pull_frequencies;
+mod rate_budget;
 mod remaps;
 mod runs;
 mod support;
@@ -76,6 +77,11 @@ contract! {
         a_lost_refresh_lease_stores_nothing,
         an_oauth_state_is_taken_once,
         an_oauth_state_runs_out;
+    rate_budget:
+        two_hosts_take_no_more_than_there_is,
+        a_block_is_everybodys_and_ends,
+        who_shares_a_bucket_is_the_manifests_choice,
+        a_sync_that_waits_has_not_failed;
     custom_fields:
         a_definition_is_stored_changed_and_deleted,
         what_is_mapped_for_one_goes_before_what_is_mapped_for_all,

@@ -20,7 +20,9 @@ use crate::{
         error::{Code, Error},
         operation::Operation,
     },
-    model::{AuthScheme, Connection, ConnectionId, Environment, ProjectId, Scope},
+    model::{
+        AuthScheme, Connection, ConnectionId, ConnectionStatus, Environment, ProjectId, Scope,
+    },
 };
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -59,6 +61,10 @@ pub(super) struct ConnectionBody<'a> {
     /// `needs_reconnect`: the linked user has to log in again.
     #[schemars(extend("enum" = ["valid", "needs_reconnect"]))]
     status: &'static str,
+    /// Why a new login is needed: what the provider said.
+    status_reason: Option<&'a str>,
+    /// A sentence for the linked user who has to log in again.
+    customer_message: Option<String>,
     /// The connector.
     #[schemars(example = &"hubspot")]
     provider_slug: &'a str,
@@ -108,6 +114,9 @@ fn body<'a>(
     ConnectionBody {
         id_connection: connection.id.to_string(),
         status: connection.status.as_str(),
+        status_reason: connection.status_reason.as_deref(),
+        customer_message: (connection.status == ConnectionStatus::NeedsReconnect)
+            .then(|| connection.login_is_dead()),
         provider_slug: connection.connector.as_str(),
         vertical: &connection.vertical,
         account_url: "",

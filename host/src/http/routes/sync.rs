@@ -177,7 +177,12 @@ fn body(connection: &Connection, state: SyncState) -> StatusBody {
         provider: connection.connector.to_string(),
         id_linked_user: connection.linked_user.to_string(),
         object: state.kind.name(),
-        status: state.last_status.unwrap_or_else(|| "waiting".to_owned()),
+        status: match state.last_status {
+            None => "waiting".to_owned(),
+            // The contract has no word for a run that waits for the provider's limit.
+            Some(status) if status == "rate_limited" => "running".to_owned(),
+            Some(status) => status,
+        },
         complete: state.full_done,
         records_read: state.records_read,
         pages: state.pages,

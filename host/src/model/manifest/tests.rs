@@ -182,3 +182,170 @@ fn variables_have_one_spelling() {
         assert!(address.canonical(bad).is_err(), "{bad}");
     }
 }
+
+const LIMITS: &str = r#"
+[rate_limit]
+reserve_percent = 10
+
+[rate_limit.buckets.all]
+requests = 100
+seconds = 10
+headers = { limit = "X-Max", remaining = "X-Left", reset = "X-Reset", reset_form = "epoch_seconds" }
+
+[rate_limit.buckets.search]
+requests = 4
+seconds = 1
+scope = "account"
+methods = ["POST"]
+urls = ["{api}/objects/*/search"]
+
+[retry]
+idempotency_headers = ["PayPal-Request-Id"]
+
+[[retry.rules]]
+status = [403]
+header = "X-Left"
+equals = "0"
+meaning = "rate_limited"
+wait_header = "X-Reset"
+wait_form = "epoch_seconds"
+
+[[retry.rules]]
+status = [200]
+json = "/error"
+equals = ["ratelimited", 17]
+meaning = "rate_limited"
+wait_seconds = 30
+"#;
+
+#[test]
+fn limits_and_meanings_are_data() {
+    let manifest = Manifest::parse(&format!("{GOOD}{LIMITS}")).unwrap();
+    let limits = manifest.rate_limit.unwrap();
+    assert_eq!(limits.reserve_percent, 10);
+    let all = &limits.buckets["all"];
+    assert_eq!(
+        (all.requests, all.seconds, all.scope),
+        (100, 10, BudgetScope::Connection)
+    );
+    let headers = all.headers.as_ref().unwrap();
+    assert_eq!(headers.limit.as_deref(), Some("x-max"));
+    assert_eq!(headers.reset_form, TimeForm::EpochSeconds);
+    assert_eq!(limits.buckets["search"].scope, BudgetScope::Account);
+    assert_eq!(manifest.retry.idempotency_headers, ["paypal-request-id"]);
+    assert_eq!(
+        manifest.retry.rules[1]
+            .equals
+            .as_ref()
+            .unwrap()
+            .values()
+            .len(),
+        2
+    );
+    let none = Manifest::parse(GOOD).unwrap();
+    assert_eq!((none.rate_limit, none.retry), (None, Retry::default()));
+}
+
+#[test]
+fn every_mistake_in_limits_and_meanings_is_named() {
+    for (good, bad, expected) in [
+        (
+            "reserve_percent = 10",
+            "reserve_percent = 91",
+            "rate_limit.reserve_percent",
+        ),
+        (
+            "requests = 100",
+            "requests = 0",
+            "rate_limit.buckets.all.requests",
+        ),
+        (
+            "seconds = 10",
+            "seconds = 0",
+            "rate_limit.buckets.all.seconds",
+        ),
+        (
+            "\"X-Max\"",
+            "\"X Max\"",
+            "rate_limit.buckets.all.headers.limit",
+        ),
+        ("\"POST\"", "\"post\"", "rate_limit.buckets.search.methods"),
+        (
+            "{api}/objects",
+            "{files}/objects",
+            "rate_limit.buckets.search.urls",
+        ),
+        (
+            "{api}/objects",
+            "/objects",
+            "rate_limit.buckets.search.urls",
+        ),
+        ("scope = \"account\"", "scope = \"planet\"", "planet"),
+        ("seconds = 1\n", "seconds = 1\nburst = 3\n", "burst"),
+        (
+            "PayPal-Request-Id",
+            "PayPal Request",
+            "retry.idempotency_headers",
+        ),
+        ("status = [403]", "status = [99]", "retry.rules[0].status"),
+        ("header = \"X-Left\"", "", "retry.rules[0].equals"),
+        (
+            "header = \"X-Left\"",
+            "header = \"X:Left\"",
+            "retry.rules[0].header",
+        ),
+        ("equals = \"0\"", "equals = 0", "retry.rules[0].equals"),
+        (
+            "equals = \"0\"",
+            "equals = \"0\"\ncontains = \"0\"",
+            "retry.rules[0].contains",
+        ),
+        (
+            "equals = \"0\"",
+            "json = \"/x\"\nequals = \"0\"",
+            "retry.rules[0].json",
+        ),
+        (
+            "wait_header = \"X-Reset\"\n",
+            "",
+            "retry.rules[0].wait_form",
+        ),
+        (
+            "json = \"/error\"",
+            "json = \"error\"",
+            "retry.rules[1].json",
+        ),
+        (
+            "status = [200]\njson = \"/error\"\nequals = [\"ratelimited\", 17]\n",
+            "",
+            "retry.rules[1]: fits every answer",
+        ),
+        (
+            "wait_seconds = 30",
+            "wait_seconds = 0",
+            "retry.rules[1].wait_seconds",
+        ),
+        ("wait_seconds = 30", "meanings = 1", "meanings"),
+        (
+            "meaning = \"rate_limited\"\nwait_seconds",
+            "meaning = \"forbidden\"\nwait_seconds",
+            "retry.rules[1].meaning",
+        ),
+        (
+            "meaning = \"rate_limited\"\nwait_seconds",
+            "meaning = \"tired\"\nwait_seconds",
+            "tired",
+        ),
+    ] {
+        let text = format!("{GOOD}{LIMITS}");
+        assert!(text.contains(good), "{good}");
+        let error = Manifest::parse(&text.replacen(good, bad, 1))
+            .map(|_| ())
+            .unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains("connector.toml") && error.contains(expected),
+            "{bad}: {error}"
+        );
+    }
+}

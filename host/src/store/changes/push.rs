@@ -268,7 +268,8 @@ impl Store {
         Ok(open.change.state)
     }
 
-    /// A push came to nothing for now; it is tried again then.
+    /// A push came to nothing for now; it is tried again then. Where it does not count, its claim
+    /// was no attempt.
     ///
     /// # Errors
     /// [`Error::LeaseLost`] where the change is somebody else's by now.
@@ -277,8 +278,12 @@ impl Store {
         claimed: &ClaimedChange,
         error: &RunError,
         at: Timestamp,
+        counts: bool,
     ) -> Result<(), Error> {
         let (mut tx, now, mut open) = self.held(claimed).await?;
+        if !counts {
+            open.change.attempt = open.change.attempt.saturating_sub(1);
+        }
         open.change.error = Some(error.message.clone());
         open.change.state = ChangeState::Queued;
         open.change.next_at = at;
