@@ -199,6 +199,7 @@ impl App {
             request_timeout: Duration::from_secs(self.config.runtime.call_timeout_seconds * 3),
             sync_interval: Duration::from_secs(self.config.sync.interval_seconds),
             rate_limit: http::RateLimit::new(self.config.http.rate_limit),
+            stopping: stop.clone(),
             stream_limits: egress::StreamLimits {
                 idle: Duration::from_secs(self.config.passthrough.idle_seconds),
                 max_bytes: self.config.passthrough.max_stream_mib * 1024 * 1024,
@@ -246,6 +247,7 @@ impl App {
         let retention = jobs::Retention {
             events: days(self.config.retention.events_days),
             deliveries: days(self.config.retention.deliveries_days),
+            runs: days(self.config.retention.sync_runs_days),
         };
         let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
         tasks.spawn(jobs::keep_house(store, clock, retention, stop.clone()));

@@ -17,6 +17,7 @@ mod server;
 use std::{fmt, sync::Arc, time::Duration};
 
 use axum::Router;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
@@ -65,6 +66,8 @@ pub struct Services {
     /// What a request that is streamed through may cost; [`Self::request_timeout`] does not hold
     /// for it.
     pub stream_limits: StreamLimits,
+    /// When this server stops, streams that would go on end.
+    pub stopping: CancellationToken,
 }
 
 impl fmt::Debug for Services {

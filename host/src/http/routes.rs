@@ -22,6 +22,8 @@ mod pull_frequencies;
 mod rate_limits;
 mod records;
 mod sync;
+mod sync_failures;
+mod sync_runs;
 mod syncs;
 mod webhooks;
 
@@ -61,6 +63,8 @@ pub(super) fn operations() -> Vec<Operation> {
         deliveries::operations(),
         sync::operations(),
         syncs::operations(),
+        sync_runs::operations(),
+        sync_failures::operations(),
         changes::operations(),
         conflicts::operations(),
         records::operations(),

@@ -24,6 +24,8 @@ pub struct Retention {
     pub events: Duration,
     /// Deliveries with their attempts.
     pub deliveries: Duration,
+    /// Runs of syncs, and failing records.
+    pub runs: Duration,
 }
 
 /// Removes what is old until `stop`; after an error it goes on with the next round.
@@ -55,13 +57,15 @@ async fn round(store: &Store, clock: &dyn Clock, retention: Retention) -> Result
     let events = store.prune_events(before, REST).await?.events;
     let notices = store.forget_notices().await?;
     let retries = store.prune_retries(now.minus(KEEP_RETRIES)).await?;
+    let runs = store.prune_runs(now.minus(retention.runs), REST).await?;
     let history = store.prune_history(REST).await?;
-    if deliveries + events + notices + retries + history > 0 {
+    if deliveries + events + notices + retries + runs + history > 0 {
         tracing::info!(
             deliveries,
             events,
             notices,
             retries,
+            runs,
             history,
             "removed what is past its keeping time"
         );

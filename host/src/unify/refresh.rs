@@ -2,9 +2,7 @@
 
 use super::{Error, Unify, live::parse};
 use crate::{
-    model::{
-        FailedRecord, ObjectKind, Origin, Scope, StoredDocument, Timestamp, Upsert, ValueSource,
-    },
+    model::{ObjectKind, Origin, Scope, StoredDocument, Timestamp, Upsert, ValueSource},
     runtime::{CallContext, CallError, ConnectorVersion, Failure, FetchRequest},
     store::Source,
 };
@@ -18,8 +16,7 @@ pub(super) enum Refreshed {
 }
 
 impl Unify {
-    /// Reads the record that the provider knows by `remote_id`, and stores it with its event, as a
-    /// sync does. `why` is noted beside it.
+    /// As [`Self::read_one`], where a record that cannot be unified is an error.
     pub(super) async fn refresh(
         &self,
         scope: &Scope,
@@ -29,6 +26,24 @@ impl Unify {
         why: ValueSource,
         context: CallContext,
     ) -> Result<Refreshed, Error> {
+        let read = self.read_one(scope, version, kind, remote_id, why, context);
+        read.await?.map_err(|reason| {
+            Error::Contract(format!("{kind} {remote_id:?} cannot be unified: {reason}"))
+        })
+    }
+
+    /// Reads the record that the provider knows by `remote_id`, and stores it with its event, as a
+    /// sync does. `why` is noted beside it. One that cannot be unified is kept among those that
+    /// fail: the inner error is the reason.
+    pub(super) async fn read_one(
+        &self,
+        scope: &Scope,
+        version: &ConnectorVersion,
+        kind: ObjectKind,
+        remote_id: &str,
+        why: ValueSource,
+        context: CallContext,
+    ) -> Result<Result<Refreshed, String>, Error> {
         let request = FetchRequest {
             object: kind.name().to_owned(),
             cursor: None,
@@ -40,7 +55,8 @@ impl Unify {
         let page = match version.fetch_records(context, request).await {
             Ok(page) => page,
             Err(CallError::Failure(Failure::NotFound(_))) => {
-                return self.gone(scope, kind, remote_id, as_of, why).await;
+                let gone = self.gone(scope, kind, remote_id, as_of, why).await;
+                return gone.map(Ok);
             }
             Err(error) => return Err(self.failed(scope, error).await),
         };
@@ -54,24 +70,22 @@ impl Unify {
                     "fetch-records of {kind} was asked for {remote_id:?} and answered others"
                 )));
             }
-            _ => return self.gone(scope, kind, remote_id, as_of, why).await,
+            _ => {
+                let gone = self.gone(scope, kind, remote_id, as_of, why).await;
+                return gone.map(Ok);
+            }
         }
         let mapped = self.map_records(scope, version, kind, &records).await?;
         let mapped = mapped.keep(&self.0.store.sync_config(scope, kind).await?);
-        if let Some(FailedRecord {
-            remote_id, reason, ..
-        }) = mapped.failures.first()
-        {
+        if let Some(failure) = mapped.failures.first() {
             let store = &self.0.store;
             store.keep_failures(scope, kind, &mapped.failures).await?;
-            return Err(Error::Contract(format!(
-                "{kind} {remote_id:?} cannot be unified: {reason}"
-            )));
+            return Ok(Err(failure.reason.clone()));
         }
         let origin = Origin::unified(why, &mapped.unified_by);
         self.keep(scope, kind, &mapped.upserts, Source::Read(as_of), &origin)
             .await?;
-        Ok(Refreshed::Stored)
+        Ok(Ok(Refreshed::Stored))
     }
 
     async fn gone(

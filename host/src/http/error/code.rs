@@ -86,6 +86,8 @@ codes! {
         "`GET /conflicts?state=open` lists the conflicts of this project that wait for somebody.";
     SyncRunNotFound NOT_FOUND "sync_run_not_found" "No such sync run"
         "`GET /sync-runs` lists the runs of this project.";
+    SyncFailureNotFound NOT_FOUND "sync_failure_not_found" "No such failing record"
+        "`GET /sync-failures` lists the records of this project that cannot be unified.";
     MethodNotAllowed METHOD_NOT_ALLOWED "method_not_allowed" "Not possible here"
         "The header `Allow` says what is possible at this path.";
     Conflict CONFLICT "conflict" "In conflict with what is there"

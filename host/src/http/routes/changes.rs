@@ -105,7 +105,7 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 /// What goes wrong where the provider is read first.
-const PROVIDER: &[Code] = &[
+pub(super) const PROVIDER: &[Code] = &[
     Code::Unsupported,
     Code::NeedsReconnect,
     Code::RateLimited,

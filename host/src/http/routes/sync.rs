@@ -11,7 +11,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::json;
+use super::{
+    json,
+    sync_runs::{self, RunBody},
+};
 use crate::{
     http::{
         Services,
@@ -152,6 +155,8 @@ struct StatusBody {
     last_finished_at: Option<String>,
     #[schemars(extend("format" = "date-time"))]
     next_run_at: String,
+    /// The run that runs, or the last one, while it is kept.
+    last_run: Option<RunBody>,
 }
 
 /// `GET /sync/status/{vertical}`: of the connection that the token names, or of all.
@@ -166,12 +171,19 @@ pub(super) async fn status(
         let states = states
             .into_iter()
             .filter(|state| state.kind.spec().vertical == vertical);
-        bodies.extend(states.map(|state| body(scope.connection(), state)));
+        for state in states {
+            let run = match state.run {
+                Some(run) => services.store.run(scope.project(), run).await?,
+                None => None,
+            };
+            let run = run.map(|run| sync_runs::body(run, services.clock.now()));
+            bodies.push(body(scope.connection(), state, run));
+        }
     }
     json(&bodies)
 }
 
-fn body(connection: &Connection, state: SyncState) -> StatusBody {
+fn body(connection: &Connection, state: SyncState, last_run: Option<RunBody>) -> StatusBody {
     StatusBody {
         id_connection: connection.id.to_string(),
         provider: connection.connector.to_string(),
@@ -189,6 +201,7 @@ fn body(connection: &Connection, state: SyncState) -> StatusBody {
         last_error: state.last_error,
         last_finished_at: state.last_finished_at.map(|time| time.to_string()),
         next_run_at: state.next_run_at.to_string(),
+        last_run,
     }
 }
 

@@ -12,7 +12,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{connections::scope, json};
+use super::{
+    connections::scope,
+    json,
+    sync_runs::{self, RunBody},
+};
 use crate::{
     http::{
         Services,
@@ -24,7 +28,7 @@ use crate::{
     },
     model::{
         ConflictPolicy, Connection, DEFAULT_LIMIT, Direction, MAX_LIMIT, ObjectKind, ProjectId,
-        Schedule, Scope, SyncConfig, SyncConfigError, Trigger, Violation,
+        RunId, Schedule, Scope, SyncConfig, SyncConfigError, Trigger, Violation,
     },
     store::{NEVER, SyncFilter, SyncState, planned},
 };
@@ -144,6 +148,8 @@ struct SyncBody {
     /// custom field changed; none where nothing is to be done.
     reunify: Option<ReunifyBody>,
     config: ConfigBody,
+    /// The run that runs, or the last one, while it is kept.
+    last_run: Option<RunBody>,
 }
 
 /// How far stored documents have been unified again.
@@ -280,6 +286,9 @@ pub(super) async fn list(
     let (syncs, next) = services.store.syncs(project, filter, limit).await?;
     let frequencies = services.store.pull_frequencies(project).await?;
     let remaps = services.store.remaps_under_way(project).await?;
+    let last: Vec<RunId> = syncs.iter().filter_map(|(_, state)| state.run).collect();
+    let mut runs = services.store.runs_by_id(project, &last).await?;
+    let now = services.clock.now();
     let data = syncs.into_iter().map(|(connection, state)| {
         let vertical = connection.vertical.as_str();
         let schedule = match (&state.config.schedule, frequencies.get(vertical)) {
@@ -293,7 +302,9 @@ pub(super) async fn list(
             },
         };
         let remap = remaps.get(&(connection.number, state.kind)).copied();
-        body(&connection, state, schedule, remap)
+        let run = state.run.and_then(|run| runs.remove(&run));
+        let run = run.map(|run| sync_runs::body(run, now));
+        body(&connection, state, schedule, remap, run)
     });
     json(&PageBody {
         data: data.collect(),
@@ -435,7 +446,12 @@ async fn shown(services: &Services, scope: &Scope, kind: ObjectKind) -> Result<R
         .await?;
     let remaps = services.store.remaps_under_way(scope.project()).await?;
     let remap = remaps.get(&(scope.connection().number, kind)).copied();
-    json(&body(scope.connection(), state, schedule, remap))
+    let run = match state.run {
+        Some(run) => services.store.run(scope.project(), run).await?,
+        None => None,
+    };
+    let run = run.map(|run| sync_runs::body(run, services.clock.now()));
+    json(&body(scope.connection(), state, schedule, remap, run))
 }
 
 fn body(
@@ -443,6 +459,7 @@ fn body(
     state: SyncState,
     schedule: Schedule,
     remap: Option<(u64, u64)>,
+    last_run: Option<RunBody>,
 ) -> SyncBody {
     let due = Some(state.next_run_at).filter(|time| !state.paused && *time < NEVER);
     let mut next_runs = Vec::with_capacity(UPCOMING);
@@ -478,6 +495,7 @@ fn body(
         schedule,
         reunify: remap.map(|(done, total)| ReunifyBody { done, total }),
         config: config_body(state.config),
+        last_run,
     }
 }
 
