@@ -132,6 +132,7 @@ impl<T: Connector> Guest for T {
         Ok(crate::bindings::jackfield::connector::types::RecordPage {
             records: serde_json::to_string(&page.records).map_err(Failure::unexpected)?,
             next_cursor: page.next_cursor,
+            total: page.total,
         })
     }
 

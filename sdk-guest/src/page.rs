@@ -92,6 +92,8 @@ pub struct Page {
     pub records: Vec<RemoteRecord>,
     /// Where the next page begins; none on the last one.
     pub next_cursor: Option<String>,
+    /// How many records there are on all pages, where the provider says so.
+    pub total: Option<u64>,
 }
 
 impl Page {
@@ -100,6 +102,7 @@ impl Page {
         Self {
             records: records.into_iter().collect(),
             next_cursor: None,
+            total: None,
         }
     }
 
@@ -112,6 +115,13 @@ impl Page {
     #[must_use]
     pub fn next(mut self, cursor: Option<String>) -> Self {
         self.next_cursor = cursor.filter(|cursor| !cursor.is_empty());
+        self
+    }
+
+    /// Says how many records there are on all pages, where the provider tells.
+    #[must_use]
+    pub fn total(mut self, records: impl Into<Option<u64>>) -> Self {
+        self.total = records.into();
         self
     }
 }

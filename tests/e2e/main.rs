@@ -39,6 +39,7 @@ mod reads;
 mod redmine;
 mod schemathesis;
 mod sdk;
+mod sync_runs;
 mod syncs;
 mod tenancy;
 mod two_way;

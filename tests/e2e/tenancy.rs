@@ -25,6 +25,9 @@ const PER_OBJECT: usize = 2;
 /// webhooks.
 const NOT_SUPPORTED: &str = "retrieveConnectionWebhook";
 
+/// The operation with an id that answers no JSON, but events until a run is over.
+const STREAMED: &str = "watchSyncRun";
+
 /// A project with a thing of every kind that has an id.
 struct Tenant {
     api: Api,
@@ -38,6 +41,7 @@ struct Tenant {
     mapping: String,
     retry: String,
     run: String,
+    failure: String,
     change: String,
     conflict: String,
     records: BTreeMap<ObjectKind, String>,
@@ -139,11 +143,26 @@ impl Tenant {
         })
         .await;
         provider.refuse_changes(false);
+        let path = format!("/sync-runs/{run}");
+        until("the run is over", async || {
+            let run = api.get(&path).await.json(200);
+            run["finished_at"].as_str().map(drop)
+        })
+        .await;
+
+        let kind = ObjectKind::parse("crm.note").expect("it is an object");
+        provider.set(kind, 2, "content", json!(["no", "text"]));
+        with_token.resync("crm").await;
+        let failure = until("a record fails", async || {
+            let page = api.get("/sync-failures").await.json(200);
+            page["data"][0]["id"].as_str().map(ToOwned::to_owned)
+        })
+        .await;
 
         let mut secrets = vec![api.key().to_owned(), secret];
         secrets.extend([&id, &user, &connection.id, &connection.token].map(Clone::clone));
         secrets.extend([&webhook, &delivery, &field, &mapping, &retry].map(Clone::clone));
-        secrets.extend([&run, &change, &conflict].map(Clone::clone));
+        secrets.extend([&run, &failure, &change, &conflict].map(Clone::clone));
         secrets.extend(records.values().cloned());
         assert!(
             secrets.iter().all(|secret| secret.len() > 20),
@@ -161,6 +180,7 @@ impl Tenant {
             mapping,
             retry,
             run,
+            failure,
             change,
             conflict,
             records,
@@ -186,6 +206,7 @@ impl Tenant {
             ("custom_fields", "mapping_id") => &self.mapping,
             ("passthrough", "retryId") => &self.retry,
             ("sync-runs", "id") => &self.run,
+            ("sync-failures", "id") => &self.failure,
             ("changes", "id") => &self.change,
             ("conflicts", "id") => &self.conflict,
             ("connectors", "slug") | ("inbound", "connector") => return ("omni".into(), false),
@@ -387,6 +408,9 @@ async fn readable(routes: &[Route], tenant: &Tenant) -> BTreeMap<String, Value> 
         let answer = route.send(&api).await;
         if route.id == NOT_SUPPORTED {
             answer.expect(501);
+        } else if route.id == STREAMED {
+            answer.expect(200);
+            all.insert(route.path.clone(), json!(answer.text));
         } else {
             all.insert(route.path.clone(), answer.json(200));
         }

@@ -105,9 +105,11 @@ async fn list(
         Some(Ok(size @ 1..=LARGEST_PAGE)) => size,
         Some(_) => return Err(wrong("page_size", "must be a number from 1 to 100")),
     };
-    let (items, next) = demo.book().list(collection, since, after, size);
+    let (items, next, left) = demo.book().list(collection, since, after, size);
+    // All that the query finds; later pages do not know it.
+    let total = after.is_none().then_some(left);
     Ok(Json(
-        json!({ "items": items, "next_page_token": next.map(token) }),
+        json!({ "items": items, "next_page_token": next.map(token), "total": total }),
     ))
 }
 

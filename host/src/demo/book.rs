@@ -66,7 +66,7 @@ impl Book {
         since: Option<Timestamp>,
         after: Option<Position>,
         size: usize,
-    ) -> (Vec<Value>, Option<Position>) {
+    ) -> (Vec<Value>, Option<Position>, usize) {
         let deleted = after.map_or_else(|| since.is_some(), |position| position.deleted);
         let mut matching: Vec<&Record> = self
             .of(collection)
@@ -77,7 +77,8 @@ impl Book {
             })
             .collect();
         matching.sort_by_key(|record| (record.updated, record.id));
-        let more = matching.len() > size;
+        let left = matching.len();
+        let more = left > size;
         matching.truncate(size);
         let next = matching
             .last()
@@ -91,7 +92,7 @@ impl Book {
             .into_iter()
             .map(|record| record.document(collection))
             .collect();
-        (documents, next)
+        (documents, next, left)
     }
 
     pub(super) fn record(&self, collection: Collection, id: u64) -> Result<&Record, Refusal> {

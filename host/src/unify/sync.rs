@@ -139,7 +139,7 @@ impl Unify {
             full,
             as_of,
             failures: &mapped.failures,
-            total: None,
+            total: page.total,
         };
         let origin = Origin {
             run: Some(claimed.run),

@@ -47,7 +47,9 @@ impl Connector for DemoCrm {
             .query_opt("page_token", request.cursor.as_deref())
             .send()?
             .json()?;
-        Ok(Page::new(answer.items.into_iter().map(record)).next(answer.next_page_token))
+        Ok(Page::new(answer.items.into_iter().map(record))
+            .next(answer.next_page_token)
+            .total(answer.total))
     }
 
     fn push_record(

@@ -18,6 +18,7 @@ pub(crate) struct Me {
 pub(crate) struct List {
     pub(crate) items: Vec<Raw<Key>>,
     pub(crate) next_page_token: Option<String>,
+    pub(crate) total: Option<u64>,
 }
 
 /// What every record has. A deleted one has nothing else.

@@ -22,7 +22,9 @@ pub(crate) fn fetch(request: &FetchRequest) -> Result<Page, Failure> {
     let offset = Offset::of(request, 100)?;
     let answer = list(offset, None)?;
     let next = offset.next(answer.projects.len(), Some(answer.total_count));
-    Ok(Page::new(answer.projects.into_iter().map(record)).next(next))
+    Ok(Page::new(answer.projects.into_iter().map(record))
+        .next(next)
+        .total(answer.total_count))
 }
 
 /// A page of the projects that the user may see.

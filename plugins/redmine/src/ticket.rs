@@ -16,8 +16,10 @@ pub(crate) fn fetch(request: &FetchRequest) -> Result<Page, Failure> {
         return Ok(Page::one(read(id)?));
     }
     let walk = Walk::read(request, request.limit, Some("attachments"))?;
-    let next = walk.next()?;
-    Ok(Page::new(walk.issues.into_iter().map(record)).next(next))
+    let (next, total) = (walk.next()?, walk.total);
+    Ok(Page::new(walk.issues.into_iter().map(record))
+        .next(next)
+        .total(total))
 }
 
 pub(crate) fn push(request: &PushRequest) -> Result<RemoteRecord, Failure> {

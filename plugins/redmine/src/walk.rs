@@ -59,6 +59,8 @@ pub(crate) struct Walk {
     start: Position,
     pub(crate) issues: Vec<Raw<IssueKey>>,
     more: bool,
+    /// How many issues there are; only the first page knows.
+    pub(crate) total: Option<u64>,
 }
 
 impl Walk {
@@ -80,13 +82,18 @@ impl Walk {
             (start.offset, start.last) = (0, None);
         }
         let page = list(&start, 0, most, include)?;
-        Ok(Self::new(start, page))
+        let total = request.cursor.is_none().then_some(page.total_count);
+        Ok(Self {
+            total,
+            ..Self::new(start, page)
+        })
     }
 
     fn new(start: Position, page: Issues) -> Self {
         let done = start.offset + page.issues.len() as u64;
         Self {
             more: !page.issues.is_empty() && done < page.total_count,
+            total: None,
             start,
             issues: page.issues,
         }

@@ -46,6 +46,8 @@ struct Records {
     refusals: u32,
     /// Whether changes of records are answered with 503.
     writes_refused: bool,
+    /// Whether the key is taken no more.
+    revoked: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -84,7 +86,10 @@ impl Omni {
             .route("/v1/objects/{kind}", collection)
             .route("/v1/objects/{kind}/{id}", one)
             .route("/v1/limited", any(limited))
-            .layer(middleware::from_fn(authenticate))
+            .layer(middleware::from_fn_with_state(
+                account.clone(),
+                authenticate,
+            ))
             .with_state(account.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("a port is free");
@@ -104,6 +109,11 @@ impl Omni {
     /// Lets the next requests to `/v1/limited` be refused with 429.
     pub fn refuse(&self, times: u32) {
         self.account.lock().refusals = times;
+    }
+
+    /// Takes the key no more.
+    pub fn revoke(&self) {
+        self.account.lock().revoked = true;
     }
 
     /// Takes no changes of records for now, or again.
@@ -200,9 +210,9 @@ impl Record {
     }
 }
 
-async fn authenticate(request: Request, next: Next) -> Response {
+async fn authenticate(State(account): State<Account>, request: Request, next: Next) -> Response {
     let key = request.headers().get("x-omni-key");
-    if key.is_some_and(|key| key == KEY) {
+    if key.is_some_and(|key| key == KEY) && !account.lock().revoked {
         return next.run(request).await;
     }
     refusal(StatusCode::UNAUTHORIZED, "unknown key")
