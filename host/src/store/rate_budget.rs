@@ -9,7 +9,9 @@ use super::{
     lease::{self, clocked},
     syncs::ClaimedSync,
 };
-use crate::model::{Ask, BudgetScope, Granted, Said, Scope, Timestamp, Window, WindowRule};
+use crate::model::{
+    Ask, BudgetScope, ErrorClass, Granted, RunError, Said, Scope, Timestamp, Window, WindowRule,
+};
 
 /// How long a window that is over is kept.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
@@ -172,6 +174,9 @@ impl Store {
                    WHERE id = $1 AND finished_at IS NULL";
         let values = values![claimed.run.to_string(), until, self.now()];
         tx.execute(sql, values).await?;
+        self.count_rest(&mut tx, claimed).await?;
+        let waits = RunError::new(ErrorClass::RateLimited, reason);
+        self.note_error(&mut tx, claimed.run, &waits).await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -239,7 +239,12 @@ impl Store {
     }
 
     /// Writes down what went wrong in a run.
-    async fn note_error(&self, tx: &mut Tx, run: RunId, error: &RunError) -> Result<(), Error> {
+    pub(super) async fn note_error(
+        &self,
+        tx: &mut Tx,
+        run: RunId,
+        error: &RunError,
+    ) -> Result<(), Error> {
         let id = run.to_string();
         let sql = "SELECT errors FROM sync_run WHERE id = $1";
         let Some(row) = tx.row(sql, values![id.as_str()]).await? else {

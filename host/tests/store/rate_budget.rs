@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use jackfield::{
-    model::{Ask, BudgetScope, Said, WindowRule},
+    model::{Ask, BudgetScope, ErrorClass, Said, WindowRule},
     store::BudgetKey,
 };
 
@@ -127,6 +127,13 @@ pub(crate) async fn a_sync_that_waits_has_not_failed(world: World) {
     assert_eq!((state.status(), state.attempt), ("rate_limited", 0));
     assert_eq!(state.next_run_at, until);
     assert_eq!(state.last_error.as_deref(), Some("later"));
+    let run = store.run(scope.project(), first.run).await.unwrap();
+    let run = run.unwrap();
+    assert_eq!(run.next_attempt_at, Some(until));
+    assert_eq!(
+        run.error.map(|error| error.class),
+        Some(ErrorClass::RateLimited)
+    );
     assert!(claimed().await.is_none());
     assert!(
         !store.postpone_sync(&first, until, "late").await.unwrap(),
