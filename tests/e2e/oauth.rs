@@ -140,7 +140,12 @@ async fn a_withdrawn_consent_asks_to_reconnect(backend: Backend) {
     assert_eq!(refused["code"], "needs_reconnect", "{refused}");
     let connections = project.get("/connections").await.json(200);
     assert_eq!(connections[0]["status"], "needs_reconnect", "{connections}");
-    assert_eq!(project.events("connection.needs_reconnect").await.len(), 1);
+    let told = project.events("connection.needs_reconnect").await;
+    assert_eq!(told.len(), 1);
+    let sentence = text(&connections[0]["customer_message"]);
+    assert!(sentence.contains("connected again"), "{sentence}");
+    assert_eq!(told[0]["data"]["customer_message"], sentence);
+    assert!(connections[0]["status_reason"].is_string(), "{connections}");
     // What was read stays readable.
     assert_eq!(api.all("/crm/contacts").await.len(), 3);
 
@@ -150,5 +155,7 @@ async fn a_withdrawn_consent_asks_to_reconnect(backend: Backend) {
     let connections = project.get("/connections").await.json(200);
     assert_eq!(connections[0]["id_connection"], connection["id_connection"]);
     assert_eq!(connections[0]["status"], "valid");
+    assert_eq!(connections[0]["customer_message"], Value::Null);
+    assert_eq!(connections[0]["status_reason"], Value::Null);
     api.post("/crm/contacts", &body).await.expect(201);
 }
