@@ -45,7 +45,7 @@ use self::dialect::{Database, Tx, values};
 use crate::model::{Clock, Entropy, ObjectKind, Timestamp};
 
 pub use self::{
-    changes::{ChangeFilter, ClaimedChange, LocalWrite, PushTask, WrittenBy},
+    changes::{ChangeFilter, ClaimedChange, LocalWrite, PushTask, Queued, WrittenBy},
     conflicts::ConflictFilter,
     credentials::{RefreshLease, SealedCredentials},
     custom_fields::{CustomValues, NewCustomField},

@@ -94,6 +94,20 @@ impl Pending {
         }
     }
 
+    /// Those of some fields that are set to another value than our side shows, or wait for a person.
+    #[must_use]
+    pub fn news(&self, fields: &Fields) -> Fields {
+        let Side::Present(shown) = self.record() else {
+            return fields.clone();
+        };
+        let named = fields.iter().filter(|(name, value)| {
+            self.conflicts.contains_key(*name) || !same(shown.get(*name), Some(value))
+        });
+        named
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+
     /// Our applications set fields.
     pub fn edit(&mut self, fields: &Fields, at: Timestamp, by: Option<&str>) {
         self.deletion = None;

@@ -118,10 +118,21 @@ struct Current {
     deleted: bool,
 }
 
+/// What became of a write that is to be queued.
+#[derive(Clone, Debug)]
+pub enum Queued {
+    /// There is no such record.
+    NoRecord,
+    /// The record is so already, and no change of it is under way.
+    Nothing,
+    /// It is part of this change.
+    Change(Box<QueuedChange>),
+}
+
 impl Store {
     /// Changes a record here at once, with its event, and queues what the provider is to be told.
-    /// An edit of a record that has a change under way becomes part of it. None where there is no
-    /// such record.
+    /// An edit of a record that has a change under way becomes part of it. A field that is set to
+    /// what our side shows already is no edit.
     ///
     /// # Errors
     /// [`Error::Missing`] where the connection was deleted.
@@ -132,16 +143,16 @@ impl Store {
         id: RecordId,
         write: &LocalWrite,
         by: WrittenBy<'_>,
-    ) -> Result<Option<QueuedChange>, Error> {
+    ) -> Result<Queued, Error> {
         let mut tx = self.begin().await?;
         let at = self.now();
         let now = advance(&mut tx, scope, at).await?;
         let now = now.ok_or(Error::Missing("connection"))?;
         let Some(current) = self.current(&mut tx, scope, kind, id).await? else {
-            return Ok(None);
+            return Ok(Queued::NoRecord);
         };
         if current.deleted != matches!(write, LocalWrite::Restore(_)) {
-            return Ok(None);
+            return Ok(Queued::NoRecord);
         }
         let open = self.open_change(&mut tx, scope, id).await?;
         let known = open.is_some();
@@ -151,7 +162,16 @@ impl Store {
         };
         let pending = &mut open.change.pending;
         match write {
-            LocalWrite::Set(fields) => pending.edit(fields, at, by.actor),
+            LocalWrite::Set(fields) => {
+                let news = pending.news(fields);
+                if news.is_empty() {
+                    return Ok(match known {
+                        true => Queued::Change(Box::new(open.change)),
+                        false => Queued::Nothing,
+                    });
+                }
+                pending.edit(&news, at, by.actor);
+            }
             LocalWrite::Delete => pending.delete(at, by.actor),
             LocalWrite::Restore(fields) => {
                 *pending = Pending::over(fields.clone());
@@ -181,7 +201,7 @@ impl Store {
         self.write_events(&mut tx, scope, events, now).await?;
         tx.rings(&self.inner.changes_due);
         tx.commit().await?;
-        Ok(Some(open.change))
+        Ok(Queued::Change(Box::new(open.change)))
     }
 
     /// Rings when changes became due: a hint for workers, who look by themselves too.

@@ -5,11 +5,10 @@ use serde_json::{Map, Value};
 use super::{Error, Interactive, Unify};
 use crate::{
     model::{
-        ChangeId, Direction, ObjectKind, PushOperation, QueuedChange, Record, RecordId, Scope,
-        WriteMode,
+        Direction, ObjectKind, PushOperation, QueuedChange, Record, RecordId, Scope, WriteMode,
         conflict::{DELETED, Fields, custom_name, fields_of, same},
     },
-    store::{LocalWrite, WrittenBy},
+    store::{LocalWrite, Queued, WrittenBy},
 };
 
 /// What a write would send.
@@ -126,7 +125,8 @@ impl Unify {
         self.stored(scope, kind, record.id, how.remote_data).await
     }
 
-    /// Sets again what a change could not push, as a new change.
+    /// Sets again what a change could not push, as a new change; none where the record is so by
+    /// now.
     ///
     /// # Errors
     /// [`Error::RecordNotFound`] where the record is not there any more; the database fails.
@@ -135,7 +135,7 @@ impl Unify {
         scope: &Scope,
         change: &QueuedChange,
         actor: &str,
-    ) -> Result<QueuedChange, Error> {
+    ) -> Result<Option<QueuedChange>, Error> {
         let write = if change.lost.contains_key(DELETED) {
             LocalWrite::Delete
         } else {
@@ -153,7 +153,11 @@ impl Unify {
         let queued = store
             .queue_change(scope, change.kind, change.record, &write, by)
             .await?;
-        queued.ok_or(Error::RecordNotFound)
+        match queued {
+            Queued::NoRecord => Err(Error::RecordNotFound),
+            Queued::Nothing => Ok(None),
+            Queued::Change(change) => Ok(Some(*change)),
+        }
     }
 
     /// Deletes a record here and queues that.
@@ -164,9 +168,7 @@ impl Unify {
         id: RecordId,
         how: &Interactive,
     ) -> Result<(), Error> {
-        self.queue(scope, kind, id, &LocalWrite::Delete, how)
-            .await
-            .map(drop)
+        self.queue(scope, kind, id, &LocalWrite::Delete, how).await
     }
 
     async fn queue(
@@ -176,7 +178,7 @@ impl Unify {
         id: RecordId,
         write: &LocalWrite,
         how: &Interactive,
-    ) -> Result<ChangeId, Error> {
+    ) -> Result<(), Error> {
         let by = WrittenBy {
             actor: how.actor.as_deref(),
             undo_of: None,
@@ -186,9 +188,12 @@ impl Unify {
             .store
             .queue_change(scope, kind, id, write, by)
             .await?;
-        let change = queued.ok_or(Error::RecordNotFound)?.id;
-        how.change.set(change);
-        Ok(change)
+        match queued {
+            Queued::NoRecord => return Err(Error::RecordNotFound),
+            Queued::Nothing => {}
+            Queued::Change(change) => how.change.set(change.id),
+        }
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
         ChangeId, ChangeState, ProjectId, PushOperation, QueuedChange, RunId, Scope, ValueSource,
         conflict::{DELETED, Fields, fields_of, same},
     },
-    store::{ChangeFilter, LocalWrite, WrittenBy},
+    store::{ChangeFilter, LocalWrite, Queued, WrittenBy},
 };
 
 /// The most changes of one run that are taken back at once.
@@ -113,7 +113,9 @@ impl Unify {
             return Ok(undone);
         }
         let queued = store.queue_change(scope, kind, id, &write, by).await?;
-        undone.by = queued.map(|change| change.id);
+        if let Queued::Change(change) = queued {
+            undone.by = Some(change.id);
+        }
         if undone.by.is_some() {
             store.mark_undone(scope.project(), change.id).await?;
         }

@@ -7,7 +7,7 @@ use jackfield::{
         ChangeState, ErrorClass, Push, QueuedChange, RunError, Scope, StoredDocument, Timestamp,
         Upsert, conflict::Fields,
     },
-    store::{ChangeFilter, ClaimedChange, Error, LocalWrite, WrittenBy},
+    store::{ChangeFilter, ClaimedChange, Error, LocalWrite, Queued, WrittenBy},
 };
 use serde_json::{Value, json};
 
@@ -35,6 +35,14 @@ fn set(field: &str, value: &str) -> LocalWrite {
     LocalWrite::Set(Fields::from_iter([(field.to_owned(), json!(value))]))
 }
 
+/// The change that a write is part of.
+pub(crate) fn queued(queued: Result<Queued, Error>) -> QueuedChange {
+    match queued {
+        Ok(Queued::Change(change)) => *change,
+        other => panic!("not queued: {other:?}"),
+    }
+}
+
 impl World {
     async fn edit(&self, scope: &Scope, id: &str, write: &LocalWrite) -> QueuedChange {
         let record = self.store.record_id(scope, contact(), id);
@@ -46,7 +54,7 @@ impl World {
             .store
             .queue_change(scope, contact(), record, write, by)
             .await;
-        queued.unwrap().unwrap()
+        self::queued(queued)
     }
 
     async fn shown(&self, scope: &Scope, id: &str) -> Value {
@@ -78,6 +86,9 @@ pub(crate) async fn an_edit_is_stored_at_once_and_those_that_follow_join_it(worl
         .await;
     let first = world.edit(&scope, "1", &set("first_name", "Grace")).await;
     let second = world.edit(&scope, "1", &set("last_name", "Hopper")).await;
+    // What is so already is no edit.
+    let third = world.edit(&scope, "1", &set("last_name", "Hopper")).await;
+    assert_eq!(third.revision, second.revision);
     assert_eq!(first.id, second.id);
     assert_eq!(second.state, ChangeState::Queued);
     let shown = world.shown(&scope, "1").await;
@@ -94,7 +105,7 @@ pub(crate) async fn an_edit_is_stored_at_once_and_those_that_follow_join_it(worl
         .store
         .queue_change(&scope, contact(), nobody, &LocalWrite::Delete, by)
         .await;
-    assert!(none.unwrap().is_none());
+    assert!(matches!(none, Ok(Queued::NoRecord)));
     let other = world.connection(&[contact()]).await;
     assert!(
         world

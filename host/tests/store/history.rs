@@ -9,6 +9,7 @@ use jackfield::{
 };
 use serde_json::{Map, json};
 
+use crate::changes::queued;
 use crate::support::{READ, World, contact, deleted, present};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -212,7 +213,7 @@ pub(crate) async fn a_change_of_ours_is_told_from_the_answer_to_it(world: World)
         undo_of: None,
     };
     let change = store.queue_change(&scope, contact(), id, &write, by).await;
-    let change = change.unwrap().unwrap();
+    let change = queued(change);
     let field = world.field(&scope, "1", "first_name").await;
     assert_eq!(field.change, Some(change.id));
     assert_eq!(field.origin.unwrap().actor.as_deref(), Some("other key"));

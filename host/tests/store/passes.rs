@@ -8,6 +8,7 @@ use jackfield::{
     },
 };
 
+use crate::changes::queued;
 use crate::support::{MINUTE, START, World, contact, deleted, present};
 
 /// A connection with three contacts that a first run has read: 1, 2 and 3.
@@ -395,7 +396,7 @@ pub(crate) async fn a_missing_record_with_a_change_under_way_is_reconciled(world
     let fields = serde_json::json!({ "first_name": "Grace" });
     let edit = LocalWrite::Set(fields.as_object().unwrap().clone().into_iter().collect());
     let change = store.queue_change(&scope, contact(), id, &edit, WrittenBy::default());
-    let change = change.await.unwrap().unwrap();
+    let change = queued(change.await);
 
     let claimed = begin(&world).await;
     page(

@@ -330,6 +330,10 @@ pub(super) async fn retry(
     }
     let unify = &services.unify;
     let queued = unify.repeat_change(&scope, &change, &actor).await?;
+    let queued = queued.ok_or_else(|| {
+        let detail = "The record has these values by now: there is nothing to set again.";
+        Error::new(Code::Conflict, detail)
+    })?;
     Ok((StatusCode::ACCEPTED, json(&body(&queued, None))?).into_response())
 }
 
