@@ -209,12 +209,12 @@ async fn what_hides_in_other_statuses_is_told(backend: Backend) {
         &json!({ "message": "no right" }),
     );
     let forbidden = world.project.get(LIVE).await;
-    assert_eq!(forbidden.json(403)["code"], "provider_forbidden");
+    assert_eq!(forbidden.json(424)["code"], "provider_forbidden");
 
     let body = json!({ "ok": false, "error": "missing_scope: crm.read" });
     world.answer(200, &[], &body);
     let forbidden = world.project.get(LIVE).await;
-    assert_eq!(forbidden.json(403)["code"], "provider_forbidden");
+    assert_eq!(forbidden.json(424)["code"], "provider_forbidden");
     assert!(forbidden.text.contains("crm.read"), "{}", forbidden.text);
 
     // A limit that hides from those who pass a request through puts it into the queue too.
