@@ -215,6 +215,7 @@ impl App {
             workers: self.config.sync.workers,
             interval: Duration::from_secs(self.config.sync.interval_seconds),
             lease: Duration::from_secs(self.config.sync.lease_seconds),
+            max_pages: self.config.sync.max_pages,
         };
         let inbound = InboundWorkers::new(
             self.store.clone(),
@@ -264,6 +265,7 @@ impl App {
         tracing::info!(address = %address, "listening");
         let limits = http::Limits::new(&self.config.http);
         http::serve(listener, http::router(services), limits, stop).await?;
+        fault_point!("shutdown.begun");
         let drain = Duration::from_secs(self.config.http.drain_seconds);
         let ended = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(drain, ended).await.is_err() {
@@ -271,6 +273,7 @@ impl App {
             tracing::warn!("a provider is slow; its sync is left at its last page");
             tasks.shutdown().await;
         }
+        fault_point!("shutdown.drained");
         if let Err(error) = self.store.release_syncs_of(&owner).await {
             tracing::warn!(error = %error, "syncs cannot be given back; their leases will run out");
         }

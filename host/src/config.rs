@@ -133,6 +133,8 @@ pub struct Sync {
     pub workers: u32,
     /// Seconds that a dead worker keeps others from its sync.
     pub lease_seconds: u64,
+    /// Pages after which a run is taken for endless.
+    pub max_pages: u64,
 }
 
 /// Deliveries of events.
@@ -309,6 +311,7 @@ impl Config {
             ("sync.page_size", u64::from(self.sync.page_size)),
             ("sync.workers", u64::from(self.sync.workers)),
             ("sync.lease_seconds", self.sync.lease_seconds),
+            ("sync.max_pages", self.sync.max_pages),
             (
                 "runtime.max_memory_mib",
                 u64::from(self.runtime.max_memory_mib),

@@ -12,6 +12,10 @@
     )
 )]
 
+// First: its macro is for all that follow.
+#[macro_use]
+mod fault_point;
+
 pub mod app;
 pub mod author;
 pub mod cli;

@@ -9,6 +9,7 @@ use std::{
 
 /// A module imports only from lower levels. `ARCHITECTURE.md` shows the same table.
 const LEVELS: &[(u8, &str)] = &[
+    (0, "fault_point"),
     (0, "model"),
     (1, "config"),
     (2, "telemetry"),
@@ -40,6 +41,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("notify", &["runtime"]),
     ("reqwest", &["egress"]),
     ("ring", &["egress"]),
+    ("rustix", &["fault_point"]),
     ("rustls", &["egress"]),
     ("sqlx", &["store"]),
     ("toml", &["model"]),

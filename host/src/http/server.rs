@@ -14,10 +14,16 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
+
+/// When asked to stop: the longest time for which those are let in whom the system has connected.
+const LAST_CALL: Duration = Duration::from_millis(250);
+/// Time without a new one after which there is none.
+const SILENCE: Duration = Duration::from_millis(10);
 
 /// Limits of the front door.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +66,17 @@ pub async fn serve(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
         .max_buf_size(64 * 1024);
+    let serve = |stream, peer, permit| {
+        let service = TowerToHyperService::new(router.clone());
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            let _held: OwnedSemaphorePermit = permit;
+            if let Err(error) = connection.await {
+                debug!(%peer, %error, "connection ended early");
+            }
+        });
+    };
     loop {
         let permit = tokio::select! {
             () = stop.cancelled() => break,
@@ -69,21 +86,18 @@ pub async fn serve(
             () = stop.cancelled() => break,
             accepted = accept(&listener) => accepted,
         };
-        let service = TowerToHyperService::new(router.clone());
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            let _held = permit;
-            if let Err(error) = connection.await {
-                debug!(%peer, %error, "connection ended early");
-            }
-        });
+        serve(stream, peer, permit);
+    }
+    // Whom the system has connected already is answered too: closing the door would reset him.
+    let end = Instant::now() + LAST_CALL;
+    while let Ok(permit) = Arc::clone(&permits).try_acquire_owned()
+        && Instant::now() < end
+        && let Ok((stream, peer)) = timeout(SILENCE, accept(&listener)).await
+    {
+        serve(stream, peer, permit);
     }
     drop(listener);
-    if tokio::time::timeout(limits.drain, graceful.shutdown())
-        .await
-        .is_err()
-    {
+    if timeout(limits.drain, graceful.shutdown()).await.is_err() {
         warn!(
             seconds = limits.drain.as_secs(),
             "requests still ran when the server stopped"
@@ -142,7 +156,7 @@ mod tests {
             client.write_all(head.as_bytes()).await.unwrap();
             let mut answer = Vec::new();
             let end = client.read_to_end(&mut answer);
-            tokio::time::timeout(Duration::from_secs(10), end)
+            timeout(Duration::from_secs(10), end)
                 .await
                 .expect("the server closes the connection")
                 .unwrap();

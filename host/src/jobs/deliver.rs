@@ -131,7 +131,9 @@ impl DeliveryWorkers {
             for delivery in claimed {
                 let (webhooks, ended) = (self.webhooks.clone(), ended.clone());
                 running.spawn(async move {
+                    fault_point!("delivery.claimed");
                     let finished = webhooks.deliver(delivery).await;
+                    fault_point!("delivery.answered");
                     let what = (finished.id.endpoint, finished.verdict);
                     // The writer ends only after all senders.
                     drop(ended.send(finished).await);
@@ -207,6 +209,7 @@ impl DeliveryWorkers {
             loop {
                 match self.webhooks.finish(&batch).await {
                     Ok(gone) => {
+                        fault_point!("delivery.written");
                         for one in &gone {
                             tracing::warn!(reason = %one.reason, "a webhook endpoint was disabled");
                         }

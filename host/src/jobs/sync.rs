@@ -16,8 +16,6 @@ use crate::{
     unify::{Error, SyncProgress, Unify},
 };
 
-/// Pages after which a run is taken for endless.
-const MAX_PAGES: u64 = 100_000;
 /// Pages after which a run goes to the end of the queue, so that a long one keeps no worker from
 /// other projects.
 const PAGES_IN_TURN: u64 = 50;
@@ -38,6 +36,8 @@ pub struct Options {
     pub interval: Duration,
     /// How long a claim holds without a sign of life.
     pub lease: Duration,
+    /// Pages after which a run is taken for endless.
+    pub max_pages: u64,
 }
 
 /// The workers of this process.
@@ -129,12 +129,8 @@ impl SyncWorkers {
         }
         for _ in 0..PAGES_IN_TURN {
             let progress = match self.page(claimed).await {
-                None => return Turn::Lost,
+                None | Some(Err(Error::Store(store::Error::LeaseLost))) => return lost(claimed),
                 Some(Ok(progress)) => progress,
-                Some(Err(Error::Store(store::Error::LeaseLost))) => {
-                    tracing::warn!(object = %claimed.kind, "another process went on with this sync");
-                    return Turn::Lost;
-                }
                 Some(Err(error)) => return self.fail(claimed, &error).await,
             };
             claimed.state.pages += 1;
@@ -153,9 +149,13 @@ impl SyncWorkers {
                 };
                 return self.finish(claimed, outcome, None).await;
             }
-            if claimed.state.pages >= MAX_PAGES {
-                let endless = Error::Contract(format!("{MAX_PAGES} pages and no end"));
-                return self.fail(claimed, &endless).await;
+            let most = self.options.max_pages;
+            if claimed.state.pages >= most {
+                let endless = Error::Contract(format!(
+                    "{most} pages and no end: where the provider has that many records, set sync.max_pages"
+                ));
+                // There would be one more page each time.
+                return self.end(claimed, &endless, false).await;
             }
             if stop.is_cancelled() {
                 return Turn::Unfinished;
@@ -163,7 +163,7 @@ impl SyncWorkers {
             match self.store.renew_sync(claimed, self.options.lease).await {
                 Ok(Renewal::Held) => {}
                 Ok(Renewal::Paused) => return Turn::Unfinished,
-                Ok(Renewal::Lost) => return Turn::Lost,
+                Ok(Renewal::Lost) => return lost(claimed),
                 Err(error) => return self.fail(claimed, &Error::Store(error)).await,
             }
         }
@@ -212,7 +212,13 @@ impl SyncWorkers {
             return self.postpone(claimed, error).await;
         }
         let (attempt, most) = (claimed.state.attempt, claimed.state.config.max_retries);
-        let retry = is_worth_a_retry(error) && attempt <= most;
+        self.end(claimed, error, is_worth_a_retry(error) && attempt <= most)
+            .await
+    }
+
+    /// Ends a run that failed, to be tried again or given up.
+    async fn end(&self, claimed: &ClaimedSync, error: &Error, retry: bool) -> Turn {
+        let attempt = claimed.state.attempt;
         let failure = error.for_log(&claimed.usage);
         let (outcome, next) = if retry {
             let next = self
@@ -308,4 +314,9 @@ fn is_passing(error: &Error) -> bool {
             | Error::ConnectorUnavailable { .. }
             | Error::Store(_)
     )
+}
+
+fn lost(claimed: &ClaimedSync) -> Turn {
+    tracing::warn!(object = %claimed.kind, "another process went on with this sync");
+    Turn::Lost
 }

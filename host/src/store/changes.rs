@@ -200,7 +200,9 @@ impl Store {
             .await?;
         self.write_events(&mut tx, scope, events, now).await?;
         tx.rings(&self.inner.changes_due);
+        fault_point!("change.queuing");
         tx.commit().await?;
+        fault_point!("change.queued");
         Ok(Queued::Change(Box::new(open.change)))
     }
 

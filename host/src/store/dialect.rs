@@ -451,10 +451,12 @@ impl Tx {
 
     /// Makes it all last.
     pub(super) async fn commit(self) -> Result<(), Error> {
+        fault_point!("commit.before");
         match self.inner {
             Inner::Sqlite(tx) => tx.commit().await?,
             Inner::Postgres(tx) => tx.commit().await?,
         }
+        fault_point!("commit.after");
         if let Some(bell) = self.bell {
             bell.notify_one();
         }

@@ -112,8 +112,9 @@ fn judge(code: &str) -> Verdict {
     if code.len() == 5 {
         return match code {
             "53100" => Verdict::Full,
-            // Serialisation failure, deadlock, cancelled by a timeout, read-only stand-by.
-            "40001" | "40P01" | "57014" | "25006" => Verdict::Unavailable,
+            // Serialisation failure, deadlock, cancelled by a timeout, read-only stand-by, and a
+            // transaction that was left open for too long: its process was stopped.
+            "40001" | "40P01" | "57014" | "25006" | "25P03" => Verdict::Unavailable,
             "XX001" | "XX002" => Verdict::Corrupt,
             _ => match code.get(..2) {
                 Some("08" | "53" | "55" | "57" | "58") => Verdict::Unavailable,
@@ -143,6 +144,7 @@ mod tests {
             ("517", Verdict::Unavailable),
             ("778", Verdict::Unavailable),
             ("57P01", Verdict::Unavailable),
+            ("25P03", Verdict::Unavailable),
             ("40P01", Verdict::Unavailable),
             ("11", Verdict::Corrupt),
             ("26", Verdict::Corrupt),

@@ -99,6 +99,7 @@ impl Store {
         tx.execute(sql, values![to]).await?;
         if deliveries > 0 {
             tx.rings(&self.inner.deliveries_due);
+            fault_point!("delivery.planning");
         }
         tx.commit().await?;
         Ok(FannedOut {

@@ -194,7 +194,9 @@ fn address(url: &str) -> Result<Address<'_>, Error> {
         return Ok(Address::Postgres(Box::new(
             settings.application_name("jackfield").options([
                 ("statement_timeout", "30s"),
-                ("idle_in_transaction_session_timeout", "60s"),
+                // Nothing is waited for within a transaction but the database. A process that is
+                // stopped in one keeps its rows from all others no longer than this.
+                ("idle_in_transaction_session_timeout", "10s"),
             ]),
         )));
     }
@@ -307,11 +309,13 @@ async fn run<C: Migrate>(migrator: &Migrator, connection: &mut C) -> Result<Vec<
         .list_applied_migrations(MIGRATIONS_TABLE)
         .await
         .map_err(explain)?;
+    fault_point!("migration.begun");
     // `run` is the documented way, but its future is not `Send`; this is what it calls.
     migrator
         .run_direct(None, connection, false)
         .await
         .map_err(explain)?;
+    fault_point!("migration.ran");
     Ok(migrator
         .iter()
         .filter(|migration| {

@@ -162,6 +162,7 @@ impl Store {
         }
         self.write_events(&mut tx, scope, written.events, now)
             .await?;
+        fault_point!("page.written");
         tx.commit().await?;
         if let Source::Sync(checkpoint) = source {
             checkpoint.claimed.usage.settle(used);

@@ -326,7 +326,13 @@ impl Store {
                 claimed.push(claim);
             }
         }
+        if claimed.is_empty() {
+            tx.commit().await?;
+            return Ok(claimed);
+        }
+        fault_point!("sync.claiming");
         tx.commit().await?;
+        fault_point!("sync.claimed");
         Ok(claimed)
     }
 

@@ -92,7 +92,10 @@ impl Unify {
         };
         let deletes = action == PushAction::Delete;
         let context = self.context_of(scope, version, &claimed.usage)?;
-        let answer = match version.push_record(context, request).await {
+        fault_point!("push.begun");
+        let pushed = version.push_record(context, request).await;
+        fault_point!("push.answered");
+        let answer = match pushed {
             Ok(answer) => answer,
             // Gone already is what was asked for.
             Err(CallError::Failure(Failure::NotFound(_))) if deletes => String::new(),
@@ -112,6 +115,7 @@ impl Unify {
             .store
             .finish_push(claimed, &task.push, &upsert, unified_by.as_ref())
             .await?;
+        fault_point!("push.committed");
         Ok(finished)
     }
 

@@ -89,6 +89,7 @@ impl Unify {
             Ok(page) => page,
             Err(error) => return Err(self.failed(&scope, error).await),
         };
+        fault_point!("page.answered");
         if page.next_cursor.is_some() && page.next_cursor == claimed.state.cursor {
             return Err(Error::Contract(format!(
                 "{kind}: the page after this cursor is the same page again"
@@ -154,6 +155,7 @@ impl Unify {
                 &origin,
             )
             .await?;
+        fault_point!("page.committed");
         count(&scope, kind, &outcome);
         let progress = SyncProgress {
             records: records.len(),

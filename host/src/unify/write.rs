@@ -204,6 +204,7 @@ impl Unify {
             Ok(answer) => answer,
             Err(error) => return Err(self.failed(scope, error).await),
         };
+        fault_point!("write.answered");
         let remote: RemoteRecord<'_> = serde_json::from_str(&answer).map_err(|error| {
             Error::Contract(format!("push-record of {kind} answered no record: {error}"))
         })?;

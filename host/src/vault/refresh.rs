@@ -297,6 +297,7 @@ impl Subject {
             Ok(tokens) => tokens,
             Err(error) => return self.give_up(held, owner, error).await,
         };
+        fault_point!("refresh.answered");
         let mut credentials = held.credentials.clone();
         credentials.renew(tokens);
         let expires_at = credentials.expires_at();
@@ -315,6 +316,7 @@ impl Subject {
             );
             match stored.await {
                 Ok(true) => {
+                    fault_point!("refresh.stored");
                     tracing::info!(connection = %connection.id, "credentials refreshed");
                     return Ok(Held {
                         credentials,

@@ -152,6 +152,8 @@ codes! {
         "Try again after the seconds in `Retry-After`.";
     WebhookNotConfigured SERVICE_UNAVAILABLE "webhook_not_configured" "No secret to verify with"
         "The operator sets the key that is named, and the provider sends the webhook again.";
+    StorageFull INSUFFICIENT_STORAGE "storage_full" "No space left for data"
+        "Reading works, and writing again when the operator has made space on the disk of the database; send a write again with the same `Idempotency-Key`.";
     StoreUnavailable SERVICE_UNAVAILABLE "store_unavailable" "The database does not answer"
         "Try again in a while; the operator finds the reason in the log.";
     ConnectorTimeout GATEWAY_TIMEOUT "connector_timeout" "The connector took too long"

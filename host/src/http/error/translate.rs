@@ -113,7 +113,13 @@ impl From<CallError> for Error {
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
-            store::Error::Unavailable(_) | store::Error::Full(_) => {
+            store::Error::Full(_) => {
+                let detail = "The disk of the database is full.";
+                Self::new(Code::StorageFull, detail)
+                    .with_retry_after(30)
+                    .caused_by(&error)
+            }
+            store::Error::Unavailable(_) => {
                 let detail = "The database does not answer now.";
                 Self::new(Code::StoreUnavailable, detail)
                     .with_retry_after(5)

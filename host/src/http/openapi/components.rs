@@ -75,7 +75,7 @@ impl Components {
             ));
         }
         let mut headers = headers(keyed);
-        if matches!(status.as_u16(), 429 | 503) {
+        if matches!(status.as_u16(), 429 | 503 | 507) {
             let reference = json!({"$ref": "#/components/headers/Retry-After"});
             headers.insert("Retry-After".to_owned(), reference);
         }
