@@ -72,7 +72,10 @@ impl Unify {
         let state = &claimed.state;
         let since = since(state, support).filter(|_| !full);
         let mut query = match (support.result_cap, since) {
-            (Some(_), Some(since)) => Some(state.query.clone().unwrap_or(Query::since(since))),
+            (Some(_), Some(since)) => {
+                let query = state.query.clone();
+                Some(query.unwrap_or_else(|| Query::since(since)))
+            }
             _ => None,
         };
         let since = query.as_ref().map(Query::from).or(since);

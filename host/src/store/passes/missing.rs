@@ -70,8 +70,9 @@ impl Store {
             let mut seen = vec![false; stored.len()];
             found.read_to = self
                 .each_seen(scope, kind, pass.number, |key| {
-                    if let Ok(place) = stored.binary_search(key) {
-                        seen[place] = true;
+                    let place = stored.binary_search(key).ok();
+                    if let Some(seen) = place.and_then(|place| seen.get_mut(place)) {
+                        *seen = true;
                     }
                 })
                 .await?;
