@@ -28,6 +28,7 @@ mod custom_fields;
 mod deletes;
 mod dev;
 mod docs;
+mod history;
 mod hot_reload;
 mod hubspot;
 mod inbound;
