@@ -28,6 +28,10 @@ e2e name='':
 schemathesis cases='200':
     JACKFIELD_TEST_CASES={{cases}} tests/run -p jackfield-tests --test e2e -- schemathesis --nocapture
 
+# Kill the server so many times, at random and at every named place, and print what became of it
+faults kills='200':
+    JACKFIELD_TEST_KILLS={{kills}} tests/run -p jackfield-tests --test faults -- --nocapture
+
 # Build every connector for WebAssembly into target/wasm32-unknown-unknown/connector
 plugins:
     cargo build --locked --target wasm32-unknown-unknown --profile connector {{ `for folder in plugins/*/ tests/fixtures/*/; do printf -- '-p %s ' "$(basename "$folder")"; done` }}

@@ -1,6 +1,6 @@
 //! What has to hold between the ledgers.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jackfield::{
@@ -153,35 +153,39 @@ pub(crate) fn leases(ledger: &Ledger) {
 /// Every record exactly once, with its last payload.
 pub(crate) async fn provider_and_database(provider: &FaultyProvider, ledger: &Ledger) -> Problems {
     let mut problems = Problems::default();
-    let mut alive: BTreeMap<(&str, String), &Value> = BTreeMap::new();
-    for ((_, object, remote_id), rows) in &ledger.records {
+    let connections: BTreeSet<&str> = ledger.syncs.keys().map(|key| key.0.as_str()).collect();
+    let mut alive: BTreeMap<(&str, &str, &str), &Value> = BTreeMap::new();
+    for ((connection, object, remote_id), rows) in &ledger.records {
         for row in rows.iter().filter(|row| !row.deleted) {
-            let before = alive.insert((object, remote_id.clone()), &row.remote);
-            if before.is_some() {
-                problems.doubled.push(format!("{object} {remote_id}"));
+            let key = (connection.as_str(), object.as_str(), remote_id.as_str());
+            if alive.insert(key, &row.remote).is_some() {
+                problems.doubled.push(format!("{key:?}"));
             }
             if object == "crm.contact" && row.unified["first_name"] != row.remote["given_name"] {
-                problems
-                    .lost
-                    .push(format!("a field of {object} {remote_id}: {row:?}"));
+                problems.lost.push(format!("a field of {key:?}: {row:?}"));
             }
         }
     }
+    let mut seen = HashSet::new();
     for (object, collection) in OBJECTS {
         for document in provider.documents(collection).await {
             let id = document["id"].to_string();
-            match alive.remove(&(object, id)) {
-                Some(stored) if *stored == document => {}
-                stored => problems
-                    .lost
-                    .push(format!("{object}: {document} is stored as {stored:?}")),
+            for connection in &connections {
+                let key = (connection.to_owned(), object, id.as_str());
+                let stored = alive.get(&key).copied();
+                if stored != Some(&document) {
+                    let problem = format!("{key:?}: {document} is stored as {stored:?}");
+                    problems.lost.push(problem);
+                }
+                seen.insert((connection.to_owned(), object, id.clone()));
             }
         }
     }
-    for (object, remote_id) in alive.keys() {
-        problems
-            .doubled
-            .push(format!("{object} {remote_id} is not at the provider"));
+    for (connection, object, id) in alive.keys() {
+        if !seen.contains(&(*connection, *object, (*id).to_owned())) {
+            let problem = format!("{object} {id} of {connection} is not at the provider");
+            problems.doubled.push(problem);
+        }
     }
     problems
 }

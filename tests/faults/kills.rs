@@ -1,6 +1,6 @@
 //! `kill -9` at any moment, with traffic on both sides.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use jackfield_tests::Backend;
 
@@ -28,21 +28,5 @@ async fn killed_at_random_nothing_is_lost_or_doubled(backend: Backend) {
         stand.start_again().await;
         traffic.moves_to(&stand.api);
     }
-    let done = traffic.stop().await;
-    stand.rest().await;
-    stand.compare().await;
-    let (lost, doubled) = done.compare(&stand.provider);
-    stand.figures.edits = done.len();
-    stand.figures.lost += lost.len();
-    stand.figures.doubled += doubled.len();
-    stand.figures.print("killed at random", backend);
-    assert!(
-        lost.is_empty() && doubled.is_empty(),
-        "{lost:?} {doubled:?}"
-    );
-    assert_eq!(
-        traffic.broken.load(Ordering::SeqCst),
-        0,
-        "answers were refused"
-    );
+    stand.end("killed at random", &mut traffic).await;
 }

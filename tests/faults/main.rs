@@ -5,9 +5,16 @@
 //! `tests/run` runs short variants; `just faults KILLS` runs longer ones and prints their figures.
 
 mod compare;
+mod database;
+mod disk;
 mod figures;
+mod hosts;
 mod kills;
+mod matrix;
+mod points;
+mod refresh;
 mod stand;
+mod stop;
 mod traffic;
 
 /// Makes a test of each story on each database.

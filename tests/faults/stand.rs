@@ -16,7 +16,7 @@ use jackfield_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::{compare, figures::Figures};
+use crate::{compare, figures::Figures, traffic::Traffic};
 
 /// How long a process that died keeps others from its work, seconds.
 pub(crate) const LEASE: i64 = 2;
@@ -109,6 +109,17 @@ impl Stand {
         stand
     }
 
+    /// One more connection, of another customer.
+    pub(crate) async fn connect(&self, customer: &str) -> Connection {
+        let user = self.api.linked_user(customer).await;
+        let fields = json!({ "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET });
+        let body = json!({
+            "connector": "demo-crm", "scheme": "client", "linked_user_id": user,
+            "fields": fields,
+        });
+        self.api.post("/connections", &body).await.connection()
+    }
+
     /// Our applications' changes of contacts and companies go out.
     pub(crate) async fn two_way(&self) {
         for (object, direction) in [
@@ -177,12 +188,27 @@ impl Stand {
         times
     }
 
+    /// Starts the server so that it kills itself when it reaches a place for the so-manieth time.
+    pub(crate) async fn start_to_die_at(&mut self, point: &str, count: u64) {
+        self.server
+            .set("FAULT_POINT", Some(&format!("{point}:{count}")));
+        self.start_anew().await;
+        self.server.set("FAULT_POINT", None);
+    }
+
+    /// Starts the server, which may be killed at once.
+    pub(crate) async fn start_anew(&mut self) {
+        self.server.spawn_again();
+        self.provider.aim_at(self.server.process_id());
+        if let Some(address) = self.server.listens().await {
+            self.api = self.api.at(&address);
+        }
+    }
+
     /// Starts the server and measures how long it takes until it reads pages again.
     pub(crate) async fn start_again(&mut self) {
         let start = Instant::now();
-        self.server.start_again().await;
-        self.provider.aim_at(self.server.process_id());
-        self.api = self.api.at(self.server.base_url());
+        self.start_anew().await;
         let patience = Duration::from_secs(30);
         let first = until_within(patience, "pages are read again", async || {
             self.provider.first_list_after(start)
@@ -202,7 +228,8 @@ impl Stand {
                     return None;
                 }
             }
-            for sync in self.api.sync_states("crm").await {
+            let page = self.api.get("/syncs?limit=200").await.json(200);
+            for sync in page["data"].as_array()? {
                 let over = text(&sync["last_finished_at"]) > begin;
                 if !over || sync["complete"] != true || sync["status"] == "failed" {
                     return None;
@@ -212,6 +239,22 @@ impl Stand {
             is_empty(&self.api.get(&path).await.json(200)).then_some(())
         })
         .await;
+    }
+
+    /// Lets everything end, compares all ledgers and prints the figures.
+    pub(crate) async fn end(&mut self, name: &str, traffic: &mut Traffic) {
+        let done = traffic.stop().await;
+        self.rest().await;
+        self.compare().await;
+        let (lost, doubled) = done.compare(&self.provider);
+        self.figures.edits = done.len();
+        self.figures.lost += lost.len();
+        self.figures.doubled += doubled.len();
+        self.figures.print(name, self.backend);
+        assert!(
+            lost.is_empty() && doubled.is_empty(),
+            "{lost:?} {doubled:?}"
+        );
     }
 
     /// Stops the server in order and compares the three ledgers.

@@ -2,6 +2,7 @@
 //! answered, under one `Idempotency-Key`.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -15,22 +16,21 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+/// Time between two requests of an application.
+const PACE: Duration = Duration::from_millis(50);
+
 /// What our applications did, to be found at the provider.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
     /// Field at the provider and value of each edit and creation.
     pub(crate) written: Vec<(&'static str, String)>,
     /// Remote ids of people who were deleted.
-    pub(crate) deleted: Vec<String>,
+    pub(crate) deleted: Vec<u64>,
 }
 
 /// Traffic that goes on until it is stopped.
 pub(crate) struct Traffic {
-    api: Arc<Mutex<Api>>,
-    stop: Arc<AtomicBool>,
-    done: Arc<Mutex<Done>>,
-    /// Answers that no kill explains.
-    pub(crate) broken: Arc<AtomicUsize>,
+    shared: Shared,
     tasks: JoinSet<()>,
 }
 
@@ -39,61 +39,49 @@ struct Step {
     method: Method,
     path: String,
     body: Option<Value>,
-    writes: Option<(&'static str, String)>,
-    deletes: Option<String>,
+    /// Field at the provider and value.
+    writes: (&'static str, String),
 }
 
 impl Traffic {
-    /// Begins. `people` and `companies` are what our applications may change, each once.
+    /// Begins: contacts and companies of a connection are changed here, people at the provider.
     pub(crate) fn start(api: &Api, demo: &Demo, connection: &str) -> Self {
-        let mut traffic = Self {
+        let shared = Shared {
             api: Arc::new(Mutex::new(api.clone())),
             stop: Arc::default(),
             done: Arc::default(),
             broken: Arc::default(),
-            tasks: JoinSet::new(),
+            demo: demo.clone(),
         };
-        let (stop, demo) = (Arc::clone(&traffic.stop), demo.clone());
-        traffic
-            .tasks
-            .spawn(async move { theirs(&demo, &stop).await });
-        for lane in [Lane::People, Lane::Create, Lane::Rest] {
-            let lane = lane.run(
-                Arc::clone(&traffic.api),
-                Arc::clone(&traffic.stop),
-                Arc::clone(&traffic.done),
-                Arc::clone(&traffic.broken),
-            );
-            traffic.tasks.spawn(lane);
-        }
-        let (api, stop) = (Arc::clone(&traffic.api), Arc::clone(&traffic.stop));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(theirs(shared.clone()));
         let path = format!("/connections/{connection}/syncs/crm.contact/run");
-        traffic.tasks.spawn(async move {
-            loop {
-                if stop.load(Ordering::SeqCst) {
-                    return;
-                }
-                let api = current(&api);
-                let body = json!({ "full": false });
-                drop(api.try_send(Method::POST, &path, Some(&body)).await);
-                tokio::time::sleep(Duration::from_millis(400)).await;
-            }
-        });
-        traffic
+        tasks.spawn(poke(shared.clone(), path));
+        for lane in [
+            Lane::People,
+            Lane::Create(1),
+            Lane::Create(2),
+            Lane::Companies,
+        ] {
+            tasks.spawn(lane.run(shared.clone()));
+        }
+        Self { shared, tasks }
     }
 
     /// The server is at another address now.
     pub(crate) fn moves_to(&self, api: &Api) {
-        *self.api.lock().expect("nobody panics with it") = api.clone();
+        *self.shared.api.lock().expect("nobody panics with it") = api.clone();
     }
 
     /// Lets everything that was begun be answered.
     pub(crate) async fn stop(&mut self) -> Done {
-        self.stop.store(true, Ordering::SeqCst);
+        self.shared.stop.store(true, Ordering::SeqCst);
         while let Some(ended) = self.tasks.join_next().await {
             ended.expect("no lane panics");
         }
-        std::mem::take(&mut *self.done.lock().expect("nobody panics with it"))
+        let broken = self.shared.broken.load(Ordering::SeqCst);
+        assert_eq!(broken, 0, "answers were refused that nothing explains");
+        std::mem::take(&mut *self.shared.done.lock().expect("nobody panics with it"))
     }
 }
 
@@ -106,12 +94,17 @@ impl Done {
             match ledger.effects(field, value) {
                 0 => lost.push(format!("{field} = {value}")),
                 1 => {}
-                times => doubled.push(format!("{field} = {value}, {times} times")),
+                _ => {
+                    let writes = ledger.writes.iter();
+                    let again: Vec<_> = writes
+                        .filter(|write| write.body[field] == value.as_str())
+                        .collect();
+                    doubled.push(format!("{field} = {value}: {again:?}"));
+                }
             }
         }
         for id in &self.deleted {
-            let number = id.parse().expect("ids at the provider are numbers");
-            if provider.demo.record(Collection::People, number).is_some() {
+            if provider.demo.record(Collection::People, *id).is_some() {
                 lost.push(format!("the deletion of {id}"));
             }
         }
@@ -129,13 +122,24 @@ fn current(api: &Mutex<Api>) -> Api {
     api.lock().expect("nobody panics with it").clone()
 }
 
-/// People whose id ends so are changed by this side.
+/// People and companies with such ids are changed by our side.
 const fn is_ours(id: u64) -> bool {
     id % 4 < 2
 }
 
+/// Asks for syncs all the time.
+async fn poke(shared: Shared, path: String) {
+    while !shared.stop.load(Ordering::SeqCst) {
+        let body = json!({ "full": false });
+        let asked = current(&shared.api);
+        // Nobody may be there.
+        drop(asked.try_send(Method::POST, &path, Some(&body)).await);
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+}
+
 /// Changes at the provider: fields that ours never touch, new people, and people who go.
-async fn theirs(demo: &Demo, stop: &AtomicBool) {
+async fn theirs(Shared { demo, stop, .. }: Shared) {
     let first = 10_001;
     let count = demo.count(Collection::People) as u64;
     for turn in 0_u64.. {
@@ -157,112 +161,122 @@ async fn theirs(demo: &Demo, stop: &AtomicBool) {
     }
 }
 
+/// A record that our side changes.
+struct Ours {
+    path: String,
+    remote: u64,
+    /// What was written last.
+    value: Option<String>,
+}
+
 #[derive(Clone, Copy)]
 enum Lane {
-    /// Updates and deletes people.
+    /// Updates people.
     People,
-    /// Creates people.
-    Create,
+    /// Creates people, and deletes some of them.
+    Create(u8),
     /// Updates companies.
-    Rest,
+    Companies,
+}
+
+/// What lanes share.
+#[derive(Clone)]
+struct Shared {
+    api: Arc<Mutex<Api>>,
+    stop: Arc<AtomicBool>,
+    done: Arc<Mutex<Done>>,
+    broken: Arc<AtomicUsize>,
+    demo: Demo,
 }
 
 impl Lane {
-    async fn run(
-        self,
-        api: Arc<Mutex<Api>>,
-        stop: Arc<AtomicBool>,
-        done: Arc<Mutex<Done>>,
-        broken: Arc<AtomicUsize>,
-    ) {
-        let pool = match self {
-            Self::People => pool(&api, "/crm/contacts", &stop).await,
-            Self::Create => Vec::new(),
-            Self::Rest => pool(&api, "/crm/companies", &stop).await,
+    async fn run(self, shared: Shared) {
+        let mut pool = match self {
+            Self::People => pool(&shared, "/crm/contacts").await,
+            Self::Create(_) => VecDeque::new(),
+            Self::Companies => pool(&shared, "/crm/companies").await,
         };
-        let mut pool = pool.into_iter();
-        for turn in 0.. {
-            if stop.load(Ordering::SeqCst) {
+        for turn in 0_usize.. {
+            if shared.stop.load(Ordering::SeqCst) {
                 return;
             }
-            let Some(step) = self.step(turn, &mut pool) else {
-                return;
-            };
-            let key = format!("{}-{turn}", self.name());
-            send(&api, &step, &key, &broken).await;
-            {
-                let mut done = done.lock().expect("nobody panics with it");
-                done.written.extend(step.writes);
-                done.deleted.extend(step.deletes);
-            }
-            tokio::time::sleep(Duration::from_millis(30)).await;
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::People => "people",
-            Self::Create => "create",
-            Self::Rest => "rest",
-        }
-    }
-
-    fn step(self, turn: usize, pool: &mut impl Iterator<Item = (String, String)>) -> Option<Step> {
-        let value = format!("ours-{}-{turn}", self.name());
-        let step = match self {
-            Self::Create => Step {
-                method: Method::POST,
-                path: "/crm/contacts".to_owned(),
-                body: Some(json!({ "first_name": value, "last_name": "Made" })),
-                writes: Some(("given_name", value)),
-                deletes: None,
-            },
-            Self::People if turn % 10 == 9 => {
-                let (path, remote) = pool.next()?;
-                Step {
-                    method: Method::DELETE,
-                    path,
-                    body: None,
-                    writes: None,
-                    deletes: Some(remote),
+            if let Some(step) = self.step(turn, &mut pool, &shared.demo) {
+                let key = format!("{}-{turn}", self.name());
+                let answer = send(&shared, &step, &key).await;
+                shared.note(|done| done.written.push(step.writes));
+                // Some of what is created goes again. Nobody else changes those: of an edit
+                // there and a deletion here the later one would win.
+                if let (Self::Create(1), Some(made)) = (self, answer) {
+                    delete(&shared, &made, &format!("{key}-deleted")).await;
                 }
             }
-            Self::People => Step {
-                method: Method::PATCH,
-                path: pool.next()?.0,
-                body: Some(json!({ "first_name": value })),
-                writes: Some(("given_name", value)),
-                deletes: None,
-            },
-            Self::Rest => Step {
-                method: Method::PATCH,
-                path: pool.next()?.0,
-                body: Some(json!({ "name": value })),
-                writes: Some(("label", value)),
-                deletes: None,
-            },
+            tokio::time::sleep(PACE).await;
+        }
+    }
+
+    fn name(self) -> String {
+        match self {
+            Self::People => "people".to_owned(),
+            Self::Create(number) => format!("create{number}"),
+            Self::Companies => "companies".to_owned(),
+        }
+    }
+
+    fn step(self, turn: usize, pool: &mut VecDeque<Ours>, demo: &Demo) -> Option<Step> {
+        let value = format!("ours-{}-{turn}", self.name());
+        let (collection, theirs, ours) = match self {
+            Self::Create(_) => {
+                return Some(Step {
+                    method: Method::POST,
+                    path: "/crm/contacts".to_owned(),
+                    body: Some(json!({ "first_name": value, "last_name": "Made" })),
+                    writes: ("given_name", value),
+                });
+            }
+            Self::People => (Collection::People, "given_name", "first_name"),
+            Self::Companies => (Collection::Companies, "label", "name"),
         };
+        let mut record = pool.pop_front()?;
+        // What has not arrived could be overtaken by another value, and then never would.
+        let there = demo.record(collection, record.remote)?[theirs].clone();
+        if record
+            .value
+            .as_ref()
+            .is_some_and(|value| there != value.as_str())
+        {
+            pool.push_back(record);
+            return None;
+        }
+        let step = Step {
+            method: Method::PATCH,
+            path: record.path.clone(),
+            body: Some(json!({ ours: value })),
+            writes: (theirs, value.clone()),
+        };
+        record.value = Some(value);
+        pool.push_back(record);
         Some(step)
     }
 }
 
 /// Paths and remote ids of the records that our side changes, once the first read is over.
-async fn pool(api: &Mutex<Api>, list: &str, stop: &AtomicBool) -> Vec<(String, String)> {
-    while !stop.load(Ordering::SeqCst) {
-        if let Some(records) = all(&current(api), list).await {
-            let ours = records.iter().filter(|record| {
-                let id = text(&record["remote_id"]).parse();
-                is_ours(id.expect("ids at the provider are numbers"))
-            });
-            let pair = |record: &Value| {
-                let path = format!("{list}/{}", text(&record["id"]));
-                (path, text(&record["remote_id"]))
+async fn pool(shared: &Shared, list: &str) -> VecDeque<Ours> {
+    while !shared.stop.load(Ordering::SeqCst) {
+        if let Some(records) = all(&current(&shared.api), list).await {
+            let ours = |record: &Value| {
+                let remote = text(&record["remote_id"]).parse();
+                let remote = remote.expect("ids at the provider are numbers");
+                is_ours(remote).then(|| Ours {
+                    path: format!("{list}/{}", text(&record["id"])),
+                    remote,
+                    value: None,
+                })
             };
-            return ours.map(pair).collect();
+            return records.iter().filter_map(ours).collect();
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    Vec::new()
+    VecDeque::new()
 }
 
 /// All records of a list once it was read completely; none where the server is away or not so far.
@@ -291,21 +305,44 @@ async fn all(api: &Api, list: &str) -> Option<Vec<Value>> {
     }
 }
 
-/// Sends a request until it is taken.
-async fn send(api: &Mutex<Api>, step: &Step, key: &str, broken: &AtomicUsize) {
+async fn delete(shared: &Shared, made: &Value, key: &str) {
+    let step = Step {
+        method: Method::DELETE,
+        path: format!("/crm/contacts/{}", text(&made["id"])),
+        body: None,
+        writes: ("", String::new()),
+    };
+    send(shared, &step, key).await;
+    let remote = text(&made["remote_id"]).parse();
+    let remote = remote.expect("ids at the provider are numbers");
+    shared.note(|done| done.deleted.push(remote));
+}
+
+impl Shared {
+    fn note(&self, what: impl FnOnce(&mut Done)) {
+        what(&mut self.done.lock().expect("nobody panics with it"));
+    }
+}
+
+/// Sends a request until it is taken; gives the record where there is one in the answer.
+async fn send(shared: &Shared, step: &Step, key: &str) -> Option<Value> {
     let mut sent = 0_u32;
     loop {
         sent += 1;
-        let api = current(api).once(key);
+        let api = current(&shared.api).once(key);
         let answer = api.try_send(step.method.clone(), &step.path, step.body.as_ref());
         match answer.await {
-            Ok(Answer { status, .. }) if (200..300).contains(&status) => return,
+            Ok(answer) if (200..300).contains(&answer.status) => {
+                return serde_json::from_str(&answer.text).ok();
+            }
             // An earlier try was taken, and nobody was there to say so.
-            Ok(Answer { status: 404, .. }) if step.deletes.is_some() && sent > 1 => return,
+            Ok(Answer { status: 404, .. }) if step.method == Method::DELETE && sent > 1 => {
+                return None;
+            }
             Ok(answer) if answer.status == 500 || answer.status == 404 || answer.status == 422 => {
-                broken.fetch_add(1, Ordering::SeqCst);
+                shared.broken.fetch_add(1, Ordering::SeqCst);
                 eprintln!("{}: {} {}", answer.request, answer.status, answer.text);
-                return;
+                return None;
             }
             Ok(_) | Err(_) => {}
         }

@@ -34,7 +34,14 @@ pub struct DemoProvider {
 
 /// The system's clock, with an offset.
 #[derive(Debug, Default)]
-struct ShiftedClock(AtomicI64);
+pub(crate) struct ShiftedClock(AtomicI64);
+
+impl ShiftedClock {
+    /// Moves it forward.
+    pub(crate) fn forward(&self, seconds: i64) {
+        self.0.fetch_add(seconds * 1000, Ordering::Relaxed);
+    }
+}
 
 impl Clock for ShiftedClock {
     fn now(&self) -> Timestamp {
@@ -104,7 +111,7 @@ impl DemoProvider {
 
     /// Lets its time pass, so that tokens expire there without the server knowing.
     pub fn let_pass(&self, seconds: i64) {
-        self.clock.0.fetch_add(seconds * 1000, Ordering::Relaxed);
+        self.clock.forward(seconds);
     }
 
     /// Its address, without a slash at the end.

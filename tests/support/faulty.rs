@@ -29,7 +29,7 @@ use tokio::{
 };
 use tower::ServiceExt as _;
 
-use crate::server::Builder;
+use crate::{demo::ShiftedClock, server::Builder};
 use wire::Request;
 
 /// A demo provider that can be told to misbehave.
@@ -38,14 +38,18 @@ pub struct FaultyProvider {
     /// Its records.
     pub demo: Demo,
     base_url: String,
+    clock: Arc<ShiftedClock>,
     shared: Arc<Shared>,
     serving: JoinHandle<()>,
 }
 
 #[derive(Debug)]
 struct Shared {
+    demo: Demo,
     router: Router,
     rules: Mutex<Vec<Rule>>,
+    /// What is to happen to whoever is given the next token.
+    coming: Mutex<Option<Rule>>,
     ledger: Mutex<Ledger>,
     process: AtomicU32,
 }
@@ -72,7 +76,11 @@ pub struct Write {
     pub body: Value,
     /// The `Idempotency-Key`.
     pub key: Option<String>,
-    /// Whether it changed anything: it was taken, and was no repetition of a creation.
+    /// The `If-Match`.
+    pub seen: Option<String>,
+    /// When.
+    pub at: Instant,
+    /// Whether it changed anything: a repetition of what is there does not.
     pub effect: bool,
 }
 
@@ -116,6 +124,8 @@ pub enum Fault {
     Endless,
     /// The server that asks is killed.
     Kill(Moment),
+    /// The server that asks is stopped, and answered: it reads that when it goes on.
+    Stop,
 }
 
 /// When, during a request, the one who asks is killed.
@@ -135,13 +145,17 @@ impl FaultyProvider {
     /// # Panics
     /// No port is free.
     pub async fn start(people: usize) -> Self {
+        let clock = Arc::new(ShiftedClock::default());
         let demo = Demo::new(Options {
             people,
+            clock: Arc::<ShiftedClock>::clone(&clock),
             ..Options::default()
         });
         let shared = Arc::new(Shared {
+            demo: demo.clone(),
             router: demo.router(),
             rules: Mutex::default(),
+            coming: Mutex::default(),
             ledger: Mutex::default(),
             process: AtomicU32::new(0),
         });
@@ -153,6 +167,7 @@ impl FaultyProvider {
         Self {
             demo,
             base_url: format!("http://{address}"),
+            clock,
             shared,
             serving,
         }
@@ -171,6 +186,11 @@ impl FaultyProvider {
             .oauth("demo-crm", "client_secret", CLIENT_SECRET)
     }
 
+    /// Lets its time pass, so that tokens expire there without the server knowing.
+    pub fn let_pass(&self, seconds: i64) {
+        self.clock.forward(seconds);
+    }
+
     /// Whom [`Fault::Kill`] kills.
     pub fn aim_at(&self, process: u32) {
         self.shared.process.store(process, Ordering::SeqCst);
@@ -181,6 +201,16 @@ impl FaultyProvider {
         let needles = needles.iter().map(|needle| (*needle).to_owned()).collect();
         lock(&self.shared.rules).push(Rule {
             needles,
+            skip,
+            times,
+            fault,
+        });
+    }
+
+    /// The same for requests with the next access token that is given out.
+    pub fn rule_for_next_token(&self, needle: &str, skip: u32, times: u32, fault: Fault) {
+        *lock(&self.shared.coming) = Some(Rule {
+            needles: vec![needle.to_owned()],
             skip,
             times,
             fault,
@@ -307,6 +337,7 @@ impl Shared {
         let inner = inner
             .body(Body::from(request.body.clone()))
             .expect("the request came over HTTP");
+        let before = self.fields(path);
         let Ok(response) = self.router.clone().oneshot(inner).await;
         let (head, body) = response.into_parts();
         let headers = head.headers.iter().map(|(name, value)| {
@@ -320,18 +351,35 @@ impl Shared {
                 .collect(),
             body: to_bytes(body, 1 << 26).await.unwrap_or_default().to_vec(),
         };
-        self.note(request, path, &answer);
+        let same = before == self.fields(path);
+        self.note(request, path, &answer, same);
         answer
     }
 
-    fn note(&self, request: &Request, path: &str, answer: &Answer) {
+    /// The record that a path names, without what every write changes.
+    fn fields(&self, path: &str) -> Option<Value> {
+        let (collection, id) = path.strip_prefix("/v1/")?.split_once('/')?;
+        let collection = Collection::parse(collection)?;
+        let mut record = self.demo.record(collection, id.parse().ok()?)?;
+        let fields = record.as_object_mut()?;
+        fields.remove("version");
+        fields.remove("updated_on");
+        Some(record)
+    }
+
+    /// `same` says that the record is as it was before.
+    fn note(&self, request: &Request, path: &str, answer: &Answer, same: bool) {
         let taken = (200..300).contains(&answer.status);
         let mut ledger = lock(&self.ledger);
         if path == "/oauth/token" {
             let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
             let tokens = ["access_token", "refresh_token"].map(|name| &body[name]);
             let tokens = tokens.iter().filter_map(|token| token.as_str());
-            let tokens = tokens.map(str::to_owned).collect();
+            let tokens: Vec<String> = tokens.map(str::to_owned).collect();
+            if let (Some(token), Some(mut rule)) = (tokens.first(), lock(&self.coming).take()) {
+                rule.needles.push(token.clone());
+                lock(&self.rules).push(rule);
+            }
             ledger.tokens.push(tokens);
         } else if path.starts_with("/v1/") && request.method != "GET" {
             let key = request.header("idempotency-key").map(str::to_owned);
@@ -346,7 +394,9 @@ impl Shared {
                 path: path.to_owned(),
                 body: serde_json::from_slice(&request.body).unwrap_or_default(),
                 key,
-                effect: taken && !repeated,
+                seen: request.header("if-match").map(str::to_owned),
+                at: Instant::now(),
+                effect: taken && !repeated && (request.method == "POST" || !same),
             });
         }
     }
@@ -418,22 +468,27 @@ impl Shared {
             }
             Fault::Kill(moment) => {
                 if moment == Moment::Arrived {
-                    return self.kill();
+                    return self.signal(Signal::KILL);
                 }
                 let answer = self.answer(request).await;
                 if moment == Moment::Answered {
                     connection.answer(&answer).await?;
                 }
-                self.kill()
+                self.signal(Signal::KILL)
+            }
+            Fault::Stop => {
+                self.signal(Signal::STOP)?;
+                let answer = self.answer(request).await;
+                connection.answer(&answer).await
             }
         }
     }
 
-    fn kill(&self) -> std::io::Result<()> {
+    fn signal(&self, signal: Signal) -> std::io::Result<()> {
         let process = i32::try_from(self.process.load(Ordering::SeqCst)).ok();
         let process = process.and_then(Pid::from_raw);
         let process = process.expect("somebody is aimed at");
-        match kill_process(process, Signal::KILL) {
+        match kill_process(process, signal) {
             // It may have been killed already.
             Ok(()) | Err(Errno::SRCH) => Ok(()),
             Err(error) => Err(error.into()),

@@ -99,10 +99,7 @@ impl Reader {
             let connection = SqliteConnection::connect_with(&options).await;
             return Self::Sqlite(connection.expect("SQLite opens"), folder);
         }
-        let connection = PgConnection::connect(url)
-            .await
-            .expect("PostgreSQL answers");
-        let mut reader = Self::Postgres(connection);
+        let mut reader = Self::of_others(server).await;
         let mut others = 1;
         while others > 0 {
             let sql = "SELECT count(*)::text FROM pg_stat_activity
@@ -110,6 +107,15 @@ impl Reader {
             others = reader.texts(sql).await[0].parse().expect("a count");
         }
         reader
+    }
+
+    /// Opens a PostgreSQL that other servers use meanwhile.
+    ///
+    /// # Panics
+    /// It does not answer.
+    pub async fn of_others(server: &Server) -> Self {
+        let connection = PgConnection::connect(server.database_url()).await;
+        Self::Postgres(connection.expect("PostgreSQL answers"))
     }
 
     /// Every row of a statement that answers one text.

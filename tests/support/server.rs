@@ -6,11 +6,12 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
-use crate::{Api, Backend, connectors, database::Database, until_within, variable};
+use crate::{Api, Backend, connectors, database::Database, variable};
 
 /// Seals credentials in tests, and nowhere else.
 const ENCRYPTION_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -23,6 +24,8 @@ pub struct Server {
     environment: BTreeMap<String, String>,
     program: PathBuf,
     folder: TempDir,
+    /// How much of the log is of earlier processes.
+    seen: usize,
     /// None where another server's is used.
     _database: Option<Database>,
 }
@@ -193,6 +196,7 @@ impl Server {
             environment,
             program: self.program.clone(),
             folder,
+            seen: 0,
             _database: None,
         };
         server.run().await;
@@ -269,17 +273,31 @@ impl Server {
     }
 
     async fn run(&mut self) {
-        let seen = self.log().len();
         self.spawn();
-        let patience = std::time::Duration::from_secs(60);
-        let address = until_within(patience, "the server listens", async || {
+        let address = self.listens().await;
+        assert!(address.is_some(), "the server ended before it listened");
+    }
+
+    /// Waits until it listens; none where the process ended before.
+    pub async fn listens(&mut self) -> Option<String> {
+        let start = Instant::now();
+        loop {
             let log = self.log();
-            listening(log.get(seen..).unwrap_or_default())
-        });
-        self.base_url = format!("http://{}", address.await);
+            if let Some(address) = listening(log.get(self.seen..).unwrap_or_default()) {
+                self.base_url = format!("http://{address}");
+                return Some(self.base_url.clone());
+            }
+            let process = self.process.as_mut().expect("the server runs");
+            if process.try_wait().expect("the process is ours").is_some() {
+                return None;
+            }
+            assert!(start.elapsed().as_secs() < 60, "the server does not listen");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     fn spawn(&mut self) {
+        self.seen = self.log().len();
         let log = File::options()
             .create(true)
             .append(true)
@@ -377,6 +395,7 @@ impl Builder {
             environment,
             program,
             folder,
+            seen: 0,
             _database: Some(database),
         }
     }
