@@ -47,7 +47,7 @@ impl People {
     fn with(count: u64) -> Self {
         let people = Self::default();
         for id in 1..=count {
-            people.put(id, SystemClock.now(), json!("Ada"));
+            people.put(id, SystemClock.now(), &json!("Ada"));
         }
         people
     }
@@ -56,7 +56,7 @@ impl People {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, id: u64, updated: Timestamp, name: Value) {
+    fn put(&self, id: u64, updated: Timestamp, name: &Value) {
         let person = json!({
             "id": id, "version": 1, "updated_on": updated.to_string(), "given_name": name,
         });
@@ -212,7 +212,7 @@ async fn tombstones_and_full_passes_delete(backend: Backend) {
     world.people.forget(2..=9);
     world
         .people
-        .put(10, SystemClock.now(), json!(["no", "name"]));
+        .put(10, SystemClock.now(), &json!(["no", "name"]));
     world.run(false).await;
     assert_eq!(world.contacts().await, 59);
     let sync = world.run(true).await;
@@ -226,7 +226,7 @@ async fn tombstones_and_full_passes_delete(backend: Backend) {
     );
 
     // What comes back comes back.
-    world.people.put(2, SystemClock.now(), json!("Ada"));
+    world.people.put(2, SystemClock.now(), &json!("Ada"));
     world.run(true).await;
     assert_eq!(world.contacts().await, 52);
     assert_eq!(world.events("crm.contact.deleted").await, 9);
@@ -257,7 +257,7 @@ async fn a_pass_that_would_delete_too_much_asks(backend: Backend) {
     assert_eq!(stopped["data"].as_array().map(Vec::len), Some(1));
 
     // Runs go on meanwhile, and what one of them reads is not missing any more.
-    world.people.put(11, SystemClock.now(), json!("Grace"));
+    world.people.put(11, SystemClock.now(), &json!("Grace"));
     let sync = world.run(false).await;
     assert_eq!(
         (&sync["status"], &sync["last_error"]),
@@ -269,7 +269,7 @@ async fn a_pass_that_would_delete_too_much_asks(backend: Backend) {
     world.people.forget(11..=11);
     let sync = world.run(true).await;
     assert_eq!(sync["question"]["missing"], 30);
-    world.people.put(12, SystemClock.now(), json!("Ada"));
+    world.people.put(12, SystemClock.now(), &json!("Ada"));
     let before = world.sync().await["last_finished_at"].clone();
     let confirmed = world.confirm(true).await.json(200);
     assert_eq!(confirmed["question"], Value::Null);
@@ -299,7 +299,7 @@ async fn what_somebody_keeps_stays(backend: Backend) {
         assert_eq!(world.contacts().await, 40);
     }
     // Seen again, one is like any other.
-    world.people.put(21, SystemClock.now(), json!("Ada"));
+    world.people.put(21, SystemClock.now(), &json!("Ada"));
     world.run(true).await;
     world.people.forget(21..=21);
     world.run(true).await;
@@ -308,7 +308,7 @@ async fn what_somebody_keeps_stays(backend: Backend) {
     world.people.forget(1..=20);
     assert_eq!(world.run(true).await["status"], "stopped");
     for id in 1..=20 {
-        world.people.put(id, SystemClock.now(), json!("Ada"));
+        world.people.put(id, SystemClock.now(), &json!("Ada"));
     }
     let sync = world.run(true).await;
     assert_eq!(
@@ -377,7 +377,7 @@ async fn a_provider_that_tells_only_so_much_is_asked_again(backend: Backend) {
         book.questions.clear();
     }
     for id in 101..=135 {
-        world.people.put(id, soon(id), json!("Grace"));
+        world.people.put(id, soon(id), &json!("Grace"));
     }
     world.run(false).await;
     assert_eq!(world.contacts().await, 40);
@@ -394,7 +394,7 @@ async fn a_provider_that_tells_only_so_much_is_asked_again(backend: Backend) {
     // More of one moment than it tells: everything is read.
     let moment = soon(300);
     for id in 201..=230 {
-        world.people.put(id, moment, json!("Edsger"));
+        world.people.put(id, moment, &json!("Edsger"));
     }
     world.ask_for_a_run(false).await;
     until("all are there", async || {

@@ -296,9 +296,9 @@ async fn one_budget_serves_every_host(backend: Backend) {
         assert_eq!(refused.json(429)["code"], "rate_limited");
         let wait: u64 = refused.headers["retry-after"]
             .to_str()
-            .unwrap()
+            .expect("it is text")
             .parse()
-            .unwrap();
+            .expect("it is a number");
         assert!((3000..=3600).contains(&wait), "{wait}");
         assert_eq!(world.limits(host).await["buckets"][0]["remaining"], 0);
     }

@@ -67,7 +67,9 @@ impl World {
         let contact = contacts.first().expect("there are people");
         Contact {
             path: format!("/crm/contacts/{}", api::text(&contact["id"])),
-            remote: api::text(&contact["remote_id"]).parse().unwrap(),
+            remote: api::text(&contact["remote_id"])
+                .parse()
+                .expect("it is there"),
         }
     }
 
@@ -84,7 +86,7 @@ impl World {
             .provider
             .demo
             .change(Collection::People, contact.remote, fields);
-        changed.unwrap();
+        changed.expect("it is there");
     }
 
     async fn ours(&self, contact: &Contact, field: &str) -> Value {
@@ -127,7 +129,7 @@ impl World {
 fn queued(answer: &Answer) -> String {
     let change = answer.headers.get("x-jackfield-change");
     let change = change.unwrap_or_else(|| panic!("not queued: {answer:?}"));
-    change.to_str().unwrap().to_owned()
+    change.to_str().expect("it is there").to_owned()
 }
 
 async fn an_edit_is_seen_at_once_and_pushed_afterwards(backend: Backend) {
@@ -309,7 +311,7 @@ async fn what_was_pushed_is_taken_back(backend: Backend) {
             &contact,
             "first_name",
             "given_name",
-            before.as_str().unwrap(),
+            before.as_str().expect("it is there"),
         )
         .await;
     assert_eq!(world.theirs(&contact, "family_name"), "Later");
@@ -435,7 +437,10 @@ async fn what_could_not_be_pushed_is_set_again(backend: Backend) {
 async fn a_queued_edit_survives_a_kill_and_is_pushed_once(backend: Backend) {
     let mut world = World::new(backend, "manual").await;
     let contact = world.contact().await;
-    let version = world.theirs(&contact, "version").as_u64().unwrap();
+    let version = world
+        .theirs(&contact, "version")
+        .as_u64()
+        .expect("it is there");
     world.provider.demo.fail_next(1000);
     let id = queued(
         &world
@@ -477,13 +482,15 @@ async fn a_provider_that_compares_versions_is_not_overwritten(backend: Backend) 
     let companies = world.project.all("/crm/companies").await;
     let company = companies.first().expect("there are companies");
     let path = format!("/crm/companies/{}", api::text(&company["id"]));
-    let remote: u64 = api::text(&company["remote_id"]).parse().unwrap();
+    let remote: u64 = api::text(&company["remote_id"])
+        .parse()
+        .expect("it is there");
     let theirs = || {
         world
             .provider
             .demo
             .record(Collection::Companies, remote)
-            .unwrap()
+            .expect("it is there")
     };
     // The connector reads nothing first here: the provider refuses the version that we know.
     let change = json!({ "headcount": 77 });
@@ -491,7 +498,7 @@ async fn a_provider_that_compares_versions_is_not_overwritten(backend: Backend) 
         .provider
         .demo
         .change(Collection::Companies, remote, change)
-        .unwrap();
+        .expect("it is there");
     let id = queued(
         &world
             .project

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jackfield::model::{Entropy as _, SystemEntropy};
 use jackfield_tests::{Backend, variable};
 
 /// How often the long variants kill; none in the short ones.
@@ -62,12 +63,11 @@ impl Dice {
     /// With a new seed, which is printed.
     pub(crate) fn new() -> Self {
         let seed = variable("JACKFIELD_TEST_SEED").and_then(|text| text.parse().ok());
-        let now = || {
-            let now = std::time::SystemTime::now();
-            let since = now.duration_since(std::time::UNIX_EPOCH);
-            u64::try_from(since.map_or(1, |since| since.as_nanos())).unwrap_or(1)
-        };
-        let seed = seed.unwrap_or_else(now);
+        let seed = seed.unwrap_or_else(|| {
+            let mut bytes = [0; 8];
+            SystemEntropy.fill(&mut bytes);
+            u64::from_be_bytes(bytes)
+        });
         println!("JACKFIELD_TEST_SEED={seed}");
         Self(seed | 1)
     }

@@ -3,6 +3,11 @@
 //! and what the receiver of webhooks got.
 //!
 //! `tests/run` runs short variants; `just faults KILLS` runs longer ones and prints their figures.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "figures are what a longer run is for"
+)]
 
 mod compare;
 mod database;

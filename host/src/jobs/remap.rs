@@ -11,9 +11,10 @@ use crate::{runtime::Runtime, unify::Unify};
 /// that shares the database changed is found.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Unifies again what other versions or other mappings unified: at the start (the end of the
-/// process may have cut one short, and it goes on there), after every swap and after every change of custom fields,
-/// until `stop`.
+/// Unifies again what other versions or other mappings unified, until `stop`.
+///
+/// That is done at the start (the end of the process may have cut it short, and it goes on there),
+/// after every swap and after every change of custom fields.
 pub async fn keep_remapped(runtime: Runtime, unify: Unify, stop: CancellationToken) {
     let mut swaps = runtime.swaps();
     let fields = unify.remaps();

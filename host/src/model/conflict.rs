@@ -460,7 +460,7 @@ mod tests {
         let deletion = BTreeSet::from([DELETED.to_owned()]);
         let manual = ConflictPolicy::Manual;
         assert_eq!(
-            merged(&Side::Deleted, &unchanged.clone(), manual, None).push,
+            merged(&Side::Deleted, &unchanged, manual, None).push,
             deletion
         );
         assert_eq!(

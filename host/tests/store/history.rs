@@ -78,7 +78,9 @@ pub(crate) async fn each_field_knows_where_it_came_from(world: World) {
     world.clock.advance(DAY);
     let again = Origin::unified(ValueSource::Webhook, &version(2));
     let changed = person("1", "Ada", "L", "pie");
-    world.write_from(&scope, &again, &[changed.clone()]).await;
+    world
+        .write_from(&scope, &again, std::slice::from_ref(&changed))
+        .await;
     // Read once more without a difference: nothing is told anew.
     world.clock.advance(DAY);
     world.write_from(&scope, &read, &[changed]).await;

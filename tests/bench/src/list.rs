@@ -176,6 +176,7 @@ async fn serve_ours(
         100,
     );
     let router = http::router(Services {
+        stopping: stop.clone(),
         store: database.store.clone(),
         unify,
         vault: database.vault.clone(),

@@ -125,8 +125,6 @@ async fn round(
     let options = DeliveryOptions {
         concurrency: 512,
         endpoint_concurrency: 64,
-        keep_events: MONTH,
-        keep_deliveries: MONTH,
     };
     let clock = Arc::new(SystemClock);
     let workers = DeliveryWorkers::new(database.store.clone(), webhooks, clock, options);

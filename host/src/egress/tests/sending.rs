@@ -17,7 +17,7 @@ async fn script(answers: &'static [&'static str]) -> Server {
     let turn = Arc::new(AtomicUsize::new(0));
     Server::start(move |mut stream| {
         let turn = turn.fetch_add(1, Ordering::SeqCst);
-        let answer = answers.get(turn).or(answers.last()).copied();
+        let answer = answers.get(turn).or_else(|| answers.last()).copied();
         async move {
             match answer {
                 Some(RESET) | None => drop(stream.set_zero_linger()),
@@ -68,7 +68,7 @@ struct Once(AtomicUsize);
 
 impl Authorizer for Once {
     fn current(&self) -> BoxFuture<'_, Result<Arc<Authorization>, AuthorizeError>> {
-        Box::pin(async { bearer("first", 1) })
+        Box::pin(async { Ok(bearer("first", 1)) })
     }
 
     fn refreshed(
@@ -76,14 +76,14 @@ impl Authorizer for Once {
         rejected: i64,
     ) -> BoxFuture<'_, Result<Arc<Authorization>, AuthorizeError>> {
         self.0.fetch_add(1, Ordering::SeqCst);
-        Box::pin(async move { bearer("second", rejected + 1) })
+        Box::pin(async move { Ok(bearer("second", rejected + 1)) })
     }
 }
 
-fn bearer(token: &str, generation: i64) -> Result<Arc<Authorization>, AuthorizeError> {
+fn bearer(token: &str, generation: i64) -> Arc<Authorization> {
     let value = format!("Bearer {token}").into();
     let authorization = Authorization::new(generation).with_header("authorization", &value);
-    Ok(Arc::new(authorization.unwrap()))
+    Arc::new(authorization.unwrap())
 }
 
 /// A request on its way, to be changed by a test.

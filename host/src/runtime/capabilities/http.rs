@@ -70,7 +70,7 @@ impl State {
             Ok(sent) => {
                 let limited = sent.meaning == Some(Meaning::RateLimited);
                 let wait = sent.wait.filter(|_| limited);
-                (Ok(shown(sent)), wait)
+                (Ok(shown(&sent)), wait)
             }
             Err(SendingError::Build(error)) => (Err(error), None),
             // What the guest sees where the vault knows already that the credentials are dead is
@@ -232,7 +232,7 @@ fn denied(text: impl Into<String>) -> http::HttpError {
 }
 
 /// The answer as the guest sees it: with the status that says what it means.
-fn shown(sent: Sent) -> http::Response {
+fn shown(sent: &Sent) -> http::Response {
     let status = sent.status();
     let limited = sent.meaning == Some(Meaning::RateLimited);
     let wait = sent.wait.filter(|_| limited);
