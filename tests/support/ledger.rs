@@ -1,6 +1,10 @@
 //! What is in a server's database, read past the server.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use serde_json::Value;
 use sqlx::{Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -17,6 +21,8 @@ pub struct Ledger {
     pub events: Vec<Event>,
     /// Deliveries: id of the event, and how it stands.
     pub deliveries: Vec<(String, String)>,
+    /// Events that are still to be planned for endpoints, or to be delivered.
+    pub under_way: BTreeSet<String>,
     /// Syncs by connection and object.
     pub syncs: BTreeMap<(String, String), Sync>,
     /// Changes by their state.
@@ -178,6 +184,13 @@ impl Reader {
         for row in self.rows("ev.id, d.state", rest).await {
             ledger.deliveries.push((text(&row[0]), text(&row[1])));
         }
+        let rest = "FROM event WHERE seq > (SELECT seq FROM webhook_fan_out WHERE number = 1)";
+        for row in self.rows("id", rest).await {
+            ledger.under_way.insert(text(&row[0]));
+        }
+        let waiting = ledger.deliveries.iter();
+        let waiting = waiting.filter(|(_, state)| state == "pending");
+        ledger.under_way.extend(waiting.map(|(id, _)| id.clone()));
         let columns = "c.id, k.name, s.cursor, s.since, s.run_started_at, s.lease_until, s.fence, \
                        CASE WHEN s.full_done THEN 1 ELSE 0 END";
         let rest = "FROM sync_state s JOIN connection c ON c.number = s.connection \

@@ -265,8 +265,12 @@ impl SyncWorkers {
             Some(next) => next,
             None => self.planned(claimed).await,
         };
-        if let Err(error) = self.store.finish_sync(claimed, outcome, next).await {
-            tracing::error!(error = %error, "the end of a sync cannot be written; it will be run again");
+        match self.store.finish_sync(claimed, outcome, next).await {
+            Ok(true) => {}
+            Ok(false) => return lost(claimed),
+            Err(error) => {
+                tracing::error!(error = %error, "the end of a sync cannot be written; it will be run again");
+            }
         }
         Turn::Over
     }

@@ -116,6 +116,12 @@ pub(super) async fn connect(options: &Options) -> Result<Database, Error> {
             Ok(Database::Sqlite {
                 writer: pool()
                     .max_connections(1)
+                    .before_acquire(|connection, _| {
+                        // SQLite itself takes a transaction back where the disk is full, and sqlx
+                        // does not notice: what it thinks is under way is never ended.
+                        let is_good = !connection.is_in_transaction();
+                        Box::pin(async move { Ok(is_good) })
+                    })
                     .connect_with(settings.clone())
                     .await?,
                 readers: pool()
