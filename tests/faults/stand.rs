@@ -230,8 +230,13 @@ impl Stand {
             }
             let page = self.api.get("/syncs?limit=200").await.json(200);
             for sync in page["data"].as_array()? {
-                let over = text(&sync["last_finished_at"]) > begin;
-                if !over || sync["complete"] != true || sync["status"] == "failed" {
+                // A run that began before may have read what was changed afterwards.
+                let last = &sync["last_run"];
+                let over = last["status"] == "completed"
+                    && last["started_at"]
+                        .as_str()
+                        .is_some_and(|at| at > begin.as_str());
+                if !over || sync["complete"] != true {
                     return None;
                 }
             }

@@ -40,7 +40,7 @@ async fn asked_to_stop_under_load_it_breaks_no_answer_and_gives_work_back(backen
     let counts = Counts::default();
     let mut callers = JoinSet::new();
     for _ in 0..CALLERS {
-        callers.spawn(call(stand.api.clone(), counts.clone()));
+        callers.spawn(call(stand.api.closing(), counts.clone()));
     }
     jackfield_tests::until("there is load", async || {
         (counts.whole.load(Ordering::SeqCst) > 200).then_some(())

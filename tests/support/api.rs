@@ -18,6 +18,7 @@ pub struct Api {
     key: Option<String>,
     token: Option<String>,
     once: Option<String>,
+    closing: bool,
 }
 
 /// What the server answered.
@@ -69,6 +70,7 @@ impl Api {
             key: None,
             token: None,
             once: None,
+            closing: false,
         }
     }
 
@@ -86,6 +88,16 @@ impl Api {
     pub fn with_token(&self, token: &str) -> Self {
         Self {
             token: Some(token.to_owned()),
+            ..self.clone()
+        }
+    }
+
+    /// The same with a socket of its own for each request: one that is kept open may be closed at
+    /// the moment when the next request is sent on it.
+    #[must_use]
+    pub fn closing(&self) -> Self {
+        Self {
+            closing: true,
             ..self.clone()
         }
     }
@@ -144,6 +156,9 @@ impl Api {
         }
         if let Some(key) = &self.once {
             request = request.header("idempotency-key", key);
+        }
+        if self.closing {
+            request = request.header("connection", "close");
         }
         if let Some(body) = body {
             request = request

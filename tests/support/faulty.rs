@@ -207,8 +207,8 @@ impl FaultyProvider {
         });
     }
 
-    /// The same for requests with the next access token that is given out.
-    pub fn rule_for_next_token(&self, needle: &str, skip: u32, times: u32, fault: Fault) {
+    /// The same for requests with the access tokens that are given out from now on.
+    pub fn rule_for_tokens(&self, needle: &str, skip: u32, times: u32, fault: Fault) {
         *lock(&self.shared.coming) = Some(Rule {
             needles: vec![needle.to_owned()],
             skip,
@@ -220,6 +220,7 @@ impl FaultyProvider {
     /// Nothing goes wrong any more.
     pub fn behave(&self) {
         lock(&self.shared.rules).clear();
+        *lock(&self.shared.coming) = None;
     }
 
     /// Whether every fault happened as often as it was to.
@@ -376,7 +377,7 @@ impl Shared {
             let tokens = ["access_token", "refresh_token"].map(|name| &body[name]);
             let tokens = tokens.iter().filter_map(|token| token.as_str());
             let tokens: Vec<String> = tokens.map(str::to_owned).collect();
-            if let (Some(token), Some(mut rule)) = (tokens.first(), lock(&self.coming).take()) {
+            if let (Some(token), Some(mut rule)) = (tokens.first(), lock(&self.coming).clone()) {
                 rule.needles.push(token.clone());
                 lock(&self.rules).push(rule);
             }
