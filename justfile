@@ -32,6 +32,10 @@ schemathesis cases='200':
 faults kills='200':
     JACKFIELD_TEST_KILLS={{kills}} tests/run -p jackfield-tests --test faults -- --nocapture
 
+# Let both sides of a two-way sync change in ever other orders: the more cases, the longer
+conflicts cases='1000000':
+    PROPTEST_CASES={{cases}} cargo test --locked -p jackfield --lib -- pending --nocapture
+
 # Build every connector for WebAssembly into target/wasm32-unknown-unknown/connector
 plugins:
     cargo build --locked --target wasm32-unknown-unknown --profile connector {{ `for folder in plugins/*/ tests/fixtures/*/; do printf -- '-p %s ' "$(basename "$folder")"; done` }}

@@ -424,7 +424,8 @@ fn automatic() -> impl Strategy<Value = ConflictPolicy> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 4000,
+        // More where PROPTEST_CASES says so.
+        cases: ProptestConfig::default().cases.max(4000),
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
