@@ -249,6 +249,7 @@ impl App {
             events: days(self.config.retention.events_days),
             deliveries: days(self.config.retention.deliveries_days),
             runs: days(self.config.retention.sync_runs_days),
+            audit: days(self.config.retention.audit_days),
         };
         let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
         tasks.spawn(jobs::keep_house(store, clock, retention, stop.clone()));

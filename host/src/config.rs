@@ -166,6 +166,8 @@ pub struct Retention {
     pub deliveries_days: u64,
     /// Days that ended runs of syncs, and records that failed in them, are kept.
     pub sync_runs_days: u64,
+    /// Days that the audit log is kept.
+    pub audit_days: u64,
 }
 
 /// Limits of connectors.
@@ -343,6 +345,7 @@ impl Config {
             ("retention.events_days", self.retention.events_days),
             ("retention.deliveries_days", self.retention.deliveries_days),
             ("retention.sync_runs_days", self.retention.sync_runs_days),
+            ("retention.audit_days", self.retention.audit_days),
         ];
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(Error::Invalid(format!("{key} must be at least 1")));

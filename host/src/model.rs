@@ -1,5 +1,6 @@
 //! The words of the domain. No input, no output: everything here can be tested with a literal.
 
+mod audit;
 mod budget;
 mod catalogue;
 mod change;
@@ -25,6 +26,7 @@ mod sync;
 mod transform;
 mod webhook;
 
+pub use audit::{AuditEntry, AuditRow};
 pub use budget::{Ask, Granted, Said, Window, WindowRule};
 pub use catalogue::{
     Catalogue, ObjectKind, ObjectSpec, Operation, Property, Quirk, Reference, Unknown,
@@ -45,9 +47,9 @@ pub use event_pattern::{EventPattern, EventPatternError};
 pub use field::{FieldMapping, RemoteField};
 pub use filter::{FilterError, Filters, Scalar, filterable};
 pub use id::{
-    ApiKeyId, ChangeId, ConflictId, ConnectionId, CustomFieldId, DeliveryId, DeliveryIdError,
-    EventId, FailureId, LinkedUserId, MappingId, ProjectId, RecordId, RetryId, RunId, Slug,
-    SlugError, WebhookId,
+    ApiKeyId, AuditId, ChangeId, ConflictId, ConnectionId, CustomFieldId, DeliveryId,
+    DeliveryIdError, EventId, FailureId, LinkedUserId, MappingId, ProjectId, RecordId, RetryId,
+    RunId, Slug, SlugError, WebhookId,
 };
 pub use manifest::{
     ApiKeyPlace, AuthField, AuthKind, AuthScheme, BudgetScope, ClientAuthentication, Endpoint,

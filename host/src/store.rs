@@ -4,6 +4,7 @@
 //! only this module can make and only by finding the connection within a project; all others take
 //! the project's id. Whatever belongs together is written in one transaction, events included.
 
+mod audit;
 mod changes;
 mod conflicts;
 mod connections;
@@ -22,6 +23,7 @@ mod inbound;
 mod lease;
 mod lists;
 mod migrate;
+mod operators;
 mod pages;
 mod passes;
 mod passthrough;
@@ -45,6 +47,7 @@ use self::dialect::{Database, Tx, values};
 use crate::model::{Clock, Entropy, ObjectKind, Timestamp};
 
 pub use self::{
+    audit::AuditFilter,
     changes::{ChangeFilter, ClaimedChange, LocalWrite, PushTask, Queued, WrittenBy},
     conflicts::ConflictFilter,
     credentials::{RefreshLease, SealedCredentials},

@@ -177,6 +177,18 @@ impl Vault {
         token::parse(token::API_KEY, text)
     }
 
+    /// The same for an operator's key.
+    #[must_use]
+    pub fn generate_operator_key(entropy: &dyn Entropy) -> (SecretString, Digest, String) {
+        token::generate(token::OPERATOR_KEY, entropy)
+    }
+
+    /// The hash to look an operator's key up by; none where the text cannot be one.
+    #[must_use]
+    pub fn parse_operator_key(text: &str) -> Option<Digest> {
+        token::parse(token::OPERATOR_KEY, text)
+    }
+
     /// A new connection token and its hash.
     #[must_use]
     pub fn new_connection_token(&self) -> (SecretString, Digest) {

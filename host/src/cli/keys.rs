@@ -3,11 +3,16 @@
 use anyhow::{Result, bail};
 use clap::{Subcommand, ValueEnum};
 use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
 
 use super::{ConfigArgs, print};
 use crate::{
     app,
-    model::{ApiKeyId, Environment, Project, ProjectId, SystemEntropy},
+    model::{
+        ApiKeyId, AuditEntry, Clock as _, Environment, Project, ProjectId, SystemClock,
+        SystemEntropy,
+    },
+    store::Store,
     vault::Vault,
 };
 
@@ -35,12 +40,16 @@ pub(super) enum ProjectCommand {
 pub(super) enum ApiKeyCommand {
     /// Make an API key and print it. It is stored as a hash only: this is the one time it shows.
     #[command(
-        after_help = "Example:\n  jackfield api-key create --project 2f9d0f5e-5c7f-4c0e-8a51-6d1f3ed1a111 --name backend"
+        after_help = "Examples:\n  jackfield api-key create --project 2f9d0f5e-5c7f-4c0e-8a51-6d1f3ed1a111 --name backend\n  jackfield api-key create --operator --name marketplace"
     )]
     Create {
         /// The project's id
-        #[arg(long, value_name = "ID")]
-        project: ProjectId,
+        #[arg(long, value_name = "ID", required_unless_present = "operator")]
+        project: Option<ProjectId>,
+        /// Make a key for what concerns the whole server (connectors, their permissions, the audit
+        /// log); it opens no project
+        #[arg(long, conflicts_with = "project")]
+        operator: bool,
         /// What people call the key
         #[arg(long, default_value = "default")]
         name: String,
@@ -50,8 +59,11 @@ pub(super) enum ApiKeyCommand {
     /// Make an API key useless, at once.
     Revoke {
         /// The project's id
-        #[arg(long, value_name = "ID")]
-        project: ProjectId,
+        #[arg(long, value_name = "ID", required_unless_present = "operator")]
+        project: Option<ProjectId>,
+        /// It is an operator's key
+        #[arg(long, conflicts_with = "project")]
+        operator: bool,
         /// The key's id, as `api-key create` printed it
         id: ApiKeyId,
         #[command(flatten)]
@@ -84,6 +96,9 @@ impl ProjectCommand {
             } => {
                 let store = app::open_store(&config.load()?).await?;
                 let project = store.create_project(&name, environment.into()).await?;
+                let details = json!({ "name": name });
+                let id = Some(project.id);
+                note(&store, id, "project.create", &project.id, details).await?;
                 store.close().await;
                 print(&format!("{}\n", project.id))
             }
@@ -106,33 +121,77 @@ impl ApiKeyCommand {
         match self {
             Self::Create {
                 project,
+                operator: _,
                 name,
                 config,
             } => {
                 let store = app::open_store(&config.load()?).await?;
-                if store.project(project).await?.is_none() {
-                    bail!(
-                        "there is no project {project}; `jackfield project list` shows those that are there"
-                    );
-                }
-                let (key, hash, hint) = Vault::generate_api_key(&SystemEntropy);
-                let id = store.create_api_key(project, &name, hash, &hint).await?;
+                let (id, key) = match project {
+                    Some(project) => {
+                        if store.project(project).await?.is_none() {
+                            bail!(
+                                "there is no project {project}; `jackfield project list` shows those that are there"
+                            );
+                        }
+                        let (key, hash, hint) = Vault::generate_api_key(&SystemEntropy);
+                        let id = store.create_api_key(project, &name, hash, &hint).await?;
+                        (id, key)
+                    }
+                    None => {
+                        let (key, hash, hint) = Vault::generate_operator_key(&SystemEntropy);
+                        (store.create_operator_key(&name, hash, &hint).await?, key)
+                    }
+                };
+                let action = match project {
+                    Some(_) => "api_key.create",
+                    None => "operator_key.create",
+                };
+                note(&store, project, action, &id, json!({ "name": name })).await?;
                 store.close().await;
                 print(&format!("id:  {id}\nkey: {}\n", key.expose_secret()))
             }
             Self::Revoke {
                 project,
+                operator: _,
                 id,
                 config,
             } => {
                 let store = app::open_store(&config.load()?).await?;
-                let revoked = store.revoke_api_key(project, id).await?;
-                store.close().await;
-                if !revoked {
-                    bail!("project {project} has no such API key that still works");
+                let (revoked, action) = match project {
+                    Some(project) => (store.revoke_api_key(project, id).await?, "api_key.revoke"),
+                    None => (store.revoke_operator_key(id).await?, "operator_key.revoke"),
+                };
+                if revoked {
+                    note(&store, project, action, &id, json!({})).await?;
                 }
-                print("Revoked.\n")
+                store.close().await;
+                match (revoked, project) {
+                    (true, _) => print("Revoked.\n"),
+                    (false, Some(project)) => {
+                        bail!("project {project} has no such API key that still works")
+                    }
+                    (false, None) => bail!("there is no such operator's key that still works"),
+                }
             }
         }
     }
+}
+
+/// Writes what this command did into the audit log.
+async fn note(
+    store: &Store,
+    project: Option<ProjectId>,
+    action: &str,
+    subject: &impl ToString,
+    details: Value,
+) -> Result<()> {
+    let entry = AuditEntry {
+        at: SystemClock.now(),
+        project,
+        actor: "cli".to_owned(),
+        action: action.to_owned(),
+        subject: subject.to_string(),
+        details,
+    };
+    Ok(store.audit(&entry).await?)
 }

@@ -58,6 +58,59 @@ impl FromRequestParts<Arc<Services>> for UsedKey {
     }
 }
 
+/// A caller with an operator's key: it may change what concerns the whole server, and sees no
+/// project's data.
+#[derive(Clone, Debug)]
+pub(super) struct Operator {
+    /// Who it is for the audit log: `operator_key:<id>`.
+    pub(super) actor: String,
+}
+
+impl FromRequestParts<Arc<Services>> for Operator {
+    type Rejection = Error;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        services: &Arc<Services>,
+    ) -> Result<Self, Error> {
+        let text = key_text(&parts.headers)?;
+        if let Some(digest) = Vault::parse_operator_key(text) {
+            let found = services.store.operator_key(&digest).await?;
+            let id = found.ok_or_else(unknown_key)?;
+            let actor = format!("operator_key:{id}");
+            return Ok(Self { actor });
+        }
+        let Caller { .. } = Caller::from_request_parts(parts, services).await?;
+        let detail = "This concerns the whole server: it takes an operator's key, and this is the key of a project.";
+        Err(Error::new(Code::OperatorRequired, detail))
+    }
+}
+
+/// Whose eyes an answer is for: one project's, or the operator's.
+#[derive(Clone, Debug)]
+pub(super) enum Audience {
+    /// With a project's key.
+    Project(Project),
+    /// With an operator's.
+    Operator,
+}
+
+impl FromRequestParts<Arc<Services>> for Audience {
+    type Rejection = Error;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        services: &Arc<Services>,
+    ) -> Result<Self, Error> {
+        if Vault::parse_operator_key(key_text(&parts.headers)?).is_some() {
+            let Operator { .. } = Operator::from_request_parts(parts, services).await?;
+            return Ok(Self::Operator);
+        }
+        let Caller { project } = Caller::from_request_parts(parts, services).await?;
+        Ok(Self::Project(project))
+    }
+}
+
 /// A caller with a good API key and the token of one of its connections.
 #[derive(Clone, Debug)]
 pub(super) struct Scoped(pub(super) Scope);
@@ -147,16 +200,26 @@ impl<S: Sync> FromRequestParts<S> for Client {
 }
 
 /// `x-api-key`, or `Authorization: Bearer`.
-fn api_key(headers: &HeaderMap) -> Result<Digest, Error> {
+fn key_text(headers: &HeaderMap) -> Result<&str, Error> {
     let bearer = || {
         let (scheme, key) = text(headers, header::AUTHORIZATION.as_str())?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
     };
-    let key = text(headers, "x-api-key").or_else(bearer).ok_or_else(|| {
+    text(headers, "x-api-key").or_else(bearer).ok_or_else(|| {
         let detail = "The request has no API key: the header `x-api-key` is missing.";
         Error::new(Code::ApiKeyMissing, detail)
-    })?;
-    Vault::parse_api_key(key).ok_or_else(unknown_key)
+    })
+}
+
+fn api_key(headers: &HeaderMap) -> Result<Digest, Error> {
+    let key = key_text(headers)?;
+    Vault::parse_api_key(key).ok_or_else(|| match Vault::parse_operator_key(key) {
+        None => unknown_key(),
+        Some(_) => {
+            let detail = "An operator's key opens no project: use one that `jackfield api-key create --project ID` made.";
+            Error::new(Code::ApiKeyInvalid, detail)
+        }
+    })
 }
 
 fn unknown_key() -> Error {

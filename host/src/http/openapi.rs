@@ -21,6 +21,10 @@ const TAGS: &[(&str, &str)] = &[
     ("About", "What the server says of itself, to anybody."),
     ("Projects", "The space that an API key belongs to."),
     (
+        "Audit",
+        "Who did what that somebody may have to answer for.",
+    ),
+    (
         "Linked users",
         "Your customers, whose accounts are connected.",
     ),

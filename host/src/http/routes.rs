@@ -1,6 +1,7 @@
 //! The table of routes.
 
 mod about;
+mod audit;
 mod changes;
 mod conflicts;
 mod connect;
@@ -51,6 +52,7 @@ pub(super) fn operations() -> Vec<Operation> {
         about::operations(),
         docs::operations(),
         projects::operations(),
+        audit::operations(),
         linked_users::operations(),
         connections::operations(),
         rate_limits::operations(),

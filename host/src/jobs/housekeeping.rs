@@ -26,6 +26,8 @@ pub struct Retention {
     pub deliveries: Duration,
     /// Runs of syncs, and failing records.
     pub runs: Duration,
+    /// The audit log.
+    pub audit: Duration,
 }
 
 /// Removes what is old until `stop`; after an error it goes on with the next round.
@@ -59,7 +61,10 @@ async fn round(store: &Store, clock: &dyn Clock, retention: Retention) -> Result
     let retries = store.prune_retries(now.minus(KEEP_RETRIES)).await?;
     let runs = store.prune_runs(now.minus(retention.runs), REST).await?;
     let history = store.prune_history(REST).await?;
-    if deliveries + events + notices + retries + runs + history > 0 {
+    let audit = store
+        .prune_audit_log(now.minus(retention.audit), REST)
+        .await?;
+    if deliveries + events + notices + retries + runs + history + audit > 0 {
         tracing::info!(
             deliveries,
             events,
@@ -67,6 +72,7 @@ async fn round(store: &Store, clock: &dyn Clock, retention: Retention) -> Result
             retries,
             runs,
             history,
+            audit,
             "removed what is past its keeping time"
         );
     }

@@ -71,6 +71,8 @@ ordered_ids! {
     ConflictId,
     /// A record that cannot be unified.
     FailureId,
+    /// An entry of the audit log.
+    AuditId,
 }
 
 uuid_ids! {

@@ -11,8 +11,8 @@ use super::{
     syncs,
 };
 use crate::model::{
-    Connection, ConnectionId, ConnectionStatus, Digest, Environment, LinkedUserId, NewConnection,
-    ObjectKind, ProjectId, Scope, Slug, Timestamp,
+    AuditEntry, Connection, ConnectionId, ConnectionStatus, Digest, Environment, LinkedUserId,
+    NewConnection, ObjectKind, ProjectId, Scope, Slug, Timestamp,
 };
 
 /// The columns of a connection, named `c`, that [`connection_from`] reads.
@@ -104,6 +104,8 @@ impl Store {
             .await?;
         self.add_syncs(&mut tx, &scope, objects, now).await?;
         self.announce(&mut tx, &scope, "connection.created", None, now)
+            .await?;
+        self.audit_connection(&mut tx, &scope, "connection.create", now)
             .await?;
         tx.commit().await?;
         Ok(scope)
@@ -253,8 +255,31 @@ impl Store {
                        refresh_owner = NULL, refresh_until = NULL
                    WHERE connection = $1";
         tx.execute(sql, values![number, sealed, expires_at]).await?;
-        syncs::make_due(&mut tx, number, self.now()).await?;
+        let now = self.now();
+        syncs::make_due(&mut tx, number, now).await?;
+        self.audit_connection(&mut tx, scope, "credential.replace", now)
+            .await?;
         tx.commit().await
+    }
+
+    /// Notes what the end customer did: whoever logs in, on a page or through the integrator.
+    async fn audit_connection(
+        &self,
+        tx: &mut Tx,
+        scope: &Scope,
+        action: &str,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let connection = scope.connection();
+        let entry = AuditEntry {
+            at: now,
+            project: Some(connection.project),
+            actor: format!("linked_user:{}", connection.linked_user),
+            action: action.to_owned(),
+            subject: connection.id.to_string(),
+            details: json!({ "connector": connection.connector, "scheme": connection.scheme }),
+        };
+        self.audit_in(tx, &entry).await
     }
 
     /// Says whether the connection works, and why not; false where nothing is new. Becoming

@@ -99,6 +99,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/sqlite/0015_passes.sql"),
         include_str!("../../../migrations/postgres/0015_passes.sql"),
     ),
+    (
+        16,
+        "audit",
+        include_str!("../../../migrations/sqlite/0016_audit.sql"),
+        include_str!("../../../migrations/postgres/0016_audit.sql"),
+    ),
 ];
 
 /// Connects. The schema has to be up to date already.

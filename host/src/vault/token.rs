@@ -9,6 +9,8 @@ use secrecy::{SecretString, zeroize::Zeroizing};
 use crate::model::{Digest, Entropy};
 
 pub(super) const API_KEY: &str = "jk_";
+/// Of the operator, for the whole server and no project.
+pub(super) const OPERATOR_KEY: &str = "jo_";
 pub(super) const CONNECTION_TOKEN: &str = "ct_";
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

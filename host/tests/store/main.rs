@@ -6,6 +6,7 @@
     reason = "a test may panic on what it did not expect"
 )]
 
+mod audit;
 mod changes;
 mod clocks;
 mod connections;
@@ -58,6 +59,11 @@ contract! {
         a_newer_schema_is_refused_with_a_sentence,
         a_changed_migration_is_refused_with_a_sentence,
         ping_writes_until_the_store_is_closed;
+    audit:
+        entries_are_listed_by_project_in_pages,
+        old_entries_are_removed,
+        connections_leave_their_marks,
+        operators_keys_work_until_they_are_revoked;
     projects:
         projects_are_listed_for_the_operator,
         api_keys_open_their_project_until_revoked,

@@ -54,6 +54,8 @@ codes! {
         "Sign with the secret that `GET /connections/{id}/webhook` speaks of, over the body as it is sent, and send at once.";
     NotAllowed FORBIDDEN "not_allowed" "Not allowed with an API key"
         "Ask the operator of this server to do it on the command line.";
+    OperatorRequired FORBIDDEN "operator_required" "For the operator only"
+        "Use a key that `jackfield api-key create --operator` made: keys of projects cannot change what concerns the whole server.";
     PassthroughDenied FORBIDDEN "passthrough_denied" "Outside of what the connector may reach"
         "Send to an address that `detail` lists; only another version of the connector, or the operator's `egress.allow_private`, can allow more.";
     RouteNotFound NOT_FOUND "route_not_found" "No such path"

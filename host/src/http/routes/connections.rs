@@ -16,12 +16,13 @@ use super::json;
 use crate::{
     http::{
         Services,
-        caller::Caller,
+        caller::{Caller, UsedKey},
         error::{Code, Error},
         operation::Operation,
     },
     model::{
-        AuthScheme, Connection, ConnectionId, ConnectionStatus, Environment, ProjectId, Scope,
+        AuditEntry, AuthScheme, Connection, ConnectionId, ConnectionStatus, Environment, ProjectId,
+        Scope,
     },
 };
 
@@ -179,10 +180,20 @@ pub(super) async fn get(
 pub(super) async fn delete(
     State(services): State<Arc<Services>>,
     caller: Caller,
+    UsedKey(key): UsedKey,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Error> {
     let scope = scope(&services, caller.project.id, &id).await?;
     services.unify.disconnect(&scope).await?;
+    let entry = AuditEntry {
+        at: services.clock.now(),
+        project: Some(caller.project.id),
+        actor: format!("api_key:{key}"),
+        action: "connection.delete".to_owned(),
+        subject: scope.connection().id.to_string(),
+        details: serde_json::json!({ "connector": scope.connection().connector }),
+    };
+    services.store.audit(&entry).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
