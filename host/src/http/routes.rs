@@ -14,6 +14,7 @@ mod events;
 mod field_mappings;
 mod inbound;
 mod linked_users;
+mod lists;
 mod not_offered;
 mod oauth;
 mod objects;

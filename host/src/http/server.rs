@@ -3,24 +3,24 @@
 //! `axum::serve` sets no timer, so a client that sends half a head stays connected for ever
 //! (measured); this loop has deadlines, a cap on connections, and an orderly end.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::Semaphore,
     time::{Instant, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, info, warn};
 
-/// When asked to stop: the longest time for which those are let in whom the system has connected.
+/// When asked to stop: the longest time for which those are let in whom the system has connected,
+/// and for which they may begin to say what they want.
 const LAST_CALL: Duration = Duration::from_millis(250);
 /// Time without a new one after which there is none.
 const SILENCE: Duration = Duration::from_millis(10);
@@ -30,8 +30,8 @@ const SILENCE: Duration = Duration::from_millis(10);
 pub struct Limits {
     /// Connections served at the same time; more wait in the system's queue.
     pub max_connections: usize,
-    /// Time for a request's head to arrive, the wait for its first byte included. An idle
-    /// connection is closed after it.
+    /// Time for a connection's first byte, and then for each request's head. An idle connection
+    /// is closed after it.
     pub head_timeout: Duration,
     /// Time that running requests have to finish at the end.
     pub drain: Duration,
@@ -52,7 +52,8 @@ impl Limits {
 /// Serves `router` until `stop` is cancelled, then lets running requests finish.
 ///
 /// # Errors
-/// Never while it serves: a failed accept is logged and tried again.
+/// Never while it serves: a failed accept is logged and tried again. When it stops: what the
+/// system says of the last sockets.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -60,21 +61,25 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> io::Result<()> {
     let permits = Arc::new(Semaphore::new(limits.max_connections));
-    let graceful = GracefulShutdown::new();
+    let connections = TaskTracker::new();
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
         .max_buf_size(64 * 1024);
     let serve = |stream, peer, permit| {
-        let service = TowerToHyperService::new(router.clone());
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            let _held: OwnedSemaphorePermit = permit;
+        let connection = talk(
+            stream,
+            builder.clone(),
+            router.clone(),
+            limits.head_timeout,
+            stop.clone(),
+        );
+        connections.spawn(async move {
             if let Err(error) = connection.await {
                 debug!(%peer, %error, "connection ended early");
             }
+            drop(permit);
         });
     };
     loop {
@@ -96,8 +101,17 @@ pub async fn serve(
     {
         serve(stream, peer, permit);
     }
+    // The runtime may not have heard of the last of them yet: the system is asked itself.
+    let listener = listener.into_std()?;
+    while let Ok(permit) = Arc::clone(&permits).try_acquire_owned()
+        && let Ok((stream, peer)) = listener.accept()
+    {
+        stream.set_nonblocking(true)?;
+        serve(TcpStream::from_std(stream)?, peer, permit);
+    }
     drop(listener);
-    if timeout(limits.drain, graceful.shutdown()).await.is_err() {
+    connections.close();
+    if timeout(limits.drain, connections.wait()).await.is_err() {
         warn!(
             seconds = limits.drain.as_secs(),
             "requests still ran when the server stopped"
@@ -106,6 +120,44 @@ pub async fn serve(
         info!("all requests finished");
     }
     Ok(())
+}
+
+/// One connection, from its first byte to its end. After `stop` a request that was begun is
+/// answered, and no further one is taken.
+async fn talk(
+    stream: TcpStream,
+    builder: http1::Builder,
+    router: Router,
+    patience: Duration,
+    stop: CancellationToken,
+) -> hyper::Result<()> {
+    if !speaks(&stream, patience, &stop).await {
+        return Ok(());
+    }
+    let service = TowerToHyperService::new(router);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    tokio::select! {
+        // The connection first: `graceful_shutdown` closes one of which nothing was read yet.
+        biased;
+        ended = connection.as_mut() => return ended,
+        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await
+}
+
+/// Whether a first byte arrives: within `patience`, after `stop` within [`LAST_CALL`].
+async fn speaks(stream: &TcpStream, patience: Duration, stop: &CancellationToken) -> bool {
+    let mut byte = [0];
+    let mut first = pin!(timeout(patience, stream.peek(&mut byte)));
+    let first = tokio::select! {
+        biased;
+        first = first.as_mut() => first,
+        () = stop.cancelled() => match timeout(LAST_CALL, first).await {
+            Ok(first) => first,
+            Err(late) => Err(late),
+        },
+    };
+    matches!(first, Ok(Ok(1)))
 }
 
 /// The next connection. Errors of single connections and a lack of file descriptors pass.
@@ -190,6 +242,27 @@ mod tests {
         entered.notified().await;
         stop.cancel();
         leave.notify_one();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("done"), "{answer}");
+        server.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_was_let_in_and_speaks_after_the_stop_is_answered() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/", get(|| async { "done" }));
+        let stop = CancellationToken::new();
+        let limits = limits(Duration::from_secs(20));
+        let mut client = TcpStream::connect(address).await.unwrap();
+        stop.cancel();
+        let server = tokio::spawn(serve(listener, router, limits, stop.clone()));
+        tokio::task::yield_now().await;
+        client
+            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.unwrap();
         assert!(answer.ends_with("done"), "{answer}");

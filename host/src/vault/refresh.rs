@@ -201,7 +201,8 @@ impl Subject {
         // the provider has given out but nobody has stored.
         let subject = Arc::clone(self);
         let asked_at = Instant::now();
-        let task = async move { subject.refresh(rejected, asked_at).await };
+        let waits = spare.is_none();
+        let task = async move { subject.refresh(rejected, asked_at, waits).await };
         let outcome = match self.vault.inner.tasks.spawn(task).await {
             Ok(outcome) => outcome,
             Err(error) => Err(AuthorizeError::Unavailable(format!(
@@ -214,10 +215,12 @@ impl Subject {
         }
     }
 
+    /// `waits`: where another process refreshes, its outcome is waited for.
     async fn refresh(
         &self,
         rejected: Option<i64>,
         asked_at: Instant,
+        waits: bool,
     ) -> Result<Held, AuthorizeError> {
         let inner = &self.vault.inner;
         let turn = inner.turns.of(self.scope.connection().id);
@@ -253,7 +256,12 @@ impl Subject {
                     return outcome;
                 }
                 RefreshLease::Superseded => {}
-                RefreshLease::Busy => sleep(POLL).await,
+                RefreshLease::Busy if waits => sleep(POLL).await,
+                RefreshLease::Busy => {
+                    return Err(AuthorizeError::Unavailable(
+                        "another process is refreshing the credentials".to_owned(),
+                    ));
+                }
             }
             if Instant::now() > patience {
                 return Err(AuthorizeError::Unavailable(

@@ -12,8 +12,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    changes::{connection, limit, object, parsed, short, wrong},
     json,
+    lists::{connection, limit, object, parsed, short, wrong},
     webhooks::invalid,
 };
 use crate::{

@@ -12,8 +12,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    changes::{limit, short, wrong},
     json,
+    lists::{limit, short, wrong},
 };
 use crate::{
     http::{

@@ -12,8 +12,10 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{
-    changes::{PROVIDER, connection, limit, object, parsed, short},
-    json, sync_runs,
+    changes::PROVIDER,
+    json,
+    lists::{connection, limit, object, parsed, short},
+    sync_runs,
 };
 use crate::{
     http::{

@@ -13,8 +13,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    changes::{connection, limit, object, parsed, short, wrong},
     json,
+    lists::{connection, limit, object, parsed, short, wrong},
 };
 use crate::{
     http::{
