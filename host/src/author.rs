@@ -14,7 +14,7 @@ use crate::{model::SlugError, runtime::LoadError};
 
 pub use build::{Built, build};
 pub use inspect::{DescribedImport, Inspection, inspect};
-pub use scaffold::{Auth, NewOptions, new};
+pub use scaffold::{Auth, Language, NewOptions, new};
 pub use sources::SourceWatch;
 pub use validate::{Level, Problem, Report, validate};
 
@@ -68,9 +68,12 @@ pub enum Error {
     /// The name of a new connector is none.
     #[error(transparent)]
     Name(#[from] SlugError),
-    /// The object of a new connector cannot be used.
-    #[error("{0:?} is no known object; there are {1}")]
-    Object(String, String),
+    /// An object of a new connector cannot be used.
+    #[error("{0:?} is no known object{1}; there are {2}")]
+    Object(String, String, String),
+    /// The vertical of a new connector is none.
+    #[error("{0:?} is no known vertical{1}; there are {2}")]
+    Vertical(String, String, String),
     /// The object of a new connector has nothing that a template could fill.
     #[error(
         "{0} has no plain text field, so there is no template for it; begin with another object"

@@ -17,6 +17,7 @@ mod filter;
 mod id;
 mod manifest;
 pub mod money;
+mod nearest;
 mod origin;
 mod page;
 mod pending;
@@ -59,6 +60,7 @@ pub use manifest::{
     TemplateError, TimeForm, Variable, VariableType, WebhookRoute, WebhookSecret, Webhooks,
     WriteSafety,
 };
+pub use nearest::nearest;
 pub use origin::{Origin, UnifiedBy, ValueSource, Written};
 pub use page::{Cursor, CursorError, DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest};
 pub use pending::{Decision, Edit, Pending, Push, Reconciled};

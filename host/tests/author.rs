@@ -34,7 +34,13 @@ fn options(dir: &Path) -> NewOptions {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_connector_builds_validates_and_serves_a_record_without_edits() {
     let folder = tempfile::tempdir().unwrap();
-    let crate_dir = author::new("acme-crm", &options(&folder.path().join("acme-crm"))).unwrap();
+    // Two of them have the same name, and some can only be read.
+    let objects = ["crm.contact", "crm.stage", "crm.user", "ticketing.user"];
+    let options = NewOptions {
+        objects: objects.map(str::to_owned).to_vec(),
+        ..options(&folder.path().join("acme-crm"))
+    };
+    let crate_dir = author::new("acme-crm", &options).unwrap();
 
     let tests = Command::new("cargo")
         .arg("test")
@@ -58,13 +64,15 @@ async fn a_new_connector_builds_validates_and_serves_a_record_without_edits() {
     assert_eq!(inspection.digest, built.digest);
     let text = inspection.to_string();
     assert!(
-        text.contains("crm.contact  read create (incremental): first_name"),
+        text.contains("crm.contact     read create (incremental): first_name"),
         "{text}"
     );
     assert!(text.contains("optional\n  none"), "{text}");
     let json = serde_json::to_value(&inspection).unwrap();
     assert_eq!(json["slug"], "acme-crm");
-    assert_eq!(json["objects"][0]["object"], "crm.contact");
+    for (index, object) in objects.iter().enumerate() {
+        assert_eq!(json["objects"][index]["object"], *object);
+    }
 
     serve(&out).await;
 }
@@ -192,17 +200,15 @@ fn every_login_and_every_object_makes_a_good_manifest() {
         serde_json::from_str::<Value>(&fs::read_to_string(fixture).unwrap()).unwrap();
         manifest
     };
-    for (auth, name) in [
-        (Auth::Bearer, "bearer"),
-        (Auth::ApiKey, "api_key"),
-        (Auth::Basic, "basic"),
-        (Auth::OAuth2Code, "oauth2_code"),
-    ] {
+    for auth in Auth::ALL {
         let manifest = check(&|options| options.auth = auth);
-        assert_eq!(manifest.auth[0].type_name(), name);
+        assert_eq!(
+            manifest.auth[0].type_name(),
+            auth.name().replace('-', "_").as_str()
+        );
     }
     for kind in ObjectKind::all() {
-        let manifest = check(&|options| options.object = Some(kind.name().to_owned()));
+        let manifest = check(&|options| options.objects = vec![kind.name().to_owned()]);
         assert_eq!(manifest.objects[0].kind, kind);
     }
 }
@@ -215,7 +221,7 @@ fn a_new_connector_needs_a_name_an_object_a_place_and_the_sdk() {
     let refused = |name: &str, options: &NewOptions| author::new(name, options).unwrap_err();
     assert!(matches!(refused("Acme CRM", &good), Error::Name(_)));
     let object = NewOptions {
-        object: Some("crm.spaceship".to_owned()),
+        objects: vec!["crm.spaceship".to_owned()],
         ..good.clone()
     };
     let error = refused("acme", &object).to_string();

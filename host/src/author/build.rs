@@ -11,7 +11,7 @@ use std::{
 use serde::Serialize;
 use tokio::process::Command;
 
-use super::Error;
+use super::{Error, Language};
 use crate::{
     model::{Digest, Slug},
     runtime::Artifact,
@@ -37,7 +37,7 @@ pub struct Built {
     pub seconds: f64,
 }
 
-/// Builds the connector crate in `dir` and puts the component into `out` as `<slug>.wasm`.
+/// Builds the connector in `dir`, in whatever language it is, and puts the component into `out` as `<slug>.wasm`.
 ///
 /// The file appears complete or not at all, and is not touched where it would be the same. What
 /// cargo and rustup have to say goes to the terminal as they print it; `progress` gets a line
@@ -51,16 +51,22 @@ pub async fn build(
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Built, Error> {
     let started = Instant::now();
-    for missing in ["Cargo.toml", "connector.toml"] {
-        if !dir.join(missing).is_file() {
-            let folder = dir.to_owned();
-            return Err(Error::NotACrate { folder, missing });
-        }
-    }
     let dir = fs::canonicalize(dir).map_err(|error| Error::Read(dir.to_owned(), error))?;
-    add_target(&dir, progress).await?;
-    progress(&format!("building {}", dir.display()));
-    let module = compile(&dir).await?;
+    let lacks = |missing| Error::NotACrate {
+        folder: dir.clone(),
+        missing,
+    };
+    if !dir.join("connector.toml").is_file() {
+        return Err(lacks("connector.toml"));
+    }
+    let language = Language::of(&dir).ok_or_else(|| lacks(Language::default().marker()))?;
+    let module = match language {
+        Language::Rust => {
+            add_target(&dir, progress).await?;
+            progress(&format!("building {}", dir.display()));
+            compile(&dir).await?
+        }
+    };
     let bytes = fs::read(&module).map_err(|error| Error::Read(module.clone(), error))?;
     let artifact = Artifact::read(&bytes).map_err(|error| Error::Refused(module, error))?;
     let path = out.join(format!("{}.wasm", artifact.manifest.slug));

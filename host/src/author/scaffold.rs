@@ -1,4 +1,7 @@
-//! A new connector crate that builds, passes its tests and serves a record as it is.
+//! A new connector that builds, passes its tests and serves a record as it is.
+
+mod language;
+mod template;
 
 use std::{
     fs, io,
@@ -9,30 +12,11 @@ use std::{
 use serde_json::{Map, Value, json};
 
 use super::Error;
-use crate::model::{ObjectKind, ObjectSpec, Operation, Slug};
+use crate::model::{ObjectKind, ObjectSpec, Operation, Slug, nearest};
+use language::Content;
+use template::{Part, Template, Values};
 
-/// The files of a new crate: path and template.
-///
-/// In a template `@name@` is replaced, and lines between `@if create` and `@end` are kept only
-/// where the unified API can create the object (`@if own` in the same way: the crate is its own
-/// workspace).
-const FILES: [(&str, &str); 9] = [
-    ("Cargo.toml", include_str!("template/Cargo.toml.txt")),
-    (
-        "connector.toml",
-        include_str!("template/connector.toml.txt"),
-    ),
-    ("README.md", include_str!("template/README.md.txt")),
-    (".gitignore", include_str!("template/gitignore.txt")),
-    ("src/lib.rs", include_str!("template/src/lib.rs.txt")),
-    ("src/wire.rs", include_str!("template/src/wire.rs.txt")),
-    (
-        "src/@module@.rs",
-        include_str!("template/src/object.rs.txt"),
-    ),
-    ("src/tests.rs", include_str!("template/src/tests.rs.txt")),
-    ("fixtures/@plural@.json", ""),
-];
+pub use language::Language;
 
 /// What a new connector is to be.
 #[derive(Clone, Debug, Default)]
@@ -41,10 +25,14 @@ pub struct NewOptions {
     pub dir: Option<PathBuf>,
     /// The SDK's folder, where no checkout is around.
     pub sdk: Option<PathBuf>,
-    /// Its first object, `crm.contact` unless said otherwise.
-    pub object: Option<String>,
+    /// The vertical of objects that are named without one. Alone it stands for all its objects.
+    pub vertical: Option<String>,
+    /// Its objects, `crm.contact` where neither they nor a vertical are named.
+    pub objects: Vec<String>,
     /// How customers log in.
     pub auth: Auth,
+    /// What it is written in.
+    pub language: Language,
 }
 
 /// How customers of a new connector log in.
@@ -59,26 +47,58 @@ pub enum Auth {
     Basic,
     /// OAuth 2.0 in the browser.
     OAuth2Code,
+    /// OAuth 2.0 with a client id and secret that they paste.
+    OAuth2ClientCredentials,
 }
 
 impl Auth {
+    /// All of them, the simplest first.
+    pub const ALL: [Self; 5] = [
+        Self::Bearer,
+        Self::ApiKey,
+        Self::Basic,
+        Self::OAuth2Code,
+        Self::OAuth2ClientCredentials,
+    ];
+
+    /// As the command line spells it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bearer => "bearer",
+            Self::ApiKey => "api-key",
+            Self::Basic => "basic",
+            Self::OAuth2Code => "oauth2-code",
+            Self::OAuth2ClientCredentials => "oauth2-client-credentials",
+        }
+    }
+
+    /// The one with this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == name)
+    }
+
     const fn template(self) -> &'static str {
         match self {
             Self::Bearer => include_str!("template/auth/bearer.toml.txt"),
             Self::ApiKey => include_str!("template/auth/api_key.toml.txt"),
             Self::Basic => include_str!("template/auth/basic.toml.txt"),
             Self::OAuth2Code => include_str!("template/auth/oauth2_code.toml.txt"),
+            Self::OAuth2ClientCredentials => {
+                include_str!("template/auth/oauth2_client_credentials.toml.txt")
+            }
         }
     }
 }
 
-/// Writes the crate of a new connector and answers its folder.
+/// Writes the folder of a new connector and answers where it is.
 ///
 /// # Errors
-/// The name or the object is none, the folder exists, the SDK is nowhere, or writing fails.
+/// The name or an object is none, the folder exists, the SDK is nowhere, or writing fails.
 pub fn new(name: &str, options: &NewOptions) -> Result<PathBuf, Error> {
     let slug = Slug::from_str(name)?;
-    let spec = object(options.object.as_deref().unwrap_or("crm.contact"))?;
+    let specs = objects(options.vertical.as_deref(), &options.objects)?;
     let here = std::env::current_dir().map_err(|error| Error::Read(PathBuf::from("."), error))?;
     let near = options
         .dir
@@ -99,31 +119,45 @@ pub fn new(name: &str, options: &NewOptions) -> Result<PathBuf, Error> {
         }
         (Some(sdk), _) => return Err(Error::NotTheSdk(sdk.clone())),
         (None, Some(checkout)) => checkout.join("sdk-guest"),
-        (None, None) => return Err(Error::NoSdk),
+        (None, None) if options.language.needs_sdk() => return Err(Error::NoSdk),
+        (None, None) => PathBuf::new(),
     };
     if dir.exists() {
         return Err(Error::Exists(dir));
     }
-    let member = checkout.is_some_and(|checkout| {
-        dir.parent() == Some(&checkout.join("plugins")) && options.sdk.is_none()
-    });
+    let member = options.sdk.is_none()
+        && checkout.is_some_and(|checkout| dir.parent() == Some(&checkout.join("plugins")));
+    let parts = parts(&specs);
     let template = Template {
-        values: values(&slug, spec, &sdk, member, options.auth),
-        create: spec.offers(Operation::Create),
+        common: common(&slug, &specs, &parts, &sdk, member, options.auth),
+        objects: parts,
         own: !member,
     };
-    // In a workspace the target folder is elsewhere.
-    let files = FILES
-        .iter()
-        .filter(|(path, _)| !(member && *path == ".gitignore"));
-    for (path, text) in files {
-        let file = dir.join(template.fill(path));
-        let text = if text.is_empty() {
-            fixture(spec, template.create)
-        } else {
-            template.fill(text)
-        };
-        write(&file, &text).map_err(|error| Error::Write(file, error))?;
+    let write = |path: &str, text: &str| {
+        let file = dir.join(path);
+        write(&file, text).map_err(|error| Error::Write(file, error))
+    };
+    for (path, content) in options.language.files() {
+        // In a workspace the target folder is elsewhere.
+        if member && *path == ".gitignore" {
+            continue;
+        }
+        if !path.contains('@') {
+            match content {
+                Content::Text(text) => write(path, &template.fill(text))?,
+                Content::Account => write(path, &account())?,
+                Content::Fixture => {}
+            }
+            continue;
+        }
+        for (spec, part) in specs.iter().zip(&template.objects) {
+            let path = template.fill_one(path, part);
+            match content {
+                Content::Text(text) => write(&path, &template.fill_one(text, part))?,
+                Content::Fixture => write(&path, &fixture(spec, part))?,
+                Content::Account => {}
+            }
+        }
     }
     Ok(dir)
 }
@@ -133,15 +167,67 @@ fn is_sdk(folder: &Path) -> bool {
         .is_ok_and(|text| text.contains("name = \"jackfield-sdk\""))
 }
 
+/// The objects that were asked for, each once, in the order in which they were named.
+fn objects(vertical: Option<&str>, names: &[String]) -> Result<Vec<&'static ObjectSpec>, Error> {
+    if let Some(vertical) = vertical
+        && !ObjectKind::all().any(|kind| kind.spec().vertical == vertical)
+    {
+        let mut known: Vec<&str> = ObjectKind::all()
+            .map(|kind| kind.spec().vertical.as_str())
+            .collect();
+        known.dedup();
+        return Err(Error::Vertical(
+            vertical.to_owned(),
+            suggestion(vertical, known.iter().copied()),
+            known.join(", "),
+        ));
+    }
+    let asked: Vec<String> = match (vertical, names) {
+        (Some(vertical), []) => ObjectKind::all()
+            .filter(|kind| kind.spec().vertical == vertical)
+            .filter(|kind| plain_fields(kind.spec()).next().is_some())
+            .map(|kind| kind.name().to_owned())
+            .collect(),
+        (None, []) => vec!["crm.contact".to_owned()],
+        (Some(vertical), names) => names
+            .iter()
+            .map(|name| match name.contains('.') {
+                true => name.clone(),
+                false => format!("{vertical}.{name}"),
+            })
+            .collect(),
+        (None, names) => names.to_vec(),
+    };
+    let mut specs: Vec<&'static ObjectSpec> = Vec::new();
+    for name in &asked {
+        let spec = object(name)?;
+        if !specs.iter().any(|known| known.name == spec.name) {
+            specs.push(spec);
+        }
+    }
+    Ok(specs)
+}
+
 fn object(name: &str) -> Result<&'static ObjectSpec, Error> {
     let Some(kind) = ObjectKind::parse(name) else {
         let known: Vec<&str> = ObjectKind::all().map(ObjectKind::name).collect();
-        return Err(Error::Object(name.to_owned(), known.join(", ")));
+        return Err(Error::Object(
+            name.to_owned(),
+            suggestion(name, known.iter().copied()),
+            known.join(", "),
+        ));
     };
     if plain_fields(kind.spec()).next().is_none() {
         return Err(Error::NoTemplate(kind.name()));
     }
     Ok(kind.spec())
+}
+
+/// `; did you mean …?` where one is near.
+fn suggestion<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(word, known)
+        .map(|near| format!("; did you mean {near}?"))
+        .unwrap_or_default()
 }
 
 fn write(path: &Path, text: &str) -> io::Result<()> {
@@ -180,45 +266,81 @@ fn text_fields(
         })
 }
 
-struct Template {
-    values: Vec<(&'static str, String)>,
-    create: bool,
-    own: bool,
+/// What belongs to each object. Names are those of the object alone where that is enough.
+fn parts(specs: &[&'static ObjectSpec]) -> Vec<Part> {
+    let part = |spec: &&'static ObjectSpec| {
+        let alone = |of: &dyn Fn(&ObjectSpec) -> String| {
+            let same = specs.iter().filter(|other| of(other) == of(spec));
+            same.count() == 1
+        };
+        let module = match alone(&|spec| spec.object.clone()) {
+            true => spec.object.clone(),
+            false => format!("{}_{}", spec.vertical, spec.object),
+        };
+        let path = match alone(&|spec| spec.plural.clone()) {
+            true => spec.plural.clone(),
+            false => format!("{}-{}", spec.vertical, spec.plural),
+        };
+        let create = spec.offers(Operation::Create);
+        let operations = if create {
+            r#""read", "create""#
+        } else {
+            r#""read""#
+        };
+        let each = |line: &dyn Fn(&str, &str) -> String| {
+            plain_fields(spec)
+                .map(|(name, _)| line(name, &identifier(name)))
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
+        let names = plain_fields(spec).map(|(name, _)| format!("{name:?}"));
+        let values = vec![
+            ("vertical", spec.vertical.clone()),
+            ("object", spec.name.clone()),
+            ("Wire", pascal(&module)),
+            ("module", module),
+            ("path", path),
+            ("Type", pascal(&spec.object)),
+            ("operations", operations.to_owned()),
+            ("fields", names.collect::<Vec<_>>().join(", ")),
+            (
+                "remote_fields",
+                each(&|_, field| format!("    pub(crate) {field}: Option<String>,")),
+            ),
+            (
+                "input_fields",
+                each(&|_, field| {
+                    format!(
+                        "    #[serde(skip_serializing_if = \"Field::is_absent\")]\n    pub(crate) {field}: Field<String>,"
+                    )
+                }),
+            ),
+            (
+                "to_unified",
+                each(&|_, field| format!("        {field}: remote.{field}.into(),")),
+            ),
+            (
+                "from_unified",
+                each(&|_, field| format!("        {field}: unified.{field},")),
+            ),
+        ];
+        Part { values, create }
+    };
+    specs.iter().map(part).collect()
 }
 
-impl Template {
-    fn fill(&self, text: &str) -> String {
-        let mut kept = String::new();
-        let mut skipping = false;
-        for line in text.split_inclusive('\n') {
-            match line.trim_end() {
-                "@if create" => skipping = !self.create,
-                "@if own" => skipping = !self.own,
-                "@if member" => skipping = self.own,
-                "@end" => skipping = false,
-                _ if skipping => {}
-                _ => kept.push_str(line),
-            }
-        }
-        for (name, value) in &self.values {
-            kept = kept.replace(&format!("@{name}@"), value);
-        }
-        kept
-    }
-}
-
-fn values(
+/// What is the same for the whole connector.
+fn common(
     slug: &Slug,
-    spec: &'static ObjectSpec,
+    specs: &[&'static ObjectSpec],
+    parts: &[Part],
     sdk: &Path,
     member: bool,
     auth: Auth,
-) -> Vec<(&'static str, String)> {
-    let type_name = pascal(&spec.object);
+) -> Values {
     let mut connector = pascal(slug.as_str());
     // Names that the template imports, or that the prelude has.
     let taken = [
-        type_name.as_str(),
         "Account",
         "Connection",
         "Connector",
@@ -228,6 +350,7 @@ fn values(
         "Fields",
         "Json",
         "Page",
+        "Playback",
         "PushRequest",
         "RemoteRecord",
         "Result",
@@ -244,23 +367,20 @@ fn values(
     if taken.contains(&connector.as_str()) {
         connector.push_str("Connector");
     }
-    let each = |line: &dyn Fn(&str, &str) -> String| {
-        plain_fields(spec)
-            .map(|(name, _)| line(name, &identifier(name)))
-            .collect::<Vec<_>>()
-            .join("\n")
-    };
-    let operations = if spec.offers(Operation::Create) {
-        r#""read", "create""#
-    } else {
-        r#""read""#
-    };
+    let mut verticals: Vec<&str> = specs.iter().map(|spec| spec.vertical.as_str()).collect();
+    verticals.sort_unstable();
+    verticals.dedup();
     let sdk = if member {
-        format!("{{ workspace = true, features = [{:?}] }}", spec.vertical)
+        format!("{{ workspace = true, features = {verticals:?} }}")
     } else {
         let path = Value::from(sdk.to_string_lossy());
-        format!("{{ path = {path}, features = [{:?}] }}", spec.vertical)
+        format!("{{ path = {path}, features = {verticals:?} }}")
     };
+    let samples = parts
+        .iter()
+        .map(|part| format!("\"fixtures/{}.json\"", part.value("path")));
+    let plurals: Vec<&str> = specs.iter().map(|spec| spec.plural.as_str()).collect();
+    let plurals = in_words(&plurals);
     vec![
         ("auth", auth.template().trim_end().to_owned()),
         ("slug", slug.to_string()),
@@ -271,45 +391,24 @@ fn values(
         ),
         ("name", title(slug.as_str())),
         ("Connector", connector),
-        ("vertical", spec.vertical.clone()),
-        ("object", spec.name.clone()),
-        ("module", spec.object.clone()),
-        ("plural", spec.plural.clone()),
-        ("Type", type_name),
-        ("operations", operations.to_owned()),
         ("sdk", sdk),
-        (
-            "fields",
-            plain_fields(spec)
-                .map(|(name, _)| format!("{name:?}"))
-                .collect::<Vec<_>>()
-                .join(", "),
-        ),
-        (
-            "remote_fields",
-            each(&|_, field| format!("    pub(crate) {field}: Option<String>,")),
-        ),
-        (
-            "input_fields",
-            each(&|_, field| {
-                format!(
-                    "    #[serde(skip_serializing_if = \"Field::is_absent\")]\n    pub(crate) {field}: Field<String>,"
-                )
-            }),
-        ),
-        (
-            "to_unified",
-            each(&|_, field| format!("        {field}: remote.{field}.into(),")),
-        ),
-        (
-            "from_unified",
-            each(&|_, field| format!("        {field}: unified.{field},")),
-        ),
+        ("samples", samples.collect::<Vec<_>>().join(", ")),
+        ("Plurals", capital(&plurals)),
+        ("plurals", plurals),
     ]
 }
 
+/// `a, b and c`.
+fn in_words(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [before @ .., last] => format!("{} and {last}", before.join(", ")),
+    }
+}
+
 /// The provider's answers that the tests play, and the mapping that they check.
-fn fixture(spec: &'static ObjectSpec, create: bool) -> String {
+fn fixture(spec: &'static ObjectSpec, part: &Part) -> String {
     let values: Map<String, Value> = plain_fields(spec)
         .map(|(name, example)| (name.to_owned(), Value::from(example)))
         .collect();
@@ -320,15 +419,19 @@ fn fixture(spec: &'static ObjectSpec, create: bool) -> String {
         document.extend(values.clone());
         Value::Object(document)
     };
-    let path = format!("{{api}}/v1/{}", spec.plural);
+    let path = format!("{{api}}/v1/{}", part.value("path"));
+    let page = |number: u8, items: Vec<Value>| {
+        json!({
+            "request": { "method": "GET", "url": format!("{path}?page={number}&size=2") },
+            "response": { "body": { "items": items } }
+        })
+    };
     let mut fixture = json!({
-        "description": "One page, one record, and the mapping of it",
+        "description": "Two pages, one record, and the mapping of it",
         "source": "constructed",
         "exchanges": [
-            {
-                "request": { "method": "GET", "url": format!("{path}?page=1&size=100") },
-                "response": { "body": { "items": [with_key(1), with_key(2)] } }
-            },
+            page(1, vec![with_key(1), with_key(2)]),
+            page(2, vec![with_key(3)]),
             {
                 "request": { "method": "GET", "url": format!("{path}/1") },
                 "response": { "body": with_key(1) }
@@ -336,10 +439,12 @@ fn fixture(spec: &'static ObjectSpec, create: bool) -> String {
         ],
         "documents": [{ "object": spec.name, "remote": with_key(1), "unified": values }]
     });
-    if create && let Some(fixture) = fixture.as_object_mut() {
+    if part.create
+        && let Some(fixture) = fixture.as_object_mut()
+    {
         let exchange = json!({
             "request": { "method": "POST", "url": path, "body": values },
-            "response": { "status": 201, "body": with_key(3) }
+            "response": { "status": 201, "body": with_key(4) }
         });
         if let Some(exchanges) = fixture.get_mut("exchanges").and_then(Value::as_array_mut) {
             exchanges.push(exchange);
@@ -349,6 +454,19 @@ fn fixture(spec: &'static ObjectSpec, create: bool) -> String {
             json!([{ "object": spec.name, "unified": values, "remote": values }]),
         );
     }
+    format!("{fixture:#}\n")
+}
+
+/// The provider's answer to who the credentials belong to.
+fn account() -> String {
+    let fixture = json!({
+        "description": "Who the credentials belong to",
+        "source": "constructed",
+        "exchanges": [{
+            "request": { "method": "GET", "url": "{api}/v1/me" },
+            "response": { "body": { "id": 7, "name": "Acme" } }
+        }]
+    });
     format!("{fixture:#}\n")
 }
 

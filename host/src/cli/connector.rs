@@ -1,9 +1,11 @@
 //! What a connector's author does on the command line.
 
+mod new;
+
 use std::{fmt::Display, path::PathBuf};
 
 use anyhow::{Result, bail};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::{note, print};
@@ -11,26 +13,9 @@ use crate::author;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Make a new connector: a crate that builds, validates and serves a record as it is.
-    #[command(
-        after_help = "Example:\n  jackfield connector new acme-crm\n  jackfield connector build plugins/acme-crm"
-    )]
-    New {
-        /// Its name: lower-case letters, digits and hyphens
-        name: String,
-        /// The new folder [default: plugins/NAME in a checkout of Jackfield, else NAME]
-        #[arg(long, value_name = "DIR")]
-        dir: Option<PathBuf>,
-        /// The folder of the SDK's crate, outside of a checkout
-        #[arg(long, value_name = "DIR")]
-        sdk: Option<PathBuf>,
-        /// Its first object
-        #[arg(long, default_value = "crm.contact")]
-        object: String,
-        /// How customers log in
-        #[arg(long, value_enum, default_value_t = Login::Bearer)]
-        auth: Login,
-    },
+    /// Make a new connector that builds, validates and serves a record as it is.
+    #[command(after_help = new::EXAMPLES)]
+    New(new::New),
     /// Build a connector's crate into one `.wasm` file.
     #[command(
         after_help = "Example:\n  jackfield connector build plugins/demo-crm --out /srv/jackfield/plugins"
@@ -68,52 +53,10 @@ pub(super) struct Form {
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum Login {
-    /// A token that they paste
-    Bearer,
-    /// A key that they paste
-    ApiKey,
-    /// User name and password
-    Basic,
-    /// OAuth 2.0 in the browser
-    #[value(name = "oauth2-code")]
-    OAuth2Code,
-}
-
-impl From<Login> for author::Auth {
-    fn from(login: Login) -> Self {
-        match login {
-            Login::Bearer => Self::Bearer,
-            Login::ApiKey => Self::ApiKey,
-            Login::Basic => Self::Basic,
-            Login::OAuth2Code => Self::OAuth2Code,
-        }
-    }
-}
-
 impl Command {
     pub(super) async fn run(self) -> Result<()> {
         match self {
-            Self::New {
-                name,
-                dir,
-                sdk,
-                object,
-                auth,
-            } => {
-                let options = author::NewOptions {
-                    dir,
-                    sdk,
-                    object: Some(object),
-                    auth: auth.into(),
-                };
-                let folder = author::new(&name, &options)?;
-                let folder = folder.display();
-                print(&format!(
-                    "Made {folder}. Next:\n  jackfield connector build {folder}\n"
-                ))
-            }
+            Self::New(new) => new.run(),
             Self::Build { dir, out, form } => {
                 let built = author::build(&dir, &out, &note).await?;
                 let text = format!("{} {}\n", built.path.display(), built.version);
