@@ -327,6 +327,11 @@ fn runtime_options(config: &Config, folders: Vec<PathBuf>) -> runtime::Options {
     runtime::Options {
         folders,
         cache_dir: config.data_dir.join("cache"),
+        compiler: runtime::Compiler::this_program(runtime::CompileLimits {
+            cpu_seconds: limits.compile_cpu_seconds,
+            memory_mib: limits.compile_memory_mib,
+            wall_seconds: limits.compile_timeout_seconds,
+        }),
         poll: Duration::from_secs(limits.poll_seconds),
         max_memory_mib: limits.max_memory_mib,
         call_timeout: Duration::from_secs(limits.call_timeout_seconds),
@@ -334,6 +339,7 @@ fn runtime_options(config: &Config, folders: Vec<PathBuf>) -> runtime::Options {
         max_output: limits.max_output_mib as usize * MIB,
         exchange_timeout: Duration::from_secs(config.egress.timeout_seconds),
         max_response: config.egress.max_response_mib as usize * MIB,
+        max_transfer: u64::from(limits.max_transfer_mib) * MIB as u64,
         max_instances: limits.max_instances,
         endpoints: endpoints.collect(),
     }

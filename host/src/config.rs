@@ -20,6 +20,9 @@ use crate::model::Slug;
 /// The commented file with every key and its default; the documentation of the configuration.
 pub const DEFAULT_FILE: &str = include_str!("../config.default.toml");
 
+/// With less than this the compiler of connectors does not even start.
+const LEAST_COMPILE_MEMORY_MIB: u64 = 256;
+
 /// Everything that an operator can choose. `config.default.toml` says what each key means.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -182,10 +185,18 @@ pub struct Runtime {
     pub cpu_milliseconds: u64,
     /// The largest value that a call may return, MiB.
     pub max_output_mib: u32,
+    /// The most that a call may exchange with its provider, MiB.
+    pub max_transfer_mib: u32,
     /// Calls that run at the same time.
     pub max_instances: u32,
     /// Seconds between two readings of the folder of connectors.
     pub poll_seconds: u64,
+    /// Seconds of computing that compiling a connector may take.
+    pub compile_cpu_seconds: u64,
+    /// Memory that compiling a connector may take, MiB.
+    pub compile_memory_mib: u64,
+    /// Seconds that compiling a connector may take.
+    pub compile_timeout_seconds: u64,
 }
 
 /// Choices for one connector.
@@ -328,10 +339,22 @@ impl Config {
                 u64::from(self.runtime.max_output_mib),
             ),
             (
+                "runtime.max_transfer_mib",
+                u64::from(self.runtime.max_transfer_mib),
+            ),
+            (
                 "runtime.max_instances",
                 u64::from(self.runtime.max_instances),
             ),
             ("runtime.poll_seconds", self.runtime.poll_seconds),
+            (
+                "runtime.compile_cpu_seconds",
+                self.runtime.compile_cpu_seconds,
+            ),
+            (
+                "runtime.compile_timeout_seconds",
+                self.runtime.compile_timeout_seconds,
+            ),
             ("webhooks.timeout_seconds", self.webhooks.timeout_seconds),
             ("webhooks.concurrency", u64::from(self.webhooks.concurrency)),
             (
@@ -349,6 +372,12 @@ impl Config {
         ];
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(Error::Invalid(format!("{key} must be at least 1")));
+        }
+        if self.runtime.compile_memory_mib < LEAST_COMPILE_MEMORY_MIB {
+            return Err(Error::Invalid(format!(
+                "runtime.compile_memory_mib must be at least {LEAST_COMPILE_MEMORY_MIB}: the \
+                 compiler itself takes some of it"
+            )));
         }
         if self.webhooks.schedule_seconds.is_empty() {
             return Err(Error::Invalid(

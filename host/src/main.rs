@@ -7,7 +7,15 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+fn main() -> ExitCode {
+    // A process that compiles a stranger's code does nothing else, not even start threads.
+    match jackfield::runtime::compile_in_child(std::env::args_os()) {
+        Some(code) => code,
+        None => serve(),
+    }
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn serve() -> ExitCode {
     jackfield::cli::run(std::env::args_os()).await
 }

@@ -11,6 +11,7 @@ mod call;
 mod capabilities;
 mod changes;
 mod charges;
+mod compiler;
 mod coverage;
 mod engine;
 mod error;
@@ -31,13 +32,14 @@ use tokio::sync::{Semaphore, watch as watch_channel};
 
 use crate::{
     egress::Egress,
-    model::{Clock, Slug},
+    model::{Clock, Slug, SystemEntropy},
 };
 
 pub use artifact::{Artifact, Import};
 pub use bindings::types::{Account, FetchRequest, Invalid, PushAction, PushRequest, RecordPage};
 pub use call::CallContext;
 pub use changes::Changes;
+pub use compiler::{CompileError, CompileLimits, Compiler, compile_in_child};
 pub use coverage::{Coverage, FieldCoverage};
 pub use error::{CallError, Failure, LoadError};
 pub use optional::{Incoming, Notice, Receipt, Rejection, Reply};
@@ -55,6 +57,8 @@ pub struct Options {
     pub folders: Vec<PathBuf>,
     /// Where compiled connectors are kept; only this process's user may read it.
     pub cache_dir: PathBuf,
+    /// Who compiles connectors.
+    pub compiler: Compiler,
     /// How often folders are looked at, besides the events of the system.
     pub poll: Duration,
     /// The most memory that any connector may ask for, MiB.
@@ -69,6 +73,8 @@ pub struct Options {
     pub exchange_timeout: Duration,
     /// The most bytes of a provider's answer.
     pub max_response: usize,
+    /// The most bytes of all requests and answers of one call; the last answer may go beyond it.
+    pub max_transfer: u64,
     /// Calls that may run at the same time; more wait.
     pub max_instances: u32,
     /// Base URLs that the operator put in place of the manifest's, by slug and endpoint.
@@ -83,6 +89,7 @@ pub(crate) struct Shared {
     options: Options,
     engine: wasmtime::Engine,
     linker: wasmtime::component::Linker<call::State>,
+    cache: cache::Cache,
     egress: Egress,
     clock: Arc<dyn Clock>,
     permits: Arc<Semaphore>,
@@ -104,14 +111,15 @@ impl Runtime {
     /// # Errors
     /// The engine cannot be made, or the cache folder not be written.
     pub fn new(options: Options, egress: Egress, clock: Arc<dyn Clock>) -> Result<Self, LoadError> {
-        cache::prepare(&options.cache_dir)?;
         let engine = engine::build(&options)?;
+        let cache = cache::Cache::open(&options.cache_dir, &engine, &SystemEntropy)?;
         let linker = bindings::linker(&engine)?;
         let permits = Arc::new(Semaphore::new(options.max_instances as usize));
         Ok(Self(Arc::new(Shared {
             options,
             engine,
             linker,
+            cache,
             egress,
             clock,
             permits,

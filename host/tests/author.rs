@@ -15,7 +15,7 @@ use jackfield::{
         Unlimited,
     },
     model::{Environment, Manifest, ObjectKind, SystemClock},
-    runtime::{CallContext, FetchRequest, Options, PushAction, PushRequest, Runtime},
+    runtime::{CallContext, Compiler, FetchRequest, Options, PushAction, PushRequest, Runtime},
 };
 use serde_json::{Value, json};
 
@@ -58,7 +58,9 @@ async fn a_new_connector_builds_validates_and_serves_a_record_without_edits() {
     let again = author::build(&crate_dir, &out, &|_| {}).await.unwrap();
     assert_eq!(again.digest, built.digest);
 
-    let report = author::validate(&built.path).await.unwrap();
+    let report = author::validate(&built.path, Compiler::InProcess)
+        .await
+        .unwrap();
     assert!(report.ok && report.problems.is_empty(), "{report}");
     let inspection = author::inspect(&built.path).unwrap();
     assert_eq!(inspection.digest, built.digest);
@@ -103,6 +105,7 @@ async fn serve(plugins: &Path) {
     let limits = Options {
         folders: vec![plugins.to_owned()],
         cache_dir: cache.path().to_owned(),
+        compiler: Compiler::InProcess,
         poll: Duration::from_secs(1),
         max_memory_mib: 64,
         call_timeout: Duration::from_secs(20),
@@ -110,6 +113,7 @@ async fn serve(plugins: &Path) {
         cpu_timeout: Duration::from_secs(5),
         max_output: 1024 * 1024,
         max_response: 1024 * 1024,
+        max_transfer: 16 << 20,
         max_instances: 4,
         endpoints: [("acme-crm".parse().unwrap(), api)].into(),
     };
@@ -244,7 +248,7 @@ async fn a_bad_file_is_reported_with_a_key_and_something_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bad.wasm");
     fs::write(&file, "not at all").unwrap();
-    let report = author::validate(&file).await.unwrap();
+    let report = author::validate(&file, Compiler::InProcess).await.unwrap();
     assert!(!report.ok);
     assert_eq!(report.problems[0].level, Level::Error);
     assert_eq!(report.problems[0].key, "file");
@@ -255,7 +259,7 @@ async fn a_bad_file_is_reported_with_a_key_and_something_to_do() {
     assert!(matches!(author::inspect(&file), Err(Error::Refused(..))));
     let missing = folder.path().join("missing.wasm");
     assert!(matches!(
-        author::validate(&missing).await,
+        author::validate(&missing, Compiler::InProcess).await,
         Err(Error::Read(..))
     ));
     let built = author::build(folder.path(), folder.path(), &|_| {}).await;

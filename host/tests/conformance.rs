@@ -21,8 +21,8 @@ use jackfield::{
         Environment, Manifest, ObjectKind, PushOperation, Slug, SystemClock, Violation, money,
     },
     runtime::{
-        CallContext, CallError, ConnectorVersion, Failure, FetchRequest, Options, PushAction,
-        PushRequest, Runtime,
+        CallContext, CallError, Compiler, ConnectorVersion, Failure, FetchRequest, Options,
+        PushAction, PushRequest, Runtime,
     },
 };
 use serde::Deserialize;
@@ -482,6 +482,7 @@ impl Sandbox {
         let options = Options {
             folders: vec![folder],
             cache_dir: home.path().join("cache"),
+            compiler: Compiler::InProcess,
             poll: Duration::from_secs(2),
             max_memory_mib: 256,
             call_timeout: Duration::from_secs(30),
@@ -489,6 +490,7 @@ impl Sandbox {
             max_output: 64 << 20,
             exchange_timeout: Duration::from_secs(10),
             max_response: 16 << 20,
+            max_transfer: 256 << 20,
             max_instances: 4,
             endpoints,
         };

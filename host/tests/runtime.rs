@@ -2,6 +2,8 @@
 
 #[path = "runtime/calls.rs"]
 mod calls;
+#[path = "runtime/compile.rs"]
+mod compile;
 #[path = "runtime/files.rs"]
 mod files;
 #[path = "runtime/guest.rs"]

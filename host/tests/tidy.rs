@@ -41,7 +41,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("notify", &["runtime"]),
     ("reqwest", &["egress"]),
     ("ring", &["egress"]),
-    ("rustix", &["fault_point"]),
+    ("rustix", &["fault_point", "runtime"]),
     ("rustls", &["egress"]),
     ("sqlx", &["store"]),
     ("toml", &["model"]),

@@ -8,7 +8,9 @@ use super::{Error, Inspection, lint};
 use crate::{
     egress::{Egress, Policy},
     model::{Manifest, ManifestError, PushOperation, SystemClock},
-    runtime::{Artifact, CallError, ConnectorVersion, Failure, LoadError, Options, Runtime},
+    runtime::{
+        Artifact, CallError, Compiler, ConnectorVersion, Failure, LoadError, Options, Runtime,
+    },
 };
 
 /// What was found in a file. Its `Display` is for people, its JSON for programs.
@@ -92,12 +94,13 @@ impl fmt::Display for Report {
     }
 }
 
-/// Reads, compiles and starts the connector in a file, and calls its two pure functions.
+/// Reads, compiles and starts the connector in a file, and calls its two pure functions. The
+/// server's own compiler is [`Compiler::this_program`] in a process that is `jackfield`.
 ///
 /// # Errors
 /// The file cannot be read, or the sandbox not be started. What is wrong with the connector is in
 /// the report.
-pub async fn validate(file: &Path) -> Result<Report, Error> {
+pub async fn validate(file: &Path, compiler: Compiler) -> Result<Report, Error> {
     let bytes = fs::read(file).map_err(|error| Error::Read(file.to_owned(), error))?;
     let artifact = match Artifact::read(&bytes) {
         Ok(artifact) => artifact,
@@ -105,7 +108,7 @@ pub async fn validate(file: &Path) -> Result<Report, Error> {
     };
     let mut problems = lint::all(&artifact);
     let cache = tempfile::tempdir().map_err(|error| Error::Sandbox(error.into()))?;
-    let sandbox = sandbox(cache.path())?;
+    let sandbox = sandbox(cache.path(), compiler)?;
     match sandbox.check(bytes.clone()).await {
         Ok(version) => {
             problems.extend(promises(&version, &artifact.manifest).await);
@@ -129,10 +132,11 @@ fn report(mut problems: Vec<Problem>, inspection: Option<Inspection>) -> Report 
 }
 
 /// A runtime with the limits that a host has by default.
-fn sandbox(cache_dir: &Path) -> Result<Runtime, Error> {
+fn sandbox(cache_dir: &Path, compiler: Compiler) -> Result<Runtime, Error> {
     let options = Options {
         folders: Vec::new(),
         cache_dir: cache_dir.to_owned(),
+        compiler,
         poll: Duration::from_secs(2),
         max_memory_mib: 256,
         call_timeout: Duration::from_secs(20),
@@ -140,6 +144,7 @@ fn sandbox(cache_dir: &Path) -> Result<Runtime, Error> {
         cpu_timeout: Duration::from_secs(5),
         max_output: 16 * 1024 * 1024,
         max_response: 16 * 1024 * 1024,
+        max_transfer: 256 * 1024 * 1024,
         max_instances: 2,
         endpoints: BTreeMap::new(),
     };
@@ -278,7 +283,12 @@ fn refusal(error: &LoadError) -> Problem {
             "file",
             "Build with the profile `connector`, which strips and optimises.",
         ),
+        LoadError::Compile(_) => (
+            "file",
+            "Build with the profile `connector`; split functions that are generated and very long.",
+        ),
         LoadError::Io(_)
+        | LoadError::Cache { .. }
         | LoadError::Malformed(_)
         | LoadError::Engine(_)
         | LoadError::Duplicate { .. } => ("file", "Build it again."),

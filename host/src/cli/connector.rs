@@ -9,7 +9,10 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::{note, print};
-use crate::author;
+use crate::{
+    author,
+    runtime::{CompileLimits, Compiler},
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -63,7 +66,9 @@ impl Command {
                 show(&built, &text, form)
             }
             Self::Validate { file, form } => {
-                let report = author::validate(&file).await?;
+                let report =
+                    author::validate(&file, Compiler::this_program(CompileLimits::default()))
+                        .await?;
                 show(&report, &report, form)?;
                 if !report.ok {
                     bail!("{} would not be served", file.display());

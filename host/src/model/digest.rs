@@ -1,6 +1,6 @@
 //! SHA-256, the one content hash of the project.
 
-use std::{fmt, fmt::Write as _};
+use std::{fmt, fmt::Write as _, io};
 
 use sha2::{Digest as _, Sha256};
 
@@ -25,6 +25,21 @@ impl Digest {
             hasher.update(piece);
         }
         Self(hasher.finalize().into())
+    }
+
+    /// The sum of what a reader has left.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn of_reader(mut reader: impl io::Read) -> io::Result<Self> {
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            match reader.read(&mut buffer)? {
+                0 => return Ok(Self(hasher.finalize().into())),
+                read => hasher.update(buffer.get(..read).unwrap_or_default()),
+            }
+        }
     }
 
     /// The 32 bytes.

@@ -9,6 +9,8 @@ use crate::model::{Digest, MANIFEST_SECTION, Manifest, SAMPLES_SECTION};
 
 /// The most bytes of a connector's file.
 pub(super) const MAX_FILE: u64 = 32 * 1024 * 1024;
+/// The most bytes of the component that is made of a file.
+pub(super) const MAX_COMPONENT: u64 = 2 * MAX_FILE;
 
 const PACKAGE: &str = "jackfield:connector/";
 const IMPORTS: [&str; 5] = ["types", "http", "secrets", "log", "clock"];

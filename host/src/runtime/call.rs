@@ -1,16 +1,22 @@
 //! One call of a guest: a fresh store, one instance, one export, and then nothing is left.
 
-use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use wasmtime::{
-    Store, Trap,
+    Store,
     component::{Instance, InstancePre},
 };
 
 use super::{
     CallError, Failure, Routes, Shared,
     bindings::types,
-    limits::{self, Limits},
+    limits::{self, Exceeded, Limits, MAX_HOST_BYTES, MAX_HOST_CALLS},
 };
 use crate::{
     egress::{Authorizer, Budget, Downstream, Priority},
@@ -86,6 +92,9 @@ pub(crate) struct State {
     /// Epochs in which the guest computed.
     pub(super) ticks: u64,
     pub(super) log_lines: u32,
+    /// How often the guest called the host, and the bytes that it passed.
+    pub(super) host_calls: u32,
+    pub(super) host_bytes: usize,
     /// When the call ends, whatever it waits for.
     pub(super) deadline: tokio::time::Instant,
     /// The import that a pure call tried.
@@ -93,6 +102,21 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// Counts a call of the host with so many bytes of arguments, and stops a guest that floods it.
+    pub(super) fn host_call(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        self.host_calls = self.host_calls.saturating_add(1);
+        self.host_bytes = self.host_bytes.saturating_add(bytes);
+        let exceeded = if self.host_calls > MAX_HOST_CALLS {
+            Exceeded::HostCalls
+        } else if self.host_bytes > MAX_HOST_BYTES {
+            Exceeded::HostBytes
+        } else {
+            return Ok(());
+        };
+        self.limits.exceeded = Some(exceeded);
+        Err(wasmtime::Error::msg("the host was called too often"))
+    }
+
     /// A failure with the wait that the host knows and the guest did not pass on.
     fn timed(&self, failure: Failure) -> Failure {
         match failure {
@@ -110,6 +134,8 @@ pub(super) struct Outside {
     pub(super) context: CallContext,
     pub(super) routes: Routes,
     pub(super) requests: u32,
+    /// Bytes of the bodies of requests and answers so far.
+    pub(super) transferred: AtomicU64,
     /// How long the provider, or its budget, wanted to hear nothing after the last request.
     pub(super) wait: Option<Duration>,
     /// The secrets that the call may use in place of the manifest's list; no request is sent then.
@@ -158,7 +184,7 @@ where
             Err(_) => Err(CallError::Deadline(deadline)),
             Ok(Ok(Ok(value))) => Ok(value),
             Ok(Ok(Err(failure))) => Err(CallError::Failure(store.data().timed(failure.into()))),
-            Ok(Err(error)) => Err(explain(&error, store.data(), memory_mib)),
+            Ok(Err(error)) => Err(limits::explain(&error, store.data(), memory_mib)),
         };
         drop(store);
         drop(permit);
@@ -166,22 +192,4 @@ where
     });
     task.await
         .unwrap_or_else(|error| Err(CallError::Trap(error.to_string())))
-}
-
-/// Which limit, if any, a trap came from.
-fn explain(error: &wasmtime::Error, state: &State, memory_mib: u32) -> CallError {
-    if let Some(name) = state.impure {
-        return CallError::Impure(name);
-    }
-    if matches!(error.downcast_ref::<Trap>(), Some(Trap::Interrupt)) {
-        return CallError::Cpu(state.cpu);
-    }
-    if state.limits.exceeded {
-        return CallError::Memory(memory_mib);
-    }
-    let text = match error.downcast_ref::<Trap>() {
-        Some(trap) => trap.to_string(),
-        None => format!("{error:#}"),
-    };
-    CallError::Trap(text.chars().take(1000).collect())
 }

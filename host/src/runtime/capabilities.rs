@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{
     bindings::{clock, log, secrets, types},
     call::{Outside, State},
-    limits::{MAX_LOG_LINE, MAX_LOG_LINES},
+    limits::{MAX_LOG_LINE, MAX_LOG_LINES, SIGNATURE},
 };
 use crate::egress::signing;
 
@@ -64,6 +64,7 @@ impl State {
 
 impl secrets::Host for State {
     async fn names(&mut self) -> wasmtime::Result<Vec<String>> {
+        self.host_call(0)?;
         let outside = self.outside("secrets.names")?;
         let receiving = outside.receiving;
         let authorizer = Arc::clone(&outside.context.authorizer);
@@ -83,6 +84,7 @@ impl secrets::Host for State {
         secret: String,
         data: Vec<u8>,
     ) -> wasmtime::Result<Result<Vec<u8>, secrets::SecretError>> {
+        self.host_call(data.len())?;
         let secret = self.secret("secrets.hmac-sha256", &secret).await?;
         Ok(secret.map(|secret| signing::hmac_sha256(&secret, &data).to_vec()))
     }
@@ -93,6 +95,7 @@ impl secrets::Host for State {
         algorithm: String,
         claims: String,
     ) -> wasmtime::Result<Result<String, secrets::SecretError>> {
+        self.host_call(SIGNATURE)?;
         let secret = self.secret("secrets.sign-jwt", &secret).await?;
         Ok(secret.and_then(|secret| {
             signing::sign_jwt(&secret, &algorithm, &claims).map_err(|error| {
@@ -105,6 +108,7 @@ impl secrets::Host for State {
 
 impl log::Host for State {
     fn message(&mut self, level: log::Level, text: String) -> wasmtime::Result<()> {
+        self.host_call(text.len())?;
         let lines = self.log_lines;
         self.log_lines = lines.saturating_add(1);
         let slug = self.manifest.slug.to_string();
@@ -141,6 +145,7 @@ impl log::Host for State {
 
 impl clock::Host for State {
     fn now(&mut self) -> wasmtime::Result<u64> {
+        self.host_call(0)?;
         let now = self.shared.clock.now();
         self.outside("clock.now")?;
         Ok(u64::try_from(now.as_millis()).unwrap_or_default())

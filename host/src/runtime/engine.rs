@@ -33,6 +33,11 @@ pub(super) fn build(options: &Options) -> Result<Engine, LoadError> {
     Ok(engine)
 }
 
+/// For a process that only compiles: what it makes runs in the engine of [`build`].
+pub(super) fn for_compiling() -> wasmtime::Result<Engine> {
+    Engine::new(&config(None))
+}
+
 fn config(pool: Option<PoolingAllocationConfig>) -> Config {
     let mut config = Config::new();
     config.wasm_component_model(true);

@@ -1,8 +1,8 @@
 //! Why a connector is not loaded, and why a call of one failed.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
-use super::bindings::types;
+use super::{CompileError, bindings::types};
 use crate::model::{ManifestError, Slug};
 
 /// Why a file does not become a connector. Each text is a sentence for the person who dropped it.
@@ -63,7 +63,18 @@ pub enum LoadError {
         /// What configuration allows.
         limit: u32,
     },
-    /// The compiler or the engine refuses it.
+    /// There is no machine code of it.
+    #[error("it cannot be compiled: {0}")]
+    Compile(#[from] CompileError),
+    /// The folder of compiled connectors cannot be used.
+    #[error("the folder of compiled connectors {} cannot be used: {error}", folder.display())]
+    Cache {
+        /// The folder.
+        folder: PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// The engine refuses it.
     #[error("it cannot be compiled: {}", chain(.0))]
     Engine(wasmtime::Error),
     /// Its types are not the contract's.
@@ -197,9 +208,33 @@ pub enum CallError {
     /// It wanted more memory than its limit.
     #[error("the connector was stopped: it wanted more than {0} MiB of memory")]
     Memory(u32),
+    /// It called itself too deeply.
+    #[error("the connector was stopped: its functions call each other too deeply")]
+    Stack,
+    /// It wanted larger tables than any connector gets.
+    #[error("the connector was stopped: it wanted a table of more than {0} entries")]
+    Tables(usize),
+    /// It made more handles than any connector gets.
+    #[error("the connector was stopped: it holds more than {0} handles")]
+    Handles(usize),
+    /// It called the host too often.
+    #[error("the connector was stopped: one call may call the host {0} times")]
+    HostCalls(u32),
+    /// It gave the host too much to do.
+    #[error("the connector was stopped: one call may pass {0} bytes to the host")]
+    HostBytes(usize),
     /// Its answer is too large.
     #[error("the connector's answer has {0} bytes; at most {1} are taken")]
     Output(usize, usize),
+    /// What it passes to the host at once is too large to be even read.
+    #[error("the connector was stopped: it passed more than {0} bytes at once")]
+    Passed(usize),
+    /// Its answer has too many entries.
+    #[error("the connector's answer has {0} entries; at most {1} are taken")]
+    Entries(usize, usize),
+    /// Its cursor is too long.
+    #[error("the connector's cursor has {0} bytes; at most {1} are kept")]
+    Cursor(usize, usize),
     /// It crashed.
     #[error("the connector crashed: {0}")]
     Trap(String),
@@ -220,7 +255,12 @@ impl CallError {
             Self::Cpu(_) => "connector_cpu_limit",
             Self::Deadline(_) => "connector_deadline",
             Self::Memory(_) => "connector_memory_limit",
-            Self::Output(..) => "connector_output_limit",
+            Self::Stack => "connector_stack_limit",
+            Self::Tables(_) => "connector_table_limit",
+            Self::Handles(_) => "connector_handle_limit",
+            Self::HostCalls(_) | Self::HostBytes(_) => "connector_host_call_limit",
+            Self::Output(..) | Self::Passed(_) | Self::Entries(..) => "connector_output_limit",
+            Self::Cursor(..) => "connector_cursor_limit",
             Self::Trap(_) => "connector_crashed",
             Self::Impure(_) => "connector_impure",
             Self::Busy(_) => "connectors_busy",

@@ -1,6 +1,9 @@
 //! The interfaces that a connector may export: discovery of fields, and webhooks.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use secrecy::SecretString;
 
@@ -156,6 +159,7 @@ impl ConnectorVersion {
             },
             routes: Routes::none(),
             requests: 0,
+            transferred: AtomicU64::new(0),
             wait: None,
             receiving: Some(name),
         };
@@ -220,7 +224,7 @@ fn remote_field(field: fields::RemoteField) -> RemoteField {
 
 fn checked(receipt: inbound::Receipt) -> Result<Receipt, CallError> {
     if receipt.notices.len() > MAX_NOTICES {
-        return Err(CallError::Output(receipt.notices.len(), MAX_NOTICES));
+        return Err(CallError::Entries(receipt.notices.len(), MAX_NOTICES));
     }
     let answer = match receipt.answer {
         Some(reply) if reply.body.len() > MAX_ANSWER => {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    CallError, ConnectorState, ConnectorStatus, ConnectorVersion, LoadError, Runtime,
+    CallError, CompileError, ConnectorState, ConnectorStatus, ConnectorVersion, LoadError, Runtime,
     VersionStatus,
     artifact::MAX_FILE,
     status::{Described, InboundCounts, VersionState},
@@ -309,7 +309,9 @@ impl Runtime {
     fn reject(&self, path: &Path, stamp: Stamp, digest: Option<Digest>, error: &LoadError) {
         // Nothing is wrong with the file then: it is tried again with the next look.
         let passing = match error {
-            LoadError::Io(_) => true,
+            LoadError::Io(_)
+            | LoadError::Cache { .. }
+            | LoadError::Compile(CompileError::Io(_)) => true,
             LoadError::Probe(error) => matches!(**error, CallError::Busy(_)),
             _ => false,
         };

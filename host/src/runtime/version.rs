@@ -15,9 +15,8 @@ use super::{
     Routes, Shared,
     artifact::Import,
     bindings::exports::jackfield::connector::connector::Guest,
-    cache,
     call::{self, Outside, State},
-    limits::{Limits, MAX_CURSOR},
+    limits::{Limits, MAX_ACCOUNTS, MAX_CURSOR},
     linked::Linked,
 };
 use crate::{
@@ -63,28 +62,44 @@ impl std::fmt::Debug for ConnectorVersion {
 impl ConnectorVersion {
     /// Verifies, compiles and starts a connector once. Takes as long as compiling does.
     pub(super) async fn load(shared: &Arc<Shared>, bytes: Vec<u8>) -> Result<Self, LoadError> {
-        let compiling = Arc::clone(shared);
-        let work = move || {
+        let loading = Arc::clone(shared);
+        let (mut artifact, found) = blocking(move || {
             let artifact = Artifact::read(&bytes)?;
-            let limit = compiling.options.max_memory_mib;
+            let limit = loading.options.max_memory_mib;
             if artifact.manifest.permissions.memory_mib > limit {
                 return Err(LoadError::Memory {
                     asked: artifact.manifest.permissions.memory_mib,
                     limit,
                 });
             }
-            let component =
-                cache::compile(&compiling.engine, &compiling.options.cache_dir, &artifact)?;
-            let linked = compiling
+            let found = loading.cache.find(&loading.engine, artifact.digest);
+            Ok((artifact, found))
+        })
+        .await?;
+        let code = match found {
+            Some(_) => None,
+            None => {
+                let component = std::mem::take(&mut artifact.component);
+                let folder = shared.cache.folder();
+                let compiler = &shared.options.compiler;
+                Some(compiler.compile(&shared.engine, folder, component).await?)
+            }
+        };
+        let linking = Arc::clone(shared);
+        let (artifact, instance) = blocking(move || {
+            let component = match (found, code) {
+                (Some(component), _) => component,
+                (None, Some(code)) => linking.cache.keep(&linking.engine, artifact.digest, code)?,
+                (None, None) => return Err(LoadError::Malformed("there is no code".to_owned())),
+            };
+            let linked = linking
                 .linker
                 .instantiate_pre(&component)
                 .map_err(LoadError::Contract)?;
             let instance = Linked::new(linked, &artifact).map_err(LoadError::Contract)?;
             Ok((artifact, instance))
-        };
-        let (artifact, instance) = tokio::task::spawn_blocking(work)
-            .await
-            .unwrap_or_else(|error| Err(LoadError::Malformed(error.to_string())))?;
+        })
+        .await?;
         let version = Self {
             shared: Arc::clone(shared),
             manifest: Arc::new(artifact.manifest),
@@ -133,10 +148,15 @@ impl ConnectorVersion {
     /// # Errors
     /// The provider refuses them, or the connector fails.
     pub async fn authenticate(&self, context: CallContext) -> Result<Vec<Account>, CallError> {
-        self.call("authenticate", Some(context), |guest, store, connection| {
-            Box::pin(async move { guest.call_authenticate(store, &connection).await })
-        })
-        .await
+        let accounts = self
+            .call("authenticate", Some(context), |guest, store, connection| {
+                Box::pin(async move { guest.call_authenticate(store, &connection).await })
+            })
+            .await?;
+        if accounts.len() > MAX_ACCOUNTS {
+            return Err(CallError::Entries(accounts.len(), MAX_ACCOUNTS));
+        }
+        Ok(accounts)
     }
 
     /// Reads one page; see `fetch-records`.
@@ -162,7 +182,7 @@ impl ConnectorVersion {
         self.check_output(&page.records)?;
         match &page.next_cursor {
             Some(cursor) if cursor.len() > MAX_CURSOR => {
-                Err(CallError::Output(cursor.len(), MAX_CURSOR))
+                Err(CallError::Cursor(cursor.len(), MAX_CURSOR))
             }
             _ => Ok(page),
         }
@@ -252,7 +272,7 @@ impl ConnectorVersion {
 
     /// Where compiled connectors are kept.
     pub(super) fn cache_dir(&self) -> &std::path::Path {
-        &self.shared.options.cache_dir
+        self.shared.cache.folder()
     }
 
     /// Fixtures that show what it maps.
@@ -278,6 +298,8 @@ impl ConnectorVersion {
             cpu: self.shared.options.cpu_timeout,
             ticks: 0,
             log_lines: 0,
+            host_calls: 0,
+            host_bytes: 0,
             deadline: tokio::time::Instant::now() + self.shared.options.call_timeout,
             impure: None,
         }
@@ -302,6 +324,7 @@ impl ConnectorVersion {
             context,
             routes,
             requests: 0,
+            transferred: AtomicU64::new(0),
             wait: None,
             receiving: None,
         })
@@ -381,6 +404,15 @@ impl ConnectorVersion {
         }
         answer
     }
+}
+
+/// Work that takes long, on a thread where nobody waits.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
+) -> Result<T, LoadError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(LoadError::Malformed(error.to_string())))
 }
 
 fn for_guest(fields: &[FieldMapping]) -> Vec<super::bindings::types::FieldMapping> {

@@ -14,7 +14,10 @@ use jackfield::{
         Unlimited,
     },
     model::{Environment, ObjectKind, Slug, SystemClock},
-    runtime::{CallContext, CallError, ConnectorStatus, ConnectorVersion, Options, Runtime},
+    runtime::{
+        CallContext, CallError, Compiler, ConnectorStatus, ConnectorVersion, LoadError, Options,
+        Runtime,
+    },
 };
 use tempfile::TempDir;
 
@@ -23,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct House {
     folder: TempDir,
+    options: Options,
     _cache: TempDir,
     pub(crate) runtime: Runtime,
 }
@@ -38,6 +42,7 @@ impl House {
         let mut options = Options {
             folders: vec![folder.path().to_owned()],
             cache_dir: cache.path().join("cache"),
+            compiler: Compiler::InProcess,
             poll: Duration::from_millis(500),
             max_memory_mib: 32,
             call_timeout: Duration::from_secs(30),
@@ -45,21 +50,37 @@ impl House {
             cpu_timeout: Duration::from_millis(200),
             max_output: 16 * 1024,
             max_response: 64 * 1024,
+            max_transfer: 1024 * 1024,
             max_instances: 8,
             endpoints: BTreeMap::new(),
         };
         change(&mut options);
-        let policy = Policy {
-            allow_private: vec!["127.0.0.1/32".parse().expect("it is a network")],
-        };
-        let egress = Egress::new(policy).expect("a client can be made");
-        let runtime =
-            Runtime::new(options, egress, Arc::new(SystemClock)).expect("a runtime can be made");
+        let runtime = runtime(&options).expect("a runtime can be made");
         Self {
             folder,
+            options,
             _cache: cache,
             runtime,
         }
+    }
+
+    /// Another runtime over the same folders, perhaps with other options. Nothing is loaded.
+    pub(crate) fn restart(&mut self, change: impl FnOnce(&mut Options)) {
+        self.try_restart(change).expect("a runtime can be made");
+    }
+
+    pub(crate) fn try_restart(
+        &mut self,
+        change: impl FnOnce(&mut Options),
+    ) -> Result<(), LoadError> {
+        change(&mut self.options);
+        self.runtime = runtime(&self.options)?;
+        Ok(())
+    }
+
+    /// Where compiled connectors are.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.options.cache_dir.clone()
     }
 
     pub(crate) fn path(&self, file: &str) -> PathBuf {
@@ -129,6 +150,14 @@ impl House {
             .await
             .expect("the swap happens");
     }
+}
+
+fn runtime(options: &Options) -> Result<Runtime, LoadError> {
+    let policy = Policy {
+        allow_private: vec!["127.0.0.1/32".parse().expect("it is a network")],
+    };
+    let egress = Egress::new(policy).expect("a client can be made");
+    Runtime::new(options.clone(), egress, Arc::new(SystemClock))
 }
 
 pub(crate) fn slug(text: &str) -> Slug {

@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use jackfield::author::{self, Level, Report};
+use jackfield::{
+    author::{self, Level, Report},
+    runtime::Compiler,
+};
 
 use crate::guest::{Guest, good, manifest};
 
@@ -10,7 +13,9 @@ async fn validate(guest: &Guest) -> Report {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("acme.wasm");
     fs::write(&file, guest.bytes()).expect("the folder can be written");
-    author::validate(&file).await.expect("the file can be read")
+    author::validate(&file, Compiler::InProcess)
+        .await
+        .expect("the file can be read")
 }
 
 fn found(report: &Report, level: Level) -> Vec<&str> {

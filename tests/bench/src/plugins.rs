@@ -12,7 +12,7 @@ use std::{
 use jackfield::{
     egress::{Egress, Policy},
     model::{Slug, SystemClock},
-    runtime::{ConnectorVersion, Options, Runtime},
+    runtime::{Compiler, ConnectorVersion, Options, Runtime},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -49,6 +49,7 @@ impl Plugins {
             Options {
                 folders: vec![folder],
                 cache_dir: cache.path().join("connectors"),
+                compiler: Compiler::InProcess,
                 poll: Duration::from_secs(3600),
                 max_memory_mib: 256,
                 call_timeout: Duration::from_secs(120),
@@ -56,6 +57,7 @@ impl Plugins {
                 max_output: 16 * 1024 * 1024,
                 exchange_timeout: Duration::from_secs(60),
                 max_response: 32 * 1024 * 1024,
+                max_transfer: 256 * 1024 * 1024,
                 max_instances: 64,
                 endpoints: endpoints.transpose()?.into_iter().collect(),
             },

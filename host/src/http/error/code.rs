@@ -144,6 +144,8 @@ codes! {
         "An operator registers an app with the provider and sets `connectors.<slug>.oauth.client_id` and `client_secret`.";
     ProviderFailed BAD_GATEWAY "provider_failed" "The provider's answer makes no sense"
         "Try again; if it stays, the connector does not understand this provider's answer: tell its author.";
+    ConnectorLimit BAD_GATEWAY "connector_limit" "The connector broke a limit"
+        "`detail` says which; tell the connector's author, or ask for less at once.";
     ConnectorFailed BAD_GATEWAY "connector_failed" "The connector failed"
         "Try again; if it stays, tell the connector's author what `detail` says.";
     ProviderUnavailable SERVICE_UNAVAILABLE "provider_unavailable" "The provider does not answer"

@@ -95,16 +95,26 @@ impl From<Failure> for Error {
 
 impl From<CallError> for Error {
     fn from(error: CallError) -> Self {
-        let sentence = sentence(&error);
+        let (sentence, limit) = (sentence(&error), error.code());
         match error {
             CallError::Failure(failure) => failure.into(),
             CallError::Cpu(_) | CallError::Deadline(_) => {
                 Self::new(Code::ConnectorTimeout, sentence)
             }
             CallError::Memory(_)
+            | CallError::Stack
+            | CallError::Tables(_)
+            | CallError::Handles(_)
+            | CallError::HostCalls(_)
+            | CallError::HostBytes(_)
             | CallError::Output(..)
-            | CallError::Trap(_)
-            | CallError::Impure(_) => Self::new(Code::ConnectorFailed, sentence),
+            | CallError::Passed(_)
+            | CallError::Entries(..)
+            | CallError::Cursor(..) => {
+                let sentence = format!("{} ({limit}).", sentence.trim_end_matches('.'));
+                Self::new(Code::ConnectorLimit, sentence)
+            }
+            CallError::Trap(_) | CallError::Impure(_) => Self::new(Code::ConnectorFailed, sentence),
             CallError::Busy(_) => Self::new(Code::Busy, sentence).with_retry_after(1),
         }
     }

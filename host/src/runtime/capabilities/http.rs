@@ -1,6 +1,9 @@
 //! The only way out of the sandbox.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use secrecy::ExposeSecret;
@@ -41,6 +44,8 @@ impl http::Host for State {
         &mut self,
         request: http::Request,
     ) -> wasmtime::Result<Result<http::Response, http::HttpError>> {
+        self.host_call(request.body.as_ref().map_or(0, Vec::len))?;
+        let most = self.shared.options.max_transfer;
         let outside = self.outside("http.send")?;
         if outside.receiving.is_some() {
             return Ok(Err(http::HttpError::Denied(
@@ -53,6 +58,11 @@ impl http::Host for State {
         if *requests > MAX_REQUESTS {
             return Ok(Err(http::HttpError::Denied(format!(
                 "one call may send {MAX_REQUESTS} requests"
+            ))));
+        }
+        if *outside.transferred.get_mut() >= most {
+            return Ok(Err(http::HttpError::Denied(format!(
+                "one call may send and receive {most} bytes"
             ))));
         }
         let (answer, wait) = self.exchange(request).await;
@@ -158,7 +168,9 @@ impl State {
                     Ok(answer) => (answer.body.len(), None),
                     Err(error) => (0, trouble(error)),
                 };
-                context.usage.exchanged((sent + received) as u64, trouble);
+                let bytes = (sent + received) as u64;
+                outside.transferred.fetch_add(bytes, Ordering::Relaxed);
+                context.usage.exchanged(bytes, trouble);
                 if let Ok(answer) = outcome {
                     context.downstream.note(&answer.headers);
                 }
