@@ -9,8 +9,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    changes::{limit, parsed},
     json,
+    lists::{limit, parsed},
 };
 use crate::{
     http::{
