@@ -10,7 +10,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::Config,
+    config::{Config, KeySource},
     egress::{self, Egress},
     http,
     jobs::{
@@ -21,7 +21,7 @@ use crate::{
     runtime::{self, Runtime},
     store::Store,
     unify::Unify,
-    vault::{Key, OAuthApps, Vault},
+    vault::{EnvironmentKeys, FileKeys, KeyProvider, Keys, OAuthApps, Vault},
     webhook::{self, Schedule, Webhooks},
 };
 
@@ -71,12 +71,7 @@ pub async fn open_store(config: &Config) -> Result<Store> {
 /// # Errors
 /// Something that is needed for serving is missing or cannot be opened.
 pub async fn serve(config: Config) -> Result<()> {
-    let key = match config.encryption_key()? {
-        Some(text) => Key::parse(text.expose_secret())?,
-        None => bail!(
-            "there is no encryption key: set JACKFIELD_ENCRYPTION_KEY (or encryption_key_file) to 32 bytes in hexadecimal, made with `openssl rand -hex 32`, and keep a copy"
-        ),
-    };
+    let keys = key_provider(&config)?;
     if !config.plugins_dir.is_dir() {
         bail!(
             "the folder of connectors {} does not exist: make it, or name another with JACKFIELD_PLUGINS_DIR",
@@ -85,8 +80,23 @@ pub async fn serve(config: Config) -> Result<()> {
     }
     let folders = vec![config.plugins_dir.clone()];
     let listener = bind(config.listen).await?;
-    let app = App::build(config, key, folders).await?;
+    let app = App::build(config, keys, folders).await?;
     app.run(listener, stop_signal()).await
+}
+
+/// The encryption keys that the configuration names.
+///
+/// # Errors
+/// There are none, or they are not keys.
+pub fn key_provider(config: &Config) -> Result<Arc<dyn KeyProvider>> {
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    match config.encryption_keys() {
+        Some(KeySource::Given(text)) => Ok(Arc::new(EnvironmentKeys::parse(&text, entropy)?)),
+        Some(KeySource::File(path)) => Ok(Arc::new(FileKeys::new(path, entropy))),
+        None => bail!(
+            "there is no encryption key: set JACKFIELD_ENCRYPTION_KEY (or encryption_key_file) to 32 bytes in hexadecimal, made with `openssl rand -hex 32`, and keep a copy"
+        ),
+    }
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener> {
@@ -131,17 +141,22 @@ impl App {
     ///
     /// # Errors
     /// The database, the key or the engine is not usable.
-    pub async fn build(config: Config, key: Key, folders: Vec<PathBuf>) -> Result<Self> {
+    pub async fn build(
+        config: Config,
+        keys: Arc<dyn KeyProvider>,
+        folders: Vec<PathBuf>,
+    ) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let store = open_store(&config).await?;
+        let keys = Keys::open(&store, keys, &*clock, &*entropy).await?;
         let egress = Egress::new(egress::Policy {
             allow_private: config.egress.allow_private.clone(),
         })?;
         let vault = Vault::new(
             store.clone(),
             egress.clone(),
-            key,
+            keys,
             Arc::clone(&clock),
             Arc::clone(&entropy),
             OAuthApps::from_config(&config),
@@ -254,6 +269,7 @@ impl App {
         let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
         tasks.spawn(jobs::keep_house(store, clock, retention, stop.clone()));
         tasks.spawn(retries.run(stop.clone()));
+        tasks.spawn(jobs::keep_keys(self.vault.clone(), stop.clone()));
         tasks.spawn(jobs::keep_remapped(
             self.runtime.clone(),
             self.unify.clone(),

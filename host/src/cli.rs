@@ -1,6 +1,7 @@
 //! The command line: arguments, what is printed, exit codes.
 
 mod connector;
+mod encryption;
 mod keys;
 
 use std::{
@@ -64,6 +65,9 @@ enum Command {
     /// API keys: what an application authenticates with.
     #[command(subcommand)]
     ApiKey(keys::ApiKeyCommand),
+    /// Encryption keys: what everything secret in the database is sealed under.
+    #[command(subcommand)]
+    Key(encryption::KeyCommand),
     /// Connectors: make, build and look at them.
     #[command(subcommand)]
     Connector(connector::Command),
@@ -154,6 +158,7 @@ impl Command {
             }
             Self::Project(command) => command.run().await,
             Self::ApiKey(command) => command.run().await,
+            Self::Key(command) => command.run().await,
             Self::Connector(command) => command.run().await,
             Self::Config => print(config::DEFAULT_FILE),
             Self::Openapi => print(&http::openapi_text()),

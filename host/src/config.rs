@@ -39,7 +39,7 @@ pub struct Config {
     pub plugins_dir: PathBuf,
     /// The server's own folder.
     pub data_dir: PathBuf,
-    /// See [`Self::encryption_key`].
+    /// See [`Self::encryption_keys`].
     #[serde(default, deserialize_with = "secret")]
     encryption_key: Option<SecretString>,
     #[serde(default)]
@@ -235,6 +235,15 @@ pub struct OAuth {
     pub revoke_url: Option<Url>,
 }
 
+/// Where the operator keeps the encryption keys.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// In the configuration or the environment.
+    Given(SecretString),
+    /// In a file.
+    File(PathBuf),
+}
+
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -300,15 +309,13 @@ impl Config {
         })
     }
 
-    /// The key that seals credentials, as the operator wrote it; none where none is chosen.
-    ///
-    /// # Errors
-    /// The file that holds it cannot be read.
-    pub fn encryption_key(&self) -> Result<Option<SecretString>, Error> {
+    /// Where the encryption keys are; none where the operator chose nothing.
+    #[must_use]
+    pub fn encryption_keys(&self) -> Option<KeySource> {
         match (&self.encryption_key, &self.encryption_key_file) {
-            (Some(key), _) => Ok(Some(key.clone())),
-            (None, Some(path)) => Ok(Some(read(path)?.trim().into())),
-            (None, None) => Ok(None),
+            (Some(keys), _) => Some(KeySource::Given(keys.clone())),
+            (None, Some(path)) => Some(KeySource::File(path.clone())),
+            (None, None) => None,
         }
     }
 

@@ -16,6 +16,7 @@ mod budget;
 mod downstream;
 mod exchange;
 mod flow;
+mod mask;
 mod meaning;
 mod resolver;
 mod sending;
@@ -43,6 +44,7 @@ pub use budget::{Budget, Charge, Exhausted, Priority, Unlimited};
 pub use downstream::{Downstream, DownstreamLimits, retry_after};
 pub use exchange::Exchange;
 pub use flow::{Flow, FlowError, StreamLimits, StreamedResponse};
+pub use mask::{MASK, Masks, SHORTEST_MASKED};
 pub use reqwest::{
     Method,
     header::{self, HeaderMap, HeaderName, HeaderValue},

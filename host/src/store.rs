@@ -10,6 +10,7 @@ mod conflicts;
 mod connections;
 mod credentials;
 mod custom_fields;
+mod data_keys;
 mod deliveries;
 mod delivery_log;
 mod dialect;
@@ -52,6 +53,7 @@ pub use self::{
     conflicts::ConflictFilter,
     credentials::{RefreshLease, SealedCredentials},
     custom_fields::{CustomValues, NewCustomField},
+    data_keys::{SealedKind, SealedPlace, SealedValue, WrappedKey},
     deliveries::{ClaimedDelivery, Disabled, FinishedDelivery, Verdict},
     delivery_log::DeliveryFilter,
     error::{Cause, Error},

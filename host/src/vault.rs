@@ -5,8 +5,11 @@ mod apps;
 mod credentials;
 mod grant;
 mod key;
+mod keys;
 mod oauth;
+mod provider;
 mod refresh;
+mod rewrap;
 mod seal;
 mod token;
 mod webhook;
@@ -29,7 +32,10 @@ use crate::{
 pub use apps::OAuthApps;
 pub use credentials::Credentials;
 pub use key::Key;
+pub use keys::{HANDING_ROUND, Keys};
 pub use oauth::FinishedOAuth;
+pub use provider::{EnvironmentKeys, FileKeys, KeyProvider, Wrapped};
+pub use rewrap::{Rewrapped, rewrap};
 
 /// Where credentials are kept and come from. Cheap to clone.
 #[derive(Clone)]
@@ -40,7 +46,7 @@ pub struct Vault {
 struct Inner {
     store: Store,
     egress: Egress,
-    key: Key,
+    keys: Keys,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     oauth_apps: OAuthApps,
@@ -54,6 +60,17 @@ pub enum Error {
     /// The encryption key cannot be read.
     #[error("{0}")]
     Key(String),
+    /// The database's values are sealed under a key that is not among those given.
+    #[error(
+        "this database is sealed under the encryption key with the fingerprint {expected}, and {} given: set JACKFIELD_ENCRYPTION_KEY (or encryption_key_file) to the key that the database was made with; several keys may be given, the newest first",
+        fingerprints(given)
+    )]
+    WrongKey {
+        /// The fingerprint of the key that is missing.
+        expected: String,
+        /// The fingerprints of those that are here.
+        given: Vec<String>,
+    },
     /// A sealed value does not open: why.
     #[error("a sealed value cannot be opened: {0}")]
     Sealed(&'static str),
@@ -103,6 +120,13 @@ pub enum Error {
     Store(#[from] store::Error),
 }
 
+fn fingerprints(given: &[String]) -> String {
+    match given {
+        [one] => format!("the one with the fingerprint {one} was"),
+        several => format!("those with the fingerprints {} were", several.join(", ")),
+    }
+}
+
 impl Error {
     fn field(field: &str, message: String) -> Self {
         Self::Field {
@@ -113,12 +137,12 @@ impl Error {
 }
 
 impl Vault {
-    /// A vault over a store, under a key.
+    /// A vault over a store, under a key or several.
     #[must_use]
     pub fn new(
         store: Store,
         egress: Egress,
-        key: Key,
+        keys: impl Into<Keys>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         oauth_apps: OAuthApps,
@@ -127,7 +151,7 @@ impl Vault {
             inner: Arc::new(Inner {
                 store,
                 egress,
-                key,
+                keys: keys.into(),
                 clock,
                 entropy,
                 oauth_apps,
@@ -144,10 +168,32 @@ impl Vault {
         self.inner.tasks.wait().await;
     }
 
+    /// Reads the data keys again; whether another one seals now.
+    ///
+    /// # Errors
+    /// The provider or the database fails; the keys stay what they were.
+    pub async fn refresh_keys(&self) -> Result<bool, Error> {
+        self.inner.keys.refresh(&self.inner.store).await
+    }
+
+    /// Seals under the newest key whatever is not; see [`rewrap`].
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn rewrap(&self, batch: u32) -> Result<Rewrapped, Error> {
+        let Inner {
+            store,
+            keys,
+            entropy,
+            ..
+        } = &*self.inner;
+        rewrap(store, keys, &**entropy, batch, |_| {}).await
+    }
+
     /// Encrypts. The same context has to be given for opening; it is bound to the result.
     #[must_use]
     pub fn seal(&self, context: &[&str], plain: &[u8]) -> Vec<u8> {
-        seal::seal(&self.inner.key, &*self.inner.entropy, context, plain)
+        self.inner.keys.seal(&*self.inner.entropy, context, plain)
     }
 
     /// Decrypts.
@@ -155,7 +201,7 @@ impl Vault {
     /// # Errors
     /// [`Error::Sealed`] where key, context or content are not those it was sealed with.
     pub fn open(&self, context: &[&str], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
-        seal::open(&self.inner.key, context, sealed)
+        self.inner.keys.open_sealed(context, sealed)
     }
 
     /// A new API key: itself, to be shown once; its hash, to be stored; and what lists show of it
@@ -389,7 +435,7 @@ impl fmt::Debug for Vault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Vault")
-            .field("key", &self.inner.key)
+            .field("keys", &self.inner.keys)
             .finish_non_exhaustive()
     }
 }

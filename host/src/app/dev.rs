@@ -8,6 +8,7 @@ use std::{
     io::Write,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::{Context, Result};
@@ -23,10 +24,10 @@ use crate::{
     config::Config,
     demo::{self, Demo},
     http,
-    model::{Environment, LinkedUser, Project, ProjectId, Slug},
+    model::{Environment, LinkedUser, Project, ProjectId, Slug, SystemEntropy},
     telemetry,
     unify::ConnectRequest,
-    vault::{Key, Vault},
+    vault::{FileKeys, Key, Vault},
 };
 
 /// The connector of the demo provider.
@@ -97,10 +98,12 @@ pub async fn dev(args: DevArgs) -> Result<()> {
         stop.clone(),
     ));
     reach_demo(&mut config, &provider_url)?;
-    let key = Key::load_or_create(&config.data_dir.join("key"), &crate::model::SystemEntropy)?;
+    let key_file = config.data_dir.join("key");
+    Key::load_or_create(&key_file, &SystemEntropy)?;
+    let keys = Arc::new(FileKeys::new(key_file, Arc::new(SystemEntropy)));
     let folders = vec![built.clone(), config.plugins_dir.clone()];
     let data_dir = config.data_dir.clone();
-    let app = App::build(config, key, folders).await?;
+    let app = App::build(config, keys, folders).await?;
     let base_url = app.config.public_url(listener.local_addr()?);
     let file = prepare(&app, &base_url, &provider_url, &data_dir.join("dev.json")).await?;
     welcome(&file, &app, &data_dir);

@@ -36,8 +36,10 @@ fn the_environment_lies_over_the_file_and_the_file_over_the_defaults() {
         config.public_url(config.listen).as_str(),
         "http://127.0.0.1:1/"
     );
-    let key = config.encryption_key().unwrap().unwrap();
-    assert_eq!(key.expose_secret().len(), 64);
+    let Some(KeySource::Given(keys)) = config.encryption_keys() else {
+        panic!("the key of the environment is not there");
+    };
+    assert_eq!(keys.expose_secret().len(), 64);
     assert!(!format!("{config:?}").contains("hunter2"));
 }
 

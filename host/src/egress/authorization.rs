@@ -2,11 +2,10 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use memchr::memmem::Finder;
 use reqwest::header::{COOKIE, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{BoxFuture, Error, Flow, Request, flow::overwrite};
+use super::{BoxFuture, Error, Masks, Request};
 
 /// Where credentials go in a request, and which of them can be used by name.
 ///
@@ -17,25 +16,21 @@ pub struct Authorization {
     query: Vec<(String, SecretString)>,
     cookies: Vec<(String, SecretString)>,
     named: BTreeMap<String, SecretString>,
-    /// Every text that must not be seen, the longest first.
-    masked: Vec<SecretString>,
+    /// Every text that must not be seen.
+    masks: Masks,
 }
-
-/// Shorter texts occur everywhere by chance; masking them would destroy what is around them.
-const SHORTEST_MASKED: usize = 4;
-const MASK: &str = "[redacted]";
 
 impl Authorization {
     /// With nothing in it yet. `generation` counts the refreshes of the credentials.
     #[must_use]
-    pub const fn new(generation: i64) -> Self {
+    pub fn new(generation: i64) -> Self {
         Self {
             generation,
             headers: Vec::new(),
             query: Vec::new(),
             cookies: Vec::new(),
             named: BTreeMap::new(),
-            masked: Vec::new(),
+            masks: Masks::default(),
         }
     }
 
@@ -53,10 +48,10 @@ impl Authorization {
         })?;
         content.set_sensitive(true);
         self.headers.push((header, content));
-        self.mask(value.expose_secret());
+        self.masks.add(value.expose_secret());
         // `Bearer abc` or `Basic abc`: what follows the scheme is the secret.
         if let Some((_, credential)) = value.expose_secret().split_once(' ') {
-            self.mask(credential);
+            self.masks.add(credential);
         }
         Ok(self)
     }
@@ -64,7 +59,7 @@ impl Authorization {
     /// Adds a parameter to the query.
     #[must_use]
     pub fn with_query(mut self, name: &str, value: SecretString) -> Self {
-        self.mask(value.expose_secret());
+        self.masks.add(value.expose_secret());
         self.query.push((name.to_owned(), value));
         self
     }
@@ -83,7 +78,7 @@ impl Authorization {
                 "the value for the cookie {name:?} has characters that a cookie cannot carry"
             )));
         }
-        self.mask(value.expose_secret());
+        self.masks.add(value.expose_secret());
         self.cookies.push((name.to_owned(), value));
         Ok(self)
     }
@@ -91,7 +86,7 @@ impl Authorization {
     /// A secret that can be used by name.
     #[must_use]
     pub fn with_secret(mut self, name: &str, value: SecretString) -> Self {
-        self.mask(value.expose_secret());
+        self.masks.add(value.expose_secret());
         self.named.insert(name.to_owned(), value);
         self
     }
@@ -107,7 +102,7 @@ impl Authorization {
     /// A secret that nobody may use, but that must not be seen either.
     #[must_use]
     pub fn with_masked(mut self, value: &SecretString) -> Self {
-        self.mask(value.expose_secret());
+        self.masks.add(value.expose_secret());
         self
     }
 
@@ -161,52 +156,10 @@ impl Authorization {
         request.headers.insert(COOKIE, value);
     }
 
-    /// The text with every secret in it masked, also where it is percent-encoded.
+    /// What must not be seen of an answer to a request that it was applied to.
     #[must_use]
-    pub fn redact(&self, text: &str) -> String {
-        self.masked.iter().fold(text.to_owned(), |text, secret| {
-            if text.contains(secret.expose_secret()) {
-                text.replace(secret.expose_secret(), MASK)
-            } else {
-                text
-            }
-        })
-    }
-
-    /// The same for bytes that may be no text; each secret is overwritten in its length.
-    pub fn redact_bytes(&self, bytes: &mut [u8]) {
-        let finders: Vec<_> = self.masks().map(Finder::new).collect();
-        overwrite(bytes, &finders);
-    }
-
-    /// The same for a body that flows.
-    #[must_use]
-    pub fn redact_flow(&self, flow: Flow) -> Flow {
-        flow.masked(&self.masks().collect::<Vec<_>>())
-    }
-
-    fn masks(&self) -> impl Iterator<Item = &[u8]> {
-        let texts = self.masked.iter();
-        texts.map(|secret| secret.expose_secret().as_bytes())
-    }
-
-    fn mask(&mut self, secret: &str) {
-        if secret.len() < SHORTEST_MASKED {
-            return;
-        }
-        let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-        for spelling in [secret, &encoded] {
-            if !self
-                .masked
-                .iter()
-                .any(|known| known.expose_secret() == spelling)
-            {
-                self.masked.push(SecretString::from(spelling));
-            }
-        }
-        // A secret within another must not leave the rest of the longer one behind.
-        self.masked
-            .sort_by_key(|known| std::cmp::Reverse(known.expose_secret().len()));
+    pub const fn masks(&self) -> &Masks {
+        &self.masks
     }
 }
 
@@ -304,13 +257,13 @@ mod tests {
             .unwrap()
             .with_secret("api_key", "canary key/1".into())
             .with_secret("long", "canary key/1 and more".into())
-            .with_secret("pin", "123".into())
+            .with_secret("pin", "1234567".into())
             .with_identifier("username", "alice".into());
         assert_eq!(
-            authorization.redact(
-                "alice sent canary-token, canary key/1 and more, canary+key%2F1, 123 and canary key/1"
+            authorization.masks().text(
+                "alice sent canary-token, canary key/1 and more, canary+key%2F1, 1234567 and canary key/1"
             ),
-            "alice sent [redacted], [redacted], [redacted], 123 and [redacted]"
+            "alice sent [redacted], [redacted], [redacted], 1234567 and [redacted]"
         );
         assert_eq!(
             authorization.secret_names(),

@@ -19,7 +19,7 @@ use http_body::{Body, Frame, SizeHint};
 use memchr::memmem::Finder;
 use tokio::{sync::mpsc, time::Instant};
 
-use super::{Error, HeaderMap};
+use super::{Error, HeaderMap, MASK};
 
 /// What a body that flows may cost.
 #[derive(Clone, Copy, Debug)]
@@ -75,12 +75,8 @@ impl Flow {
         self.size_hint().exact()
     }
 
-    /// The same with each of these byte strings overwritten by asterisks, its length unchanged.
-    pub(super) fn masked(self, secrets: &[impl AsRef<[u8]>]) -> Self {
-        let finders: Vec<_> = secrets
-            .iter()
-            .map(|secret| Finder::new(secret.as_ref()).into_owned())
-            .collect();
+    /// The same with each occurrence of these overwritten by the mask, its length unchanged.
+    pub(super) fn masked(self, finders: Vec<Finder<'static>>) -> Self {
         if finders.is_empty() {
             return self;
         }
@@ -264,9 +260,10 @@ impl Body for Masked {
                     };
                     let this = &mut *self;
                     this.held.extend_from_slice(&data);
-                    overwrite(&mut this.held, &this.finders);
                     let begun = longest_beginning(&this.held, &this.finders);
                     let ready = this.held.len() - begun;
+                    // What begins later may yet turn out to be something longer.
+                    overwrite(&mut this.held, &this.finders, ready);
                     if ready > 0 {
                         let piece = this.held.split_to(ready).freeze();
                         return Poll::Ready(Some(Ok(Frame::data(piece))));
@@ -279,7 +276,10 @@ impl Body for Masked {
         if self.held.is_empty() {
             return Poll::Ready(None);
         }
-        let rest = std::mem::take(&mut self.held).freeze();
+        let this = &mut *self;
+        let end = this.held.len();
+        overwrite(&mut this.held, &this.finders, end);
+        let rest = std::mem::take(&mut this.held).freeze();
         Poll::Ready(Some(Ok(Frame::data(rest))))
     }
 
@@ -289,17 +289,23 @@ impl Body for Masked {
     }
 }
 
-/// Overwrites every occurrence with asterisks.
-pub(super) fn overwrite(bytes: &mut [u8], finders: &[Finder<'_>]) {
+/// Overwrites every occurrence that begins before `end`, the longer ones first.
+fn overwrite(bytes: &mut [u8], finders: &[Finder<'_>], end: usize) {
     for finder in finders {
         let mut from = 0;
         while let Some(found) = bytes.get(from..).and_then(|rest| finder.find(rest)) {
             let start = from + found;
-            let end = start + finder.needle().len();
-            if let Some(secret) = bytes.get_mut(start..end) {
-                secret.fill(b'*');
+            if start >= end {
+                break;
             }
-            from = end;
+            from = start + finder.needle().len();
+            let Some(secret) = bytes.get_mut(start..from) else {
+                break;
+            };
+            secret.fill(b'*');
+            if let Some(front) = secret.get_mut(..MASK.len()) {
+                front.copy_from_slice(MASK.as_bytes());
+            }
         }
     }
 }
@@ -346,18 +352,25 @@ mod tests {
         String::from_utf8(bytes).unwrap()
     }
 
+    fn masked(pieces: Vec<&'static str>, secrets: &[&'static str]) -> Flow {
+        let finders = secrets.iter().map(|secret| Finder::new(secret).into_owned());
+        let mut finders: Vec<_> = finders.collect();
+        finders.sort_by_key(|finder| std::cmp::Reverse(finder.needle().len()));
+        Flow::new(Pieces(VecDeque::from(pieces))).masked(finders)
+    }
+
     #[tokio::test]
     async fn secrets_are_masked_wherever_pieces_meet() {
-        let text = "a canary-one b canary-two canary-on";
-        let masked = "a ********** b ********** canary-on";
+        let secrets = ["canary-one", "canary-one-and-a-half", "canary-8"];
+        let text = "a canary-one b canary-one-and-a-half canary-8 canary-one-and canary-on";
+        let expected = "a [redacted] b [redacted]*********** ******** [redacted]-and canary-on";
+        assert_eq!(text.len(), expected.len());
         for cut in 0..text.len() {
             let (first, second) = text.split_at(cut);
-            let flow = Flow::new(Pieces(VecDeque::from([first, second])));
-            let flow = flow.masked(&["canary-one", "canary-two"]);
-            assert_eq!(read(flow).await, masked, "{cut}");
+            let flow = masked(vec![first, second], &secrets);
+            assert_eq!(read(flow).await, expected, "{cut}");
         }
         let letters = text.split_inclusive("").collect();
-        let flow = Flow::new(Pieces(letters)).masked(&["canary-one", "canary-two"]);
-        assert_eq!(read(flow).await, masked);
+        assert_eq!(read(masked(letters, &secrets)).await, expected);
     }
 }

@@ -58,7 +58,7 @@ pub struct Sending<'a> {
 
 /// What came of it.
 pub struct Sent {
-    /// The last answer.
+    /// The last answer, without the secrets that it was sent with.
     pub response: Response,
     /// What it means, where it is not a result.
     pub meaning: Option<Meaning>,
@@ -189,12 +189,16 @@ impl Egress {
     }
 }
 
-const fn sent(
-    response: Response,
+/// What it was sent with is masked here, before anybody looks at the answer.
+fn sent(
+    mut response: Response,
     meaning: Option<Meaning>,
     wait: Option<Duration>,
     authorization: Option<Arc<Authorization>>,
 ) -> Sent {
+    if let Some(authorization) = &authorization {
+        authorization.masks().response(&mut response);
+    }
     Sent {
         response,
         meaning,

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    Egress, Error, Exchange, Request, check_answer_headers, failure,
+    Authorization, Egress, Error, Exchange, Request, check_answer_headers, failure,
     flow::{Activity, Flow, Incoming, Outgoing, StreamLimits, StreamedResponse},
     header::{self, HeaderValue},
 };
@@ -17,7 +17,8 @@ use super::{
 impl Egress {
     /// Sends a request whose body flows, and gives the answer as soon as its headers are there.
     /// All checks of [`Self::send`] hold; instead of a time for the whole there is one in which
-    /// something has to move.
+    /// something has to move. `authorization` is put on at the last moment, and what the answer
+    /// repeats of it is masked.
     ///
     /// Dropping the future or the answer's body ends the exchange.
     ///
@@ -25,14 +26,22 @@ impl Egress {
     /// As for [`Self::send`]. What happens later ends the answer's body with an error.
     pub async fn send_streaming(
         &self,
-        request: Request,
+        mut request: Request,
+        authorization: &Authorization,
         body: Option<Flow>,
         limits: &StreamLimits,
     ) -> Result<StreamedResponse, Error> {
         let exchange = Exchange::begin(&request);
         let start = Instant::now();
+        authorization.apply(&mut request);
         match self.open(request, body, limits).await {
-            Ok((host, answer)) => Ok(flowing(host, answer, exchange, start, limits)),
+            Ok((host, answer)) => {
+                let mut answer = flowing(host, answer, exchange, start, limits);
+                let masks = authorization.masks();
+                masks.headers(&mut answer.headers);
+                answer.body = masks.flow(answer.body);
+                Ok(answer)
+            }
             Err(error) => {
                 exchange.end(start.elapsed(), None, 0, Some(&error)).log();
                 Err(error)

@@ -223,7 +223,7 @@ impl Passage<'_> {
         self,
         mut body: Option<Flow>,
         limits: &StreamLimits,
-    ) -> Result<(StreamedResponse, Arc<Authorization>), PassageError> {
+    ) -> Result<StreamedResponse, PassageError> {
         let mut authorization = self.authorization().await?;
         let mut again = true;
         let sending = self.sending(&|_| {});
@@ -233,14 +233,13 @@ impl Passage<'_> {
         }
         loop {
             let repeatable = body.is_none();
-            let mut request = self.request.clone();
-            authorization.apply(&mut request);
+            let request = self.request.clone();
             let egress = &self.version.shared.egress;
-            let answer = egress.send_streaming(request, body.take(), limits);
+            let answer = egress.send_streaming(request, &authorization, body.take(), limits);
             let answer = answer.await;
             let slug = self.version.manifest().slug.as_str();
             note(slug, answer.as_ref().map(|answer| answer.status));
-            let mut answer = answer?;
+            let answer = answer?;
             self.context.downstream.note(&answer.headers);
             // Its body is not looked into: it flows.
             let head = egress::Response {
@@ -256,8 +255,7 @@ impl Passage<'_> {
                     continue;
                 }
             }
-            answer.body = authorization.redact_flow(answer.body);
-            return Ok((answer, authorization));
+            return Ok(answer);
         }
     }
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::{Error, Unify};
 use crate::{
     egress::{
-        Authorization, Downstream, Flow, Method, Priority, Response, Sent, StreamLimits,
+        Downstream, Flow, Method, Priority, Response, Sent, StreamLimits,
         StreamedResponse, header, status_text,
     },
     model::{Meaning, RetryId, Scope, Timestamp, Violation},
@@ -155,14 +155,7 @@ impl Unify {
         };
         let passage = version.passage(&call, request.method, place, &request.headers);
         let sent = passage.map_err(refused)?.stream(body, limits).await;
-        let (mut answer, authorization) = sent.map_err(refused)?;
-        for value in answer.headers.values_mut() {
-            let masked = value.to_str().map(|text| authorization.redact(text));
-            if let Ok(Ok(masked)) = masked.map(|text| text.parse()) {
-                *value = masked;
-            }
-        }
-        Ok(answer)
+        sent.map_err(refused)
     }
 
     /// How a queued request of the scope's project stands.
@@ -292,26 +285,23 @@ impl Unify {
     }
 }
 
-/// The answer as the API shows it: without what only concerns the connection to the provider,
-/// and without the connection's secrets, should the provider repeat them.
+/// The answer as the API shows it: without what only concerns the connection to the provider.
+/// Egress has masked the connection's secrets in it, should the provider repeat them.
 fn shown(sent: &Sent) -> PassthroughResponse {
     let response = &sent.response;
-    // It was sent with credentials; without any there is nothing to mask.
-    let none = Authorization::new(0);
-    let authorization = sent.authorization.as_deref().unwrap_or(&none);
     let mut headers = Map::new();
     for (name, value) in &response.headers {
         if is_private(name) {
             continue;
         }
-        let value = authorization.redact(&String::from_utf8_lossy(value.as_bytes()));
+        let value = String::from_utf8_lossy(value.as_bytes());
         match headers.get_mut(name.as_str()) {
             Some(Value::String(values)) => {
                 values.push_str(", ");
                 values.push_str(&value);
             }
             _ => {
-                headers.insert(name.to_string(), Value::String(value));
+                headers.insert(name.to_string(), Value::String(value.into_owned()));
             }
         }
     }
@@ -319,11 +309,11 @@ fn shown(sent: &Sent) -> PassthroughResponse {
         status: response.status,
         status_text: status_text(response.status).to_owned(),
         headers,
-        data: data(response, authorization),
+        data: data(response),
     }
 }
 
-fn data(response: &Response, authorization: &Authorization) -> Value {
+fn data(response: &Response) -> Value {
     if response.body.is_empty() {
         return Value::Null;
     }
@@ -333,40 +323,12 @@ fn data(response: &Response, authorization: &Authorization) -> Value {
         let kind = kind.split(';').next().unwrap_or_default().trim();
         kind.eq_ignore_ascii_case("application/json") || kind.ends_with("+json")
     });
-    if is_json && let Ok(mut value) = serde_json::from_slice(&response.body) {
-        mask(&mut value, authorization);
+    if is_json && let Ok(value) = serde_json::from_slice(&response.body) {
         return value;
     }
     match std::str::from_utf8(&response.body) {
-        Ok(text) => Value::String(authorization.redact(text)),
-        Err(_) => {
-            let mut bytes = response.body.to_vec();
-            authorization.redact_bytes(&mut bytes);
-            serde_json::json!({ "base64": STANDARD.encode(bytes) })
-        }
-    }
-}
-
-/// In JSON a secret may be spelled with escapes: masked after parsing.
-fn mask(value: &mut Value, authorization: &Authorization) {
-    match value {
-        Value::String(text) => *text = authorization.redact(text),
-        Value::Array(items) => items.iter_mut().for_each(|item| mask(item, authorization)),
-        Value::Object(object) => {
-            let entries = std::mem::take(object);
-            for (key, mut item) in entries {
-                mask(&mut item, authorization);
-                object.insert(authorization.redact(&key), item);
-            }
-        }
-        Value::Number(number) => {
-            let text = number.to_string();
-            let masked = authorization.redact(&text);
-            if masked != text {
-                *value = Value::String(masked);
-            }
-        }
-        Value::Null | Value::Bool(_) => {}
+        Ok(text) => Value::String(text.to_owned()),
+        Err(_) => serde_json::json!({ "base64": STANDARD.encode(&response.body) }),
     }
 }
 

@@ -12,7 +12,7 @@ use url::{Url, form_urlencoded};
 
 use crate::{
     egress::{
-        self, Authorization, Egress, HeaderMap, HeaderValue, Limits, Method, Request, header,
+        self, Egress, HeaderMap, HeaderValue, Limits, Masks, Method, Request, header,
     },
     model::{ClientAuthentication, Timestamp},
 };
@@ -81,7 +81,7 @@ impl Client {
     ) -> Result<Tokens, Failure> {
         let mut form: Vec<(&str, &str)> = Vec::new();
         // Everything secret in the request, so that an answer that quotes it can be shown.
-        let mut quoted = Authorization::new(0);
+        let mut quoted = Masks::default();
         match grant {
             Grant::Code {
                 code,
@@ -91,16 +91,16 @@ impl Client {
                 form.push(("grant_type", "authorization_code"));
                 form.push(("code", code.expose_secret()));
                 form.push(("redirect_uri", redirect_uri.as_str()));
-                quoted = quoted.with_masked(code);
+                quoted.add(code.expose_secret());
                 if let Some(verifier) = verifier {
                     form.push(("code_verifier", verifier.expose_secret()));
-                    quoted = quoted.with_masked(verifier);
+                    quoted.add(verifier.expose_secret());
                 }
             }
             Grant::Refresh(token) => {
                 form.push(("grant_type", "refresh_token"));
                 form.push(("refresh_token", token.expose_secret()));
-                quoted = quoted.with_masked(token);
+                quoted.add(token.expose_secret());
             }
             Grant::ClientCredentials { scope } => {
                 form.push(("grant_type", "client_credentials"));
@@ -112,7 +112,7 @@ impl Client {
         let parameters = self.parameters.iter();
         form.extend(parameters.map(|(name, value)| (name.as_str(), value.as_str())));
         if let Some(secret) = &self.secret {
-            quoted = quoted.with_masked(secret);
+            quoted.add(secret.expose_secret());
         }
         let request = self.request(self.token_url.clone(), form)?;
         let answer = egress
@@ -120,9 +120,9 @@ impl Client {
             .await
             .map_err(|error| unanswered(&error))?;
         read(answer.status, &answer.body, now).map_err(|failure| match failure {
-            Failure::Rejected(text) => Failure::Rejected(quoted.redact(&text)),
-            Failure::Client(text) => Failure::Client(quoted.redact(&text)),
-            Failure::Unavailable(text) => Failure::Unavailable(quoted.redact(&text)),
+            Failure::Rejected(text) => Failure::Rejected(quoted.text(&text)),
+            Failure::Client(text) => Failure::Client(quoted.text(&text)),
+            Failure::Unavailable(text) => Failure::Unavailable(quoted.text(&text)),
         })
     }
 

@@ -1,4 +1,4 @@
-//! The key that everything secret is sealed under.
+//! A key: of the operator, to wrap data keys; or a data key, that everything secret is sealed under.
 
 use std::{
     fmt, fs,
@@ -89,8 +89,20 @@ impl Key {
     }
 
     /// Stands in front of what is sealed, so that a wrong key is told from a broken value.
-    pub(super) const fn id(&self) -> [u8; 4] {
+    #[must_use]
+    pub const fn id(&self) -> [u8; 4] {
         self.id
+    }
+
+    /// What may be shown of it: eight hexadecimal digits that follow from it and lead nowhere.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        hex(&self.id)
+    }
+
+    pub(super) fn from_slice(bytes: &[u8]) -> Result<Self, Error> {
+        let bytes = bytes.try_into().map(Self::from_bytes);
+        bytes.map_err(|_| Error::Key("a data key has not 32 bytes".to_owned()))
     }
 
     fn from_bytes(bytes: [u8; 32]) -> Self {
@@ -110,7 +122,7 @@ impl fmt::Debug for Key {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes
         .iter()
         .flat_map(|byte| [byte >> 4, byte & 15])

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Credentials, Error, Vault,
+    apps::App,
     credentials::{ACCESS_TOKEN, REFRESH_TOKEN},
     grant::{self, Failure, Grant, Tokens},
 };
@@ -97,9 +98,20 @@ impl Held {
             && self.credentials.expires_at().is_none_or(|end| end > time)
     }
 
-    fn authorization(&self, scheme: &AuthScheme) -> Result<Arc<Authorization>, AuthorizeError> {
+    /// Ready for use. `app` is what asked for the tokens, whose secret must not be seen either.
+    fn authorization(
+        &self,
+        scheme: &AuthScheme,
+        app: Option<App>,
+    ) -> Result<Arc<Authorization>, AuthorizeError> {
         match self.credentials.authorization(scheme, self.generation) {
-            Ok(authorization) => Ok(Arc::new(authorization)),
+            Ok(authorization) => {
+                let secret = app.and_then(|app| app.client_secret);
+                Ok(Arc::new(match secret {
+                    Some(secret) => authorization.with_masked(&secret),
+                    None => authorization,
+                }))
+            }
             Err(error) => Err(AuthorizeError::Dead(format!("{error}; log in again"))),
         }
     }
@@ -130,7 +142,10 @@ impl Stored {
             }
         };
         *self.lock() = Some(held.clone());
-        held.authorization(&subject.scheme)
+        let connection = subject.scope.connection();
+        let apps = &subject.vault.inner.oauth_apps;
+        let app = apps.app(&connection.connector, &connection.vertical);
+        held.authorization(&subject.scheme, app)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Held>> {
@@ -462,7 +477,8 @@ impl Provisional {
             held.credentials.renew(tokens);
             held.generation += 1;
         }
-        held.authorization(&self.scheme)
+        let app = self.vault.inner.oauth_apps.app(&self.connector, &self.vertical);
+        held.authorization(&self.scheme, app)
     }
 }
 

@@ -14,7 +14,7 @@ use super::{Error, Key};
 use crate::model::Entropy;
 
 const FORMAT: u8 = 1;
-const HEADER: usize = 5;
+pub(super) const HEADER: usize = 5;
 const NONCE: usize = 24;
 
 pub(super) fn seal(key: &Key, entropy: &dyn Entropy, context: &[&str], plain: &[u8]) -> Vec<u8> {
@@ -60,11 +60,20 @@ pub(super) fn open(
         .map_err(|_| broken)
 }
 
+/// The id of the key that a value was sealed under.
+pub(super) fn key_of(sealed: &[u8]) -> Option<[u8; 4]> {
+    match sealed {
+        [FORMAT, a, b, c, d, ..] => Some([*a, *b, *c, *d]),
+        _ => None,
+    }
+}
+
 fn cipher(key: &Key) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new(key.bytes().into())
 }
 
-fn header(key: &Key) -> [u8; HEADER] {
+/// What a value begins with that the key sealed.
+pub(super) const fn header(key: &Key) -> [u8; HEADER] {
     let [a, b, c, d] = key.id();
     [FORMAT, a, b, c, d]
 }

@@ -741,7 +741,7 @@ async fn nothing_prints_a_secret() {
     let finished = world.finish(&state).await.unwrap();
     let printed = format!(
         "{:?} {credentials:?} {scope:?} {authorization:?} {finished:?} {:?} {:?}",
-        world.vault, world.vault.inner.oauth_apps, world.vault.inner.key
+        world.vault, world.vault.inner.oauth_apps, world.vault.inner.keys
     );
     assert!(!printed.contains("canary"), "{printed}");
     assert!(!printed.contains(&world.key));

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::{Error, Webhooks, plan, sign};
 use crate::{
-    egress::{HeaderMap, HeaderName, HeaderValue, Limits, Method, Request, Response},
+    egress::{HeaderMap, HeaderName, HeaderValue, Limits, Masks, Method, Request, Response},
     model::{Attempt, Cause, EventPattern, Timestamp},
     store::{ClaimedDelivery, EventRow, FinishedDelivery, Verdict},
 };
@@ -19,7 +19,6 @@ const MAX_ANSWER: usize = 16 * 1024;
 const MAX_KEPT: usize = 1024;
 /// The largest event that is sent.
 const MAX_EVENT: usize = 16 * 1024 * 1024;
-const MASK: &str = "•••";
 
 /// A request, and what must not be kept of the answer to it.
 struct Prepared {
@@ -220,10 +219,8 @@ fn body(row: &EventRow, scopes: &[EventPattern], data: &str) -> String {
 
 /// The beginning of an answer, without what we told the receiver in confidence.
 fn kept(body: &[u8], secrets: &[SecretString]) -> String {
-    let mut text = String::from_utf8_lossy(body).into_owned();
-    for secret in secrets {
-        text = text.replace(secret.expose_secret(), MASK);
-    }
+    let masked = Masks::of(secrets).bytes(body).into_owned();
+    let mut text = String::from_utf8_lossy(&masked).into_owned();
     let mut end = text.len().min(MAX_KEPT);
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -241,7 +238,7 @@ mod tests {
         let secret = SecretString::from("whsec_abc");
         let answer = format!("got whsec_abc {}", "ä".repeat(2000));
         let kept = kept(answer.as_bytes(), &[secret]);
-        assert!(kept.starts_with("got ••• ä"));
+        assert!(kept.starts_with("got [redacted] ä"));
         assert!(kept.len() <= MAX_KEPT && !kept.contains("whsec_abc"));
     }
 }

@@ -171,7 +171,9 @@ impl From<vault::Error> for Error {
             vault::Error::Unavailable(_) => {
                 Self::new(Code::ProviderUnavailable, sentence).with_retry_after(5)
             }
-            vault::Error::Key(_) | vault::Error::Sealed(_) => Self::internal(&error),
+            vault::Error::Key(_) | vault::Error::WrongKey { .. } | vault::Error::Sealed(_) => {
+                Self::internal(&error)
+            }
             vault::Error::Store(error) => error.into(),
         }
     }
