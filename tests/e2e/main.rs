@@ -32,6 +32,7 @@ mod history;
 mod hot_reload;
 mod hubspot;
 mod inbound;
+mod keys;
 mod limits;
 mod oauth;
 mod passthrough;

@@ -76,8 +76,7 @@ impl KeyCommand {
             Self::List { .. } => print(&list(store, &*provider).await?),
             Self::Rotate { after, .. } => {
                 let after = Duration::from_secs(after);
-                let rotated =
-                    Keys::rotate(store, &*provider, &SystemClock, &SystemEntropy, after);
+                let rotated = Keys::rotate(store, &*provider, &SystemClock, &SystemEntropy, after);
                 let made = rotated.await?;
                 print(&format!(
                     "Data key {} was made; it seals in {} seconds. Servers seal again by themselves what older keys sealed; `jackfield key list` shows how far they are.\n",
@@ -112,7 +111,10 @@ async fn list(store: &Store, provider: &dyn KeyProvider) -> Result<String> {
         let wraps = |key: &&WrappedKey| key.wrapped_by == fingerprint;
         let wrapped = data_keys.iter().filter(wraps).count();
         let own = direct.iter().find(|key| key.fingerprint() == fingerprint);
-        let sealed = own.and_then(|key| values.get(&key.id())).copied().unwrap_or(0);
+        let sealed = own
+            .and_then(|key| values.get(&key.id()))
+            .copied()
+            .unwrap_or(0);
         let hint = if wrapped == 0 && sealed == 0 {
             "; nothing needs it"
         } else {
@@ -146,7 +148,10 @@ async fn drop_key(store: &Store, number: i64) -> Result<()> {
     let Some(key) = data_keys.iter().find(|key| key.number == number) else {
         bail!("there is no data key {number}; `jackfield key list` shows those that are there");
     };
-    if !data_keys.iter().any(|other| other.number > number && other.seals) {
+    if !data_keys
+        .iter()
+        .any(|other| other.number > number && other.seals)
+    {
         bail!("data key {number} is the one that seals; `jackfield key rotate` makes another");
     }
     match store.drop_data_key(key).await? {

@@ -183,6 +183,11 @@ pub trait Authorizer: Send + Sync {
         &self,
         rejected_generation: i64,
     ) -> BoxFuture<'_, Result<Arc<Authorization>, AuthorizeError>>;
+
+    /// Told that a connector named a secret which it may not use.
+    fn denied<'a>(&'a self, _secret: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
 }
 
 /// Why there are no credentials. The texts hold no secret.

@@ -353,7 +353,9 @@ mod tests {
     }
 
     fn masked(pieces: Vec<&'static str>, secrets: &[&'static str]) -> Flow {
-        let finders = secrets.iter().map(|secret| Finder::new(secret).into_owned());
+        let finders = secrets
+            .iter()
+            .map(|secret| Finder::new(secret).into_owned());
         let mut finders: Vec<_> = finders.collect();
         finders.sort_by_key(|finder| std::cmp::Reverse(finder.needle().len()));
         Flow::new(Pieces(VecDeque::from(pieces))).masked(finders)

@@ -45,11 +45,7 @@ impl State {
         let allowed = self.may_use(name);
         let outside = self.outside(import)?;
         if !allowed {
-            tracing::warn!(
-                connection = outside.context.id,
-                secret = name,
-                "secret denied"
-            );
+            outside.context.authorizer.denied(name).await;
             return Ok(Err(secrets::SecretError::Denied));
         }
         let Ok(authorization) = outside.context.authorizer.current().await else {

@@ -82,16 +82,43 @@ macro_rules! statements {
      $column:literal, $table:literal . $own_key:literal = $own:literal) => {
         Statements {
             count: concat!(
-                "SELECT substr(", $column, ", 2, 4), COUNT(*) FROM ", $from,
-                " WHERE length(", $column, ") > 0 GROUP BY 1"
+                "SELECT substr(",
+                $column,
+                ", 2, 4), COUNT(*) FROM ",
+                $from,
+                " WHERE length(",
+                $column,
+                ") > 0 GROUP BY 1"
             ),
             read: concat!(
-                "SELECT ", $key, ", ", $project, ", ", $subject, ", ", $column, " FROM ", $from,
-                " WHERE ", $key, " > $1 AND length(", $column, ") > 0
-                  AND substr(", $column, ", 1, 5) <> $2 ORDER BY 1 LIMIT $3"
+                "SELECT ",
+                $key,
+                ", ",
+                $project,
+                ", ",
+                $subject,
+                ", ",
+                $column,
+                " FROM ",
+                $from,
+                " WHERE ",
+                $key,
+                " > $1 AND length(",
+                $column,
+                ") > 0
+                  AND substr(",
+                $column,
+                ", 1, 5) <> $2 ORDER BY 1 LIMIT $3"
             ),
             write: concat!(
-                "UPDATE ", $table, " SET ", $own, " = $2 WHERE ", $own_key, " = $1 AND ", $own,
+                "UPDATE ",
+                $table,
+                " SET ",
+                $own,
+                " = $2 WHERE ",
+                $own_key,
+                " = $1 AND ",
+                $own,
                 " = $3"
             ),
         }
@@ -203,11 +230,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn add_data_key(
-        &self,
-        key: &WrappedKey,
-        after: Duration,
-    ) -> Result<bool, Error> {
+    pub async fn add_data_key(&self, key: &WrappedKey, after: Duration) -> Result<bool, Error> {
         const ADD: Sql = clocked!(
             "INSERT INTO data_key (number, id, wrapped, wrapped_by, created_at, seals_from)
              VALUES ($1, $2, $3, $4, $5, " now " + $6) ON CONFLICT DO NOTHING"
@@ -258,7 +281,10 @@ impl Store {
             Ok::<_, Error>(())
         };
         for kind in SealedKind::ALL {
-            add(self.database().read(kind.statements().count, values![]).await?)?;
+            add(self
+                .database()
+                .read(kind.statements().count, values![])
+                .await?)?;
         }
         let states = "SELECT substr(sealed, 2, 4), COUNT(*) FROM oauth_state
                       WHERE expires_at > $1 GROUP BY 1";

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use super::{Error, Unify};
 use crate::{
     egress::{
-        Downstream, Flow, Method, Priority, Response, Sent, StreamLimits,
-        StreamedResponse, header, status_text,
+        Downstream, Flow, Method, Priority, Response, Sent, StreamLimits, StreamedResponse, header,
+        status_text,
     },
     model::{Meaning, RetryId, Scope, Timestamp, Violation},
     runtime::{CallContext, ConnectorVersion, Failure, PassageError, Place},

@@ -11,9 +11,7 @@ use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
 
 use crate::{
-    egress::{
-        self, Egress, HeaderMap, HeaderValue, Limits, Masks, Method, Request, header,
-    },
+    egress::{self, Egress, HeaderMap, HeaderValue, Limits, Masks, Method, Request, header},
     model::{ClientAuthentication, Timestamp},
 };
 

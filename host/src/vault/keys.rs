@@ -199,7 +199,11 @@ async fn load(store: &Store, provider: &dyn KeyProvider, strict: bool) -> Result
         let key = match opened {
             Ok(key) => Arc::new(key),
             Err(error) => {
-                let used = store.sealed_under().await?.iter().any(|(id, _)| *id == row.id);
+                let used = store
+                    .sealed_under()
+                    .await?
+                    .iter()
+                    .any(|(id, _)| *id == row.id);
                 let newest = stored.last().is_some_and(|last| last.number == row.number);
                 if strict && (used || newest) {
                     return Err(error);

@@ -70,7 +70,11 @@ impl EnvironmentKeys {
             Key::parse("")?;
         }
         for (index, key) in keys.iter().enumerate() {
-            if keys.iter().skip(index + 1).any(|other| other.id() == key.id()) {
+            if keys
+                .iter()
+                .skip(index + 1)
+                .any(|other| other.id() == key.id())
+            {
                 return Err(Error::Key(format!(
                     "the encryption key {} is given twice",
                     key.fingerprint()
@@ -207,7 +211,10 @@ mod tests {
         let wrapped = before.wrap("7", b"canary").await.unwrap();
         for both in [format!("{new},{old}"), format!("{new}\n{old}\n")] {
             let keys = given(&both).unwrap();
-            assert_eq!(keys.unwrap("7", &wrapped).await.unwrap().as_slice(), b"canary");
+            assert_eq!(
+                keys.unwrap("7", &wrapped).await.unwrap().as_slice(),
+                b"canary"
+            );
             assert!(keys.unwrap("8", &wrapped).await.is_err());
             let again = keys.wrap("7", b"canary").await.unwrap();
             assert_eq!(again.by, keys.fingerprints().await.unwrap()[0]);
@@ -221,7 +228,10 @@ mod tests {
         let wrapped = right.wrap("7", b"canary").await.unwrap();
         let error = wrong.unwrap("7", &wrapped).await.unwrap_err().to_string();
         assert!(error.contains(&wrapped.by), "{error}");
-        assert!(!error.contains("2222") && !error.contains("1111"), "{error}");
+        assert!(
+            !error.contains("2222") && !error.contains("1111"),
+            "{error}"
+        );
     }
 
     #[tokio::test]
@@ -234,7 +244,10 @@ mod tests {
         fs::write(&path, "11".repeat(32)).unwrap();
         let first = keys.wrap("7", b"canary").await.unwrap();
         fs::write(&path, format!("{}\n{}\n", "22".repeat(32), "11".repeat(32))).unwrap();
-        assert_eq!(keys.unwrap("7", &first).await.unwrap().as_slice(), b"canary");
+        assert_eq!(
+            keys.unwrap("7", &first).await.unwrap().as_slice(),
+            b"canary"
+        );
         assert_ne!(keys.wrap("7", b"canary").await.unwrap().by, first.by);
     }
 

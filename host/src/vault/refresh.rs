@@ -7,7 +7,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -23,7 +26,8 @@ use super::{
 use crate::{
     egress::{Authorization, AuthorizeError, Authorizer, BoxFuture},
     model::{
-        AuthKind, AuthScheme, ConnectionId, ConnectionStatus, Manifest, Scope, Slug, Timestamp,
+        AuditEntry, AuthKind, AuthScheme, ConnectionId, ConnectionStatus, Manifest, Scope, Slug,
+        Timestamp,
     },
     store::RefreshLease,
 };
@@ -34,6 +38,8 @@ const NEAR: Duration = Duration::from_secs(60);
 const LEASE: Duration = Duration::from_secs(grant::LIMITS.total.as_secs() + 10);
 /// How often one looks whether another process is done.
 const POLL: Duration = Duration::from_millis(100);
+/// Denials of one call that are written down.
+const MOST_DENIALS: u32 = 10;
 /// How often storing rotated tokens is tried before they are lost.
 const STORE_ATTEMPTS: u32 = 5;
 
@@ -49,6 +55,7 @@ impl Vault {
                 scheme,
             }),
             remembered: Mutex::default(),
+            denied: AtomicU32::new(0),
         })
     }
 
@@ -121,6 +128,8 @@ impl Held {
 struct Stored {
     subject: Arc<Subject>,
     remembered: Mutex<Option<Held>>,
+    /// How often the connector named a secret that it may not use.
+    denied: AtomicU32,
 }
 
 impl Stored {
@@ -167,6 +176,16 @@ impl Authorizer for Stored {
     ) -> BoxFuture<'_, Result<Arc<Authorization>, AuthorizeError>> {
         Box::pin(self.obtain(Some(rejected_generation)))
     }
+
+    fn denied<'a>(&'a self, secret: &'a str) -> BoxFuture<'a, ()> {
+        // The rest of a call's says nothing new and would only fill the log.
+        let tells = self.denied.fetch_add(1, Ordering::Relaxed) < MOST_DENIALS;
+        Box::pin(async move {
+            if tells {
+                self.subject.audit_denied(secret).await;
+            }
+        })
+    }
 }
 
 /// Whose credentials are refreshed.
@@ -177,6 +196,28 @@ struct Subject {
 }
 
 impl Subject {
+    async fn audit_denied(&self, secret: &str) {
+        let connection = self.scope.connection();
+        let secret: String = secret.chars().take(100).collect();
+        tracing::warn!(
+            connector = %connection.connector,
+            connection = %connection.id,
+            ?secret,
+            "secret denied: the connector's manifest does not name it"
+        );
+        let entry = AuditEntry {
+            at: self.vault.inner.clock.now(),
+            project: Some(self.scope.project()),
+            actor: format!("connector:{}", connection.connector),
+            action: "secret.denied".to_owned(),
+            subject: connection.id.to_string(),
+            details: serde_json::json!({ "secret": secret }),
+        };
+        if let Err(error) = self.vault.inner.store.audit(&entry).await {
+            tracing::error!(%error, "a denied secret is not in the audit log");
+        }
+    }
+
     async fn load(&self) -> Result<Held, AuthorizeError> {
         let inner = &self.vault.inner;
         let stored = inner.store.credentials(&self.scope).await;
@@ -477,7 +518,11 @@ impl Provisional {
             held.credentials.renew(tokens);
             held.generation += 1;
         }
-        let app = self.vault.inner.oauth_apps.app(&self.connector, &self.vertical);
+        let app = self
+            .vault
+            .inner
+            .oauth_apps
+            .app(&self.connector, &self.vertical);
         held.authorization(&self.scheme, app)
     }
 }

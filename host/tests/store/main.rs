@@ -12,6 +12,7 @@ mod clocks;
 mod connections;
 mod credentials;
 mod custom_fields;
+mod data_keys;
 mod history;
 mod idempotency;
 mod inbound;
@@ -64,6 +65,9 @@ contract! {
         old_entries_are_removed,
         connections_leave_their_marks,
         operators_keys_work_until_they_are_revoked;
+    data_keys:
+        a_data_key_waits_seals_and_goes_when_nothing_needs_it,
+        sealed_values_are_found_in_pages_and_replaced_if_unchanged;
     projects:
         projects_are_listed_for_the_operator,
         api_keys_open_their_project_until_revoked,

@@ -77,7 +77,8 @@ impl State {
     /// The answer, and how long the provider or its budget wants to hear nothing more.
     async fn exchange(&self, request: http::Request) -> (Exchanged, Option<Duration>) {
         match self.sent(&request).await {
-            Ok(sent) => {
+            Ok(mut sent) => {
+                self.mask(&mut sent).await;
                 let limited = sent.meaning == Some(Meaning::RateLimited);
                 let wait = sent.wait.filter(|_| limited);
                 (Ok(shown(&sent)), wait)
@@ -99,6 +100,21 @@ impl State {
         }
     }
 
+    /// A provider knows the credentials and may say them in any answer, also to a request that was
+    /// sent without.
+    async fn mask(&self, sent: &mut Sent) {
+        let Some(outside) = self
+            .outside
+            .as_ref()
+            .filter(|_| sent.authorization.is_none())
+        else {
+            return;
+        };
+        if let Ok(authorization) = outside.context.authorizer.current().await {
+            authorization.masks().response(&mut sent.response);
+        }
+    }
+
     async fn sent(&self, request: &http::Request) -> Result<Sent, SendingError<http::HttpError>> {
         let refused = |text: String| SendingError::Build(denied(text));
         let outside = self
@@ -115,12 +131,20 @@ impl State {
                     request.method
                 ))
             })?;
-        let needs_secret = request.headers.iter().any(|header| {
-            header
-                .value
-                .iter()
-                .any(|part| matches!(part, http::Part::Secret(_)))
-        });
+        let parts = request.headers.iter().flat_map(|header| &header.value);
+        let mut needs_secret = false;
+        for part in parts {
+            let http::Part::Secret(secret) = part else {
+                continue;
+            };
+            needs_secret = true;
+            if !self.may_use(secret) {
+                outside.context.authorizer.denied(secret).await;
+                return Err(refused(format!(
+                    "the manifest does not list {secret:?} under [permissions] secrets"
+                )));
+            }
+        }
         let body = request.body.clone().map(Bytes::from);
         let build = |authorization: Option<&Arc<Authorization>>| {
             let mut outgoing = egress::Request {
@@ -208,18 +232,13 @@ impl State {
             for part in &header.value {
                 match part {
                     http::Part::Text(plain) => text.push_str(plain),
-                    http::Part::Secret(secret) if self.may_use(secret) => {
+                    http::Part::Secret(secret) => {
                         let value = authorization
                             .and_then(|authorization| authorization.secret(secret))
                             .ok_or_else(|| {
                                 denied(format!("the connection has no secret {secret:?}"))
                             })?;
                         text.push_str(value.expose_secret());
-                    }
-                    http::Part::Secret(secret) => {
-                        return Err(denied(format!(
-                            "the manifest does not list {secret:?} under [permissions] secrets"
-                        )));
                     }
                 }
             }
