@@ -21,7 +21,10 @@ async fn killed_while_it_seals_again_it_goes_on(backend: Backend) {
     server.command_line(&["key", "rotate", "--after", "0"]);
     server.set("FAULT_POINT", Some("rewrap.batch:1"));
     server.spawn_again();
-    until("it kills itself", async || server.ended()).await;
+    // Perhaps before it listens.
+    while server.listens().await.is_some() && server.ended().is_none() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     let list = server.command_line(&["key", "list"]);
     let sealed = |number: u32, count: u32| {
         let mut lines = list.lines().map(str::trim);
