@@ -27,7 +27,7 @@ pub enum Error {
     /// A file or folder cannot be written.
     #[error("{} cannot be written", .0.display())]
     Write(PathBuf, #[source] io::Error),
-    /// The folder holds no connector crate.
+    /// The folder holds no connector.
     #[error("{} is no connector: it has no {missing}", .folder.display())]
     NotACrate {
         /// The folder.
@@ -54,6 +54,12 @@ pub enum Error {
     /// Cargo has said why.
     #[error("{} does not build; see what cargo says above", .0.display())]
     Compile(PathBuf),
+    /// The tool of another language has said why.
+    #[error("{} does not build; see what {} says above", .0.display(), .1)]
+    Build(PathBuf, &'static str),
+    /// The packages of a connector in another language cannot be had.
+    #[error("the packages of {} cannot be installed; see what {} says above", .0.display(), .1)]
+    Install(PathBuf, &'static str),
     /// The crate makes no WebAssembly.
     #[error(
         "{} builds, but makes no .wasm file: its Cargo.toml needs [lib] crate-type = [\"cdylib\", \"rlib\"]", .0.display()

@@ -1,4 +1,8 @@
-//! From a connector crate to one file to ship.
+//! From a connector's sources to one file to ship.
+
+mod contract;
+mod javascript;
+mod python;
 
 use std::{
     fs, io,
@@ -13,11 +17,13 @@ use tokio::process::Command;
 
 use super::{Error, Language};
 use crate::{
-    model::{Digest, Slug},
-    runtime::Artifact,
+    model::{Digest, Manifest, Slug},
+    runtime::{Artifact, LoadError},
 };
 
 const TARGET: &str = "wasm32-unknown-unknown";
+/// What tells the language of a connector's folder.
+const MARKERS: &str = "Cargo.toml, package.json or pyproject.toml";
 const GET_RUST: &str = "install Rust from https://rustup.rs";
 
 /// A connector that was built.
@@ -37,14 +43,15 @@ pub struct Built {
     pub seconds: f64,
 }
 
-/// Builds the connector in `dir`, in whatever language it is, and puts the component into `out` as `<slug>.wasm`.
+/// Builds the connector in `dir` and puts the component into `out` as `<slug>.wasm`. Its language is
+/// told by what is there, see [`Language`].
 ///
 /// The file appears complete or not at all, and is not touched where it would be the same. What
-/// cargo and rustup have to say goes to the terminal as they print it; `progress` gets a line
-/// about each step that takes time.
+/// the tools have to say goes to the terminal as they print it; `progress` gets a line about each
+/// step that takes time.
 ///
 /// # Errors
-/// Rust is missing, the crate does not build, or what it makes is not a connector.
+/// A tool is missing, the sources do not build, or what they make is not a connector.
 pub async fn build(
     dir: &Path,
     out: &Path,
@@ -59,16 +66,31 @@ pub async fn build(
     if !dir.join("connector.toml").is_file() {
         return Err(lacks("connector.toml"));
     }
-    let language = Language::of(&dir).ok_or_else(|| lacks(Language::default().marker()))?;
-    let module = match language {
+    let language = Language::of(&dir).ok_or_else(|| lacks(MARKERS))?;
+    let (file, bytes) = match language {
         Language::Rust => {
             add_target(&dir, progress).await?;
             progress(&format!("building {}", dir.display()));
-            compile(&dir).await?
+            let module = compile(&dir).await?;
+            let bytes = fs::read(&module).map_err(|error| Error::Read(module.clone(), error))?;
+            (module, bytes)
+        }
+        Language::JavaScript | Language::Python => {
+            let file = dir.join("connector.toml");
+            let text =
+                fs::read_to_string(&file).map_err(|error| Error::Read(file.clone(), error))?;
+            let manifest = Manifest::parse(&text)
+                .map_err(|error| Error::Refused(file.clone(), LoadError::from(error)))?;
+            let mut bytes = if language == Language::JavaScript {
+                javascript::build(&dir, &manifest, progress).await?
+            } else {
+                python::build(&dir, &manifest, progress).await?
+            };
+            contract::complete(&mut bytes, &dir, &text)?;
+            (dir.clone(), bytes)
         }
     };
-    let bytes = fs::read(&module).map_err(|error| Error::Read(module.clone(), error))?;
-    let artifact = Artifact::read(&bytes).map_err(|error| Error::Refused(module, error))?;
+    let artifact = Artifact::read(&bytes).map_err(|error| Error::Refused(file, error))?;
     let path = out.join(format!("{}.wasm", artifact.manifest.slug));
     let same = fs::read(&path).is_ok_and(|there| there == artifact.component);
     if !same {

@@ -21,7 +21,7 @@ pub use language::Language;
 /// What a new connector is to be.
 #[derive(Clone, Debug, Default)]
 pub struct NewOptions {
-    /// The new folder; `plugins/<name>` of the checkout, else `<name>`.
+    /// The new folder; for Rust `plugins/<name>` of the checkout, else `<name>`.
     pub dir: Option<PathBuf>,
     /// The SDK's folder, where no checkout is around.
     pub sdk: Option<PathBuf>,
@@ -110,8 +110,11 @@ pub fn new(name: &str, options: &NewOptions) -> Result<PathBuf, Error> {
         .find(|folder| is_sdk(&folder.join("sdk-guest")));
     let dir = match (&options.dir, checkout) {
         (Some(_), _) => near.clone(),
-        (None, Some(checkout)) => checkout.join("plugins").join(slug.as_str()),
-        (None, None) => here.join(slug.as_str()),
+        // Every folder in `plugins` is a member of cargo's workspace.
+        (None, Some(checkout)) if options.language == Language::Rust => {
+            checkout.join("plugins").join(slug.as_str())
+        }
+        (None, _) => here.join(slug.as_str()),
     };
     let sdk = match (&options.sdk, checkout) {
         (Some(sdk), _) if is_sdk(sdk) => {
@@ -146,6 +149,7 @@ pub fn new(name: &str, options: &NewOptions) -> Result<PathBuf, Error> {
             match content {
                 Content::Text(text) => write(path, &template.fill(text))?,
                 Content::Account => write(path, &account())?,
+                Content::Copy(text) => write(path, &renamed(text, &slug))?,
                 Content::Fixture => {}
             }
             continue;
@@ -155,11 +159,17 @@ pub fn new(name: &str, options: &NewOptions) -> Result<PathBuf, Error> {
             match content {
                 Content::Text(text) => write(&path, &template.fill_one(text, part))?,
                 Content::Fixture => write(&path, &fixture(spec, part))?,
-                Content::Account => {}
+                Content::Account | Content::Copy(_) => {}
             }
         }
     }
     Ok(dir)
+}
+
+/// A file of an example, with another slug in it.
+fn renamed(text: &str, slug: &Slug) -> String {
+    text.replace("demo-crm-js", slug.as_str())
+        .replace("demo-crm-py", slug.as_str())
 }
 
 fn is_sdk(folder: &Path) -> bool {
@@ -322,6 +332,18 @@ fn parts(specs: &[&'static ObjectSpec]) -> Vec<Part> {
             (
                 "from_unified",
                 each(&|_, field| format!("        {field}: unified.{field},")),
+            ),
+            (
+                "javascript_to_unified",
+                each(&|name, _| format!("    {name}: remote.{name} ?? null,")),
+            ),
+            (
+                "javascript_from_unified",
+                each(&|name, _| format!("    {name}: unified.{name},")),
+            ),
+            (
+                "python_names",
+                each(&|name, _| format!("    \"{name}\": \"{name}\",")),
             ),
         ];
         Part { values, create }

@@ -13,6 +13,8 @@ use crate::runtime::Changes;
 const SETTLE: Duration = Duration::from_millis(200);
 /// How often sources are looked at, besides the events of the system.
 const POLL: Duration = Duration::from_secs(2);
+/// Folders that building makes.
+const MADE: [&str; 3] = ["target", "node_modules", "__pycache__"];
 
 /// Watches the connector crates in a folder: its sub-folders that have a `connector.toml`.
 #[derive(Debug)]
@@ -46,7 +48,7 @@ impl SourceWatch {
     /// Waits until sources have changed and have stopped changing, and answers the folders of
     /// their crates. A crate that is new counts as changed, one that is gone does not.
     ///
-    /// `target` and hidden files are not looked at. Nothing is lost when the future is dropped.
+    /// What building makes and hidden files are not looked at. Nothing is lost when the future is dropped.
     pub async fn changed(&mut self) -> Vec<PathBuf> {
         loop {
             tokio::select! {
@@ -99,7 +101,7 @@ fn collect(folder: &Path, sources: &mut Sources) {
         let Ok(metadata) = entry.metadata() else {
             continue;
         };
-        if name.starts_with('.') || name.ends_with('~') || name == "target" {
+        if name.starts_with('.') || name.ends_with('~') || MADE.contains(&name.as_ref()) {
             continue;
         }
         if metadata.is_dir() {

@@ -4,7 +4,7 @@ use std::{thread, time::Duration};
 
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use super::{LoadError, Options};
+use super::{LoadError, Options, limits::MAX_CORE_INSTANCES};
 
 /// How often a running guest can be interrupted.
 pub(super) const EPOCH: Duration = Duration::from_millis(5);
@@ -61,12 +61,12 @@ fn pool(options: &Options) -> PoolingAllocationConfig {
     let instances = options.max_instances;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances);
-    pool.total_core_instances(instances * 4);
+    pool.total_core_instances(instances * MAX_CORE_INSTANCES);
     pool.total_memories(instances * 2);
     pool.total_tables(instances * 4);
     pool.total_stacks(instances);
     pool.max_memories_per_component(2);
-    pool.max_core_instances_per_component(4);
+    pool.max_core_instances_per_component(MAX_CORE_INSTANCES);
     pool.max_tables_per_component(4);
     pool.max_memory_size(options.max_memory_mib as usize * 1024 * 1024);
     pool.table_elements(20_000);

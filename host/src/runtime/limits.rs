@@ -24,6 +24,8 @@ pub(super) const MAX_ACCOUNTS: usize = 1000;
 /// Bytes of a cursor.
 pub(super) const MAX_CURSOR: usize = 4096;
 
+/// Core instances within one component: Rust makes one or two, Python about fifty.
+pub(super) const MAX_CORE_INSTANCES: u32 = 64;
 /// Entries of a table.
 pub(super) const MAX_TABLE: usize = 20_000;
 /// Things that a guest may have handles of at the same time.
@@ -82,7 +84,7 @@ impl ResourceLimiter for Limits {
     }
 
     fn instances(&self) -> usize {
-        8
+        MAX_CORE_INSTANCES as usize
     }
 
     fn tables(&self) -> usize {

@@ -17,6 +17,8 @@ pub(super) enum Content {
     Fixture,
     /// The provider's answer to who the credentials belong to.
     Account,
+    /// A file of the example in the same language, which is known to work.
+    Copy(&'static str),
 }
 
 const MANIFEST: File = (
@@ -60,23 +62,103 @@ const RUST: &[File] = &[
     FIXTURE,
 ];
 
+const JAVASCRIPT: &[File] = &[
+    MANIFEST,
+    (
+        "README.md",
+        Content::Text(include_str!("../template/javascript/README.md.txt")),
+    ),
+    (".gitignore", Content::Text("node_modules\n")),
+    (
+        "package.json",
+        Content::Copy(include_str!(
+            "../../../../examples/demo-crm-js/package.json"
+        )),
+    ),
+    (
+        "package-lock.json",
+        Content::Copy(include_str!(
+            "../../../../examples/demo-crm-js/package-lock.json"
+        )),
+    ),
+    (
+        "src/jackfield.js",
+        Content::Copy(include_str!(
+            "../../../../examples/demo-crm-js/src/jackfield.js"
+        )),
+    ),
+    (
+        "src/connector.js",
+        Content::Text(include_str!("../template/javascript/connector.js.txt")),
+    ),
+    (
+        "src/objects/@module@.js",
+        Content::Text(include_str!("../template/javascript/object.js.txt")),
+    ),
+    ACCOUNT,
+    FIXTURE,
+];
+
+const PYTHON: &[File] = &[
+    MANIFEST,
+    (
+        "README.md",
+        Content::Text(include_str!("../template/python/README.md.txt")),
+    ),
+    (".gitignore", Content::Text(".venv\n__pycache__\n")),
+    (
+        "pyproject.toml",
+        Content::Copy(include_str!(
+            "../../../../examples/demo-crm-py/pyproject.toml"
+        )),
+    ),
+    (
+        "requirements.txt",
+        Content::Copy(include_str!(
+            "../../../../examples/demo-crm-py/requirements.txt"
+        )),
+    ),
+    (
+        "src/jackfield.py",
+        Content::Copy(include_str!(
+            "../../../../examples/demo-crm-py/src/jackfield.py"
+        )),
+    ),
+    (
+        "src/connector.py",
+        Content::Text(include_str!("../template/python/connector.py.txt")),
+    ),
+    (
+        "src/objects/@module@.py",
+        Content::Text(include_str!("../template/python/object.py.txt")),
+    ),
+    ACCOUNT,
+    FIXTURE,
+];
+
 /// A language that a connector can be written in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Language {
     /// Rust, with the SDK.
     #[default]
     Rust,
+    /// JavaScript or TypeScript, with esbuild and componentize-js.
+    JavaScript,
+    /// Python, with componentize-py.
+    Python,
 }
 
 impl Language {
     /// All of them, the recommended one first.
-    pub const ALL: &[Self] = &[Self::Rust];
+    pub const ALL: &[Self] = &[Self::Rust, Self::JavaScript, Self::Python];
 
     /// As the command line spells it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Rust => "rust",
+            Self::JavaScript => "javascript",
+            Self::Python => "python",
         }
     }
 
@@ -91,6 +173,8 @@ impl Language {
     pub const fn marker(self) -> &'static str {
         match self {
             Self::Rust => "Cargo.toml",
+            Self::JavaScript => "package.json",
+            Self::Python => "pyproject.toml",
         }
     }
 
@@ -105,13 +189,13 @@ impl Language {
     pub(super) const fn files(self) -> &'static [File] {
         match self {
             Self::Rust => RUST,
+            Self::JavaScript => JAVASCRIPT,
+            Self::Python => PYTHON,
         }
     }
 
     /// Whether a new connector in it needs the folder of the Rust SDK.
     pub(super) const fn needs_sdk(self) -> bool {
-        match self {
-            Self::Rust => true,
-        }
+        matches!(self, Self::Rust)
     }
 }
