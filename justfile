@@ -32,6 +32,10 @@ schemathesis cases='200':
 faults kills='200':
     JACKFIELD_TEST_KILLS={{kills}} tests/run -p jackfield-tests --test faults -- --nocapture
 
+# Replace a connector so many times (an even number) while requests go on, and see that memory does not grow
+swaps count='1000':
+    JACKFIELD_TEST_SWAPS={{count}} tests/run -p jackfield-tests --test e2e -- hot_reload --nocapture
+
 # Let both sides of a two-way sync change in ever other orders: the more cases, the longer
 conflicts cases='1000000':
     PROPTEST_CASES={{cases}} cargo test --locked -p jackfield --lib -- pending --nocapture
@@ -48,7 +52,7 @@ plugin name:
 omni:
     JACKFIELD_WRITE_MANIFEST=1 cargo test --locked -p fake-omni
 
-# Measure against a limit of the same run: unify, call, list, sync or webhooks
+# Measure against a limit of the same run: unify, call, list, sync, webhooks, start or sandbox
 bench name *arguments:
     cargo run --locked --release -p jackfield-bench -- {{name}} {{arguments}}
 

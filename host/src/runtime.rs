@@ -15,6 +15,7 @@ mod compiler;
 mod coverage;
 mod engine;
 mod error;
+mod lane;
 mod limits;
 mod linked;
 mod optional;
@@ -75,7 +76,7 @@ pub struct Options {
     pub max_response: usize,
     /// The most bytes of all requests and answers of one call; the last answer may go beyond it.
     pub max_transfer: u64,
-    /// Calls that may run at the same time; more wait.
+    /// Calls that may run at the same time, three quarters of them of one connector; more wait.
     pub max_instances: u32,
     /// Base URLs that the operator put in place of the manifest's, by slug and endpoint.
     pub endpoints: BTreeMap<Slug, BTreeMap<String, String>>,
@@ -90,6 +91,7 @@ pub(crate) struct Shared {
     engine: wasmtime::Engine,
     linker: wasmtime::component::Linker<call::State>,
     cache: cache::Cache,
+    lane: Arc<lane::Lane>,
     egress: Egress,
     clock: Arc<dyn Clock>,
     permits: Arc<Semaphore>,
@@ -114,12 +116,14 @@ impl Runtime {
         let engine = engine::build(&options)?;
         let cache = cache::Cache::open(&options.cache_dir, &engine, &SystemEntropy)?;
         let linker = bindings::linker(&engine)?;
+        let lane = lane::Lane::start().map_err(LoadError::Io)?;
         let permits = Arc::new(Semaphore::new(options.max_instances as usize));
         Ok(Self(Arc::new(Shared {
             options,
             engine,
             linker,
             cache,
+            lane,
             egress,
             clock,
             permits,

@@ -8,8 +8,12 @@ mod compile;
 mod files;
 #[path = "runtime/guest.rs"]
 mod guest;
+#[path = "runtime/hostile.rs"]
+mod hostile;
 #[path = "runtime/house.rs"]
 mod house;
+#[path = "runtime/limits.rs"]
+mod limits;
 #[path = "runtime/log.rs"]
 mod log;
 #[path = "runtime/swaps.rs"]

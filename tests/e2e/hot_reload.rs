@@ -9,14 +9,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jackfield_tests::{Api, Backend, DemoProvider, Server, connectors, until};
+use jackfield_tests::{Api, Backend, DemoProvider, Server, connectors, until, variable};
 use reqwest::Method;
 use serde_json::json;
 use tokio::{task::JoinSet, time::MissedTickBehavior};
 
 on_both_databases!(a_hundred_swaps_under_load_fail_nobody);
 
+/// How many swaps, where `JACKFIELD_TEST_SWAPS` says nothing else.
 const SWAPS: usize = 100;
+/// Swaps after which memory has taken what it takes.
+const WARM: usize = 40;
+/// What memory may grow by afterwards, whatever the number of swaps: less than one compiled
+/// connector for each of a hundred.
+const GROWTH_KIB: u64 = 48 * 1024;
 const REQUESTS_PER_SECOND: u32 = 200;
 
 async fn a_hundred_swaps_under_load_fail_nobody(backend: Backend) {
@@ -50,7 +56,14 @@ async fn a_hundred_swaps_under_load_fail_nobody(backend: Backend) {
         Arc::clone(&answered),
     ));
     let started = Instant::now();
-    for swap in 0..=SWAPS {
+    let swaps = variable("JACKFIELD_TEST_SWAPS").map_or(SWAPS, |text| {
+        text.parse().expect("JACKFIELD_TEST_SWAPS is a number")
+    });
+    let mut warm = None;
+    for swap in 0..=swaps {
+        if swap == WARM {
+            warm = Some(server.resident_kib());
+        }
         let (version, bytes) = versions[swap % 2];
         server.drop_in("demo-crm.wasm", bytes);
         until(&format!("swap {swap} to {version}"), async || {
@@ -61,6 +74,13 @@ async fn a_hundred_swaps_under_load_fail_nobody(backend: Backend) {
         .await;
     }
     let took = started.elapsed();
+    if let Some(warm) = warm {
+        let now = server.resident_kib();
+        assert!(
+            now < warm + GROWTH_KIB,
+            "{warm} KiB after {WARM} swaps, {now} KiB after {swaps}"
+        );
+    }
     stop.store(true, Ordering::Relaxed);
     let failures = load.await.expect("the load ends");
     let answered = answered.load(Ordering::Relaxed);
@@ -76,7 +96,8 @@ async fn a_hundred_swaps_under_load_fail_nobody(backend: Backend) {
         "{answered} answers in {took:?}"
     );
 
-    // The last version was 0.2.0: what is stored shows its mapping.
+    // The last version has to be 0.2.0: what is stored shows its mapping.
+    assert_eq!(swaps % 2, 0, "JACKFIELD_TEST_SWAPS must be even");
     until("the new mapping shows", async || {
         (names(&api, "first_name").await == family_names).then_some(())
     })

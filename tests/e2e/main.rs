@@ -39,6 +39,7 @@ mod passthrough;
 mod plugins;
 mod reads;
 mod redmine;
+mod sandbox;
 mod schemathesis;
 mod sdk;
 mod sync_runs;

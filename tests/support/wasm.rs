@@ -58,6 +58,42 @@ pub fn with_endless_start(connector: &[u8]) -> Vec<u8> {
     module(&sections)
 }
 
+/// A connector with a function of so many values that live at the same time: a small file, and
+/// minutes of work for who assigns registers.
+///
+/// # Panics
+/// The bytes are no core module.
+pub fn with_bomb(connector: &[u8], values: u64) -> Vec<u8> {
+    const TYPE: u8 = 1;
+    const FUNCTION: u8 = 3;
+    const ADD: u8 = 0x7c;
+    let get = |local: u64| [&[0x20], &number(local)[..]].concat();
+    let set = |local: u64| [&[0x21], &number(local)[..]].concat();
+    // One group of locals, i64 (0x7e), all 0; each becomes the sum of itself and others.
+    let mut body = [&[1], &number(values)[..], &[0x7e]].concat();
+    for round in 0..20 {
+        for local in 0..values {
+            let other = (local * 7 + round * 13 + 1) % values;
+            body.extend([get(local), get(other), vec![ADD], set(local)].concat());
+        }
+    }
+    body.push(0x0b);
+    let code = [&number(body.len() as u64)[..], &body].concat();
+    let mut sections = sections(connector);
+    let mut add = |section: u8, entry: &[u8]| {
+        let place = sections.iter_mut().find(|(id, _)| *id == section);
+        let (_, content) = place.expect("a connector has this section");
+        let (count, appended) = append(content, entry);
+        *content = appended;
+        count
+    };
+    // () -> (): no parameters, no results.
+    let function_type = add(TYPE, &[0x60, 0, 0]);
+    add(FUNCTION, &number(function_type));
+    add(CODE, &code);
+    module(&sections)
+}
+
 /// A connector with another manifest.
 ///
 /// # Panics

@@ -106,3 +106,13 @@ fn a_configuration_without_a_database_uses_a_file_in_the_data_folder() {
         "sqlite:/var/lib/jackfield/jackfield.db"
     );
 }
+
+#[test]
+fn the_compiler_needs_some_memory() {
+    let error = load("[runtime]\ncompile_memory_mib = 64", &[]).unwrap_err();
+    assert!(
+        error.contains("runtime.compile_memory_mib must be at least 256"),
+        "{error}"
+    );
+    assert!(load("[runtime]\ncompile_memory_mib = 512", &[]).is_ok());
+}

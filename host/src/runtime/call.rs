@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::Semaphore;
 use wasmtime::{
     Store,
     component::{Instance, InstancePre},
@@ -90,7 +91,7 @@ pub(crate) struct State {
     /// How long the guest may compute.
     pub(super) cpu: Duration,
     /// Epochs in which the guest computed.
-    pub(super) ticks: u64,
+    pub(super) ticks: Arc<AtomicU64>,
     pub(super) log_lines: u32,
     /// How often the guest called the host, and the bytes that it passed.
     pub(super) host_calls: u32,
@@ -146,12 +147,13 @@ pub(super) type Body<'call, T> =
     Pin<Box<dyn Future<Output = wasmtime::Result<Answer<T>>> + Send + 'call>>;
 pub(super) type Answer<T> = Result<T, types::Failure>;
 
-/// Runs `body` on a fresh instance.
+/// Runs `body` on a fresh instance, when there is a permit left of the connector's own and of all.
 ///
 /// The work is a task of its own: when the caller goes away the guest still ends in order,
 /// instead of being torn out of the middle of a host call.
 pub(super) async fn run<T, F>(
     shared: &Arc<Shared>,
+    own: &Arc<Semaphore>,
     instance: &InstancePre<State>,
     state: State,
     body: F,
@@ -160,35 +162,44 @@ where
     T: Send + 'static,
     F: for<'call> FnOnce(Instance, &'call mut Store<State>) -> Body<'call, T> + Send + 'static,
 {
-    let busy = CallError::Busy(shared.options.max_instances);
-    let waiting = Arc::clone(&shared.permits).acquire_owned();
-    let permit = tokio::time::timeout(PATIENCE, waiting)
-        .await
-        .map_err(|_| busy.clone())?
-        .map_err(|_| busy)?;
+    let permits = tokio::time::timeout(PATIENCE, async {
+        // Its own first: who waits for that one takes nothing from others.
+        let own = Arc::clone(own).acquire_owned().await?;
+        let any = Arc::clone(&shared.permits).acquire_owned().await?;
+        Ok::<_, tokio::sync::AcquireError>((own, any))
+    })
+    .await;
+    let Ok(Ok(permits)) = permits else {
+        return Err(CallError::Busy(shared.options.max_instances));
+    };
     let instance = instance.clone();
     let shared = Arc::clone(shared);
     let mut state = state;
     let task = tokio::spawn(async move {
         let deadline = shared.options.call_timeout;
         state.deadline = tokio::time::Instant::now() + deadline;
-        let memory_mib = state.manifest.permissions.memory_mib;
-        let mut store = Store::new(&shared.engine, state);
-        limits::apply(&mut store);
-        let outcome = tokio::time::timeout(deadline, async {
-            let instance = instance.instantiate_async(&mut store).await?;
-            body(instance, &mut store).await
-        })
-        .await;
-        let answer = match outcome {
-            Err(_) => Err(CallError::Deadline(deadline)),
-            Ok(Ok(Ok(value))) => Ok(value),
-            Ok(Ok(Err(failure))) => Err(CallError::Failure(store.data().timed(failure.into()))),
-            Ok(Err(error)) => Err(limits::explain(&error, store.data(), memory_mib)),
+        let lane = Arc::clone(&shared.lane);
+        let ticks = Arc::clone(&state.ticks);
+        let work = async move {
+            let memory_mib = state.manifest.permissions.memory_mib;
+            let mut store = Store::new(&shared.engine, state);
+            limits::apply(&mut store);
+            let outcome = tokio::time::timeout(deadline, async {
+                let instance = instance.instantiate_async(&mut store).await?;
+                body(instance, &mut store).await
+            })
+            .await;
+            let answer = match outcome {
+                Err(_) => Err(CallError::Deadline(deadline)),
+                Ok(Ok(Ok(value))) => Ok(value),
+                Ok(Ok(Err(failure))) => Err(CallError::Failure(store.data().timed(failure.into()))),
+                Ok(Err(error)) => Err(limits::explain(&error, store.data(), memory_mib)),
+            };
+            drop(store);
+            drop(permits);
+            answer
         };
-        drop(store);
-        drop(permit);
-        answer
+        lane.run(Box::pin(work), ticks, deadline).await
     });
     task.await
         .unwrap_or_else(|error| Err(CallError::Trap(error.to_string())))

@@ -1,5 +1,7 @@
 //! What a guest may use up.
 
+use std::sync::atomic::Ordering;
+
 use wasmtime::{ResourceLimiter, Store, Trap, UpdateDeadline};
 
 use super::{CallError, call::State, engine::EPOCH};
@@ -109,8 +111,8 @@ pub(super) fn apply(store: &mut Store<State>) {
     let most = u64::try_from(epochs).unwrap_or(u64::MAX);
     store.epoch_deadline_callback(move |mut context| {
         let state = context.data_mut();
-        state.ticks += 1;
-        Ok(if state.ticks > most {
+        let ticks = state.ticks.fetch_add(1, Ordering::Relaxed) + 1;
+        Ok(if ticks > most {
             UpdateDeadline::Interrupt
         } else {
             UpdateDeadline::Yield(1)

@@ -186,7 +186,7 @@ impl ConnectorVersion {
             })
             .await?;
         match answer {
-            Ok(receipt) => checked(receipt).map(Ok),
+            Ok(receipt) => checked(receipt).map(Ok).map_err(|error| self.broke(error)),
             Err(rejection) => Ok(Err(match rejection {
                 inbound::Rejection::Forged(text) => Rejection::Forged(cut(text)),
                 inbound::Rejection::Malformed(text) => Rejection::Malformed(cut(text)),

@@ -1,12 +1,14 @@
 //! Which file is which connector, and how each stands.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, Weak, atomic::Ordering},
     time::{Duration, Instant, SystemTime},
 };
+
+use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::{
     CallError, CompileError, ConnectorState, ConnectorStatus, ConnectorVersion, LoadError, Runtime,
@@ -67,6 +69,13 @@ struct Remembered {
     live: Weak<ConnectorVersion>,
 }
 
+/// What became of the bytes of a file.
+struct Loaded {
+    started: Instant,
+    digest: Digest,
+    version: Result<ConnectorVersion, LoadError>,
+}
+
 /// How much a look at the folders trusts what it sees.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Look {
@@ -91,12 +100,19 @@ impl Runtime {
 
     async fn pass(&self, look: Look) -> bool {
         let found = self.found_files();
+        let mut early = match look {
+            Look::First => self.load_together(&found).await,
+            Look::Again => BTreeMap::new(),
+        };
         let mut unsettled = false;
         for (path, stamp) in &found {
             match self.judge_again(path, *stamp, look) {
                 Verdict::Known => {}
                 Verdict::Unsettled => unsettled = true,
-                Verdict::Load => self.load_file(path, *stamp, &found).await,
+                Verdict::Load => match early.remove(path) {
+                    Some(loaded) => self.settle(path, *stamp, loaded, &found),
+                    None => self.load_file(path, *stamp, &found).await,
+                },
             }
         }
         // A file that was renamed is not there any more under its old name, and serves until it
@@ -152,6 +168,49 @@ impl Runtime {
         }
     }
 
+    /// Loads files that were never looked at, several at a time: a start should not wait for one
+    /// after the other. What cannot be read is left for [`Self::load_file`], which says so.
+    async fn load_together(&self, found: &BTreeMap<PathBuf, Stamp>) -> BTreeMap<PathBuf, Loaded> {
+        let known: BTreeSet<PathBuf> = self.registry().files.keys().cloned().collect();
+        let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+        let permits = Arc::new(Semaphore::new(at_once));
+        let mut loading = JoinSet::new();
+        for (path, stamp) in found {
+            if known.contains(path) || stamp.bytes > MAX_FILE {
+                continue;
+            }
+            let (runtime, permits) = (self.clone(), Arc::clone(&permits));
+            let (path, stamp) = (path.clone(), *stamp);
+            loading.spawn(async move {
+                let _permit = permits.acquire_owned().await.ok()?;
+                let started = Instant::now();
+                let bytes = tokio::fs::read(&path).await.ok()?;
+                if Stamp::of(&path) != Some(stamp) {
+                    return None;
+                }
+                let digest = Digest::of(&bytes);
+                let version = ConnectorVersion::load(&runtime.0, bytes).await;
+                Some((
+                    path,
+                    Loaded {
+                        started,
+                        digest,
+                        version,
+                    },
+                ))
+            });
+        }
+        let loaded = loading.join_all().await;
+        loaded.into_iter().flatten().collect()
+    }
+
+    fn settle(&self, path: &Path, stamp: Stamp, loaded: Loaded, found: &BTreeMap<PathBuf, Stamp>) {
+        match loaded.version {
+            Ok(version) => self.swap(path, stamp, &Arc::new(version), loaded.started, found),
+            Err(error) => self.reject(path, stamp, Some(loaded.digest), &error),
+        }
+    }
+
     async fn load_file(&self, path: &Path, stamp: Stamp, found: &BTreeMap<PathBuf, Stamp>) {
         let started = Instant::now();
         if stamp.bytes > MAX_FILE {
@@ -176,10 +235,13 @@ impl Runtime {
             }
             return;
         }
-        match ConnectorVersion::load(&self.0, bytes).await {
-            Ok(version) => self.swap(path, stamp, &Arc::new(version), started, found),
-            Err(error) => self.reject(path, stamp, Some(digest), &error),
-        }
+        let version = ConnectorVersion::load(&self.0, bytes).await;
+        let loaded = Loaded {
+            started,
+            digest,
+            version,
+        };
+        self.settle(path, stamp, loaded, found);
     }
 
     fn is_active(&self, path: &Path, digest: Digest) -> bool {

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::Semaphore;
 use wasmtime::component::Instance;
 
 use super::{
@@ -36,6 +37,8 @@ pub struct ConnectorVersion {
     exports: Vec<String>,
     samples: String,
     pub(super) instance: Linked,
+    /// Calls of it that may run at the same time.
+    permits: Arc<Semaphore>,
     pub(super) counters: Counters,
 }
 
@@ -108,6 +111,7 @@ impl ConnectorVersion {
             exports: artifact.exports,
             samples: artifact.samples,
             instance,
+            permits: Arc::new(Semaphore::new(share(shared.options.max_instances))),
             counters: Counters::default(),
         };
         version.probe().await?;
@@ -118,9 +122,13 @@ impl ConnectorVersion {
     async fn probe(&self) -> Result<(), LoadError> {
         let mut state = self.state(None);
         state.cpu = START;
-        call::run(&self.shared, self.instance.linked(), state, |_, _| {
-            Box::pin(async { Ok(Ok(())) })
-        })
+        call::run(
+            &self.shared,
+            &self.permits,
+            self.instance.linked(),
+            state,
+            |_, _| Box::pin(async { Ok(Ok(())) }),
+        )
         .await
         .map_err(|error| LoadError::Probe(Box::new(error)))
     }
@@ -154,7 +162,7 @@ impl ConnectorVersion {
             })
             .await?;
         if accounts.len() > MAX_ACCOUNTS {
-            return Err(CallError::Entries(accounts.len(), MAX_ACCOUNTS));
+            return Err(self.broke(CallError::Entries(accounts.len(), MAX_ACCOUNTS)));
         }
         Ok(accounts)
     }
@@ -182,7 +190,7 @@ impl ConnectorVersion {
         self.check_output(&page.records)?;
         match &page.next_cursor {
             Some(cursor) if cursor.len() > MAX_CURSOR => {
-                Err(CallError::Cursor(cursor.len(), MAX_CURSOR))
+                Err(self.broke(CallError::Cursor(cursor.len(), MAX_CURSOR)))
             }
             _ => Ok(page),
         }
@@ -284,9 +292,16 @@ impl ConnectorVersion {
     pub(super) fn check_output(&self, answer: &str) -> Result<(), CallError> {
         let most = self.shared.options.max_output;
         if answer.len() > most {
-            return Err(CallError::Output(answer.len(), most));
+            return Err(self.broke(CallError::Output(answer.len(), most)));
         }
         Ok(())
+    }
+
+    /// Counts an answer that breaks a limit as a call that was stopped.
+    pub(super) fn broke(&self, error: CallError) -> CallError {
+        self.counters.traps.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(connector = ?self, code = error.code(), error = %error, "an answer is refused");
+        error
     }
 
     fn state(&self, outside: Option<Outside>) -> State {
@@ -296,7 +311,7 @@ impl ConnectorVersion {
             outside,
             limits: Limits::new(self.manifest.permissions.memory_mib),
             cpu: self.shared.options.cpu_timeout,
-            ticks: 0,
+            ticks: Arc::default(),
             log_lines: 0,
             host_calls: 0,
             host_bytes: 0,
@@ -381,6 +396,7 @@ impl ConnectorVersion {
         let started = std::time::Instant::now();
         let answer = call::run(
             &self.shared,
+            &self.permits,
             self.instance.linked(),
             self.state(outside),
             body,
@@ -404,6 +420,11 @@ impl ConnectorVersion {
         }
         answer
     }
+}
+
+/// How many of all instances one connector may have: the rest is for the others.
+fn share(instances: u32) -> usize {
+    (instances as usize * 3 / 4).max(1)
 }
 
 /// Work that takes long, on a thread where nobody waits.

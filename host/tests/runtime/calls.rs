@@ -127,7 +127,7 @@ async fn crashes_are_crashes() {
         unify: "(i32.wrap_i64 (call $deeper (i64.const 1) (i64.const 2)))",
         ..good("bad", "")
     };
-    assert_eq!(code(recursion).await, "connector_crashed");
+    assert_eq!(code(recursion).await, "connector_stack_limit");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -277,11 +277,11 @@ async fn the_log_takes_a_hundred_short_lines_of_a_call() {
     assert_eq!(told.count(), 1);
 }
 
-const SEND: &str = r#"(import "jackfield:connector/http@0.1.0" "send"
+pub(crate) const SEND: &str = r#"(import "jackfield:connector/http@0.1.0" "send"
     (func $send (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))"#;
 
 /// One request of `GET {api}/x`, without headers, body or credentials; the answer is at 8192.
-const GET: &str = r#"(data (i32.const 4096) "GET{api}/xhttps://evil.example/x")
+pub(crate) const GET: &str = r#"(data (i32.const 4096) "GET{api}/xhttps://evil.example/x")
     (func $get
       (call $send (i32.const 4096) (i32.const 3) (i32.const 4099) (i32.const 7)
         (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
@@ -304,7 +304,7 @@ const RECEIVE: &str = r#"(data (i32.const 4096) "GET{api}/x")
       (i32.const 9216))"#;
 
 /// `err(unexpected(text))` of `err(denied(text))` at 8192; a crash where that is not what is there.
-const TELL_DENIAL: &str = "
+pub(crate) const TELL_DENIAL: &str = "
     (if (i32.or (i32.ne (i32.load8_u (i32.const 8192)) (i32.const 1)) (i32.load8_u (i32.const 8200))) (then unreachable))
     (i32.store8 (i32.const 1024) (i32.const 1)) (i32.store8 (i32.const 1028) (i32.const 8))
     (i32.store (i32.const 1032) (i32.load (i32.const 8208)))

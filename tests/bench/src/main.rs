@@ -6,11 +6,17 @@
 //! cargo run --release -p jackfield-bench -- list     lists through the server / a bare handler
 //! cargo run --release -p jackfield-bench -- sync     syncs into a database / a native loop
 //! cargo run --release -p jackfield-bench -- webhooks events delivered to a local receiver
+//! cargo run --release -p jackfield-bench -- start    the server's start with a hundred connectors
+//! cargo run --release -p jackfield-bench -- sandbox  hostile connectors, and what others notice
 //! ```
 //!
 //! Absolute numbers belong to the machine and to what else runs on it; the ratios travel better.
 
 mod database;
+#[path = "../../../host/tests/runtime/guest.rs"]
+mod guest;
+#[path = "../../../host/tests/runtime/hostile.rs"]
+mod hostile;
 mod list;
 mod load;
 mod mapping;
@@ -18,6 +24,8 @@ mod measure;
 mod people;
 mod plugins;
 mod provider;
+mod sandbox;
+mod start;
 mod sync;
 mod webhooks;
 
@@ -33,11 +41,12 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 type Result<T, E = Error> = std::result::Result<T, E>;
 
 const USAGE: &str = "\
-usage: jackfield-bench unify|call|list|sync|webhooks [OPTION...]
-  --rounds N         how often the two sides take turns (unify, call: 15; list, sync: 7; webhooks: 3)
-  --sizes N,N,...    unify: records in a call; list, sync: records stored or read; webhooks: events
+usage: jackfield-bench unify|call|list|sync|webhooks|start|sandbox [OPTION...]
+  --rounds N         how often the two sides take turns (unify, call: 15; list, sync: 7; webhooks, sandbox: 3; start: 5)
+  --sizes N,N,...    unify: records in a call; list, sync: records stored or read; webhooks: events; start: connectors
   --page N           sync: records on the provider's page (100)
   --plugins FOLDER   connectors that are built already; otherwise they are built first
+  --program FILE     start: the server; otherwise it is built first
   --postgres URL     sync, webhooks: a server that may be used for tests (JACKFIELD_TEST_POSTGRES_URL)";
 
 /// What to measure, and how.
@@ -47,6 +56,7 @@ struct Arguments {
     sizes: Option<Vec<usize>>,
     page: usize,
     plugins: Option<PathBuf>,
+    program: Option<PathBuf>,
     postgres: Option<String>,
 }
 
@@ -60,6 +70,8 @@ fn main() -> Result<()> {
         "list" => list::list(&runtime, &arguments),
         "sync" => sync::sync(&runtime, &arguments),
         "webhooks" => webhooks::webhooks(&runtime, &arguments),
+        "start" => start::start(&arguments),
+        "sandbox" => sandbox::sandbox(&runtime, &arguments),
         other => Err(format!("there is no benchmark {other:?}\n{USAGE}").into()),
     }
 }
@@ -72,6 +84,7 @@ impl Arguments {
             sizes: None,
             page: 100,
             plugins: None,
+            program: None,
             postgres: postgres_from_environment(),
         };
         while let Some(option) = words.next() {
@@ -84,6 +97,7 @@ impl Arguments {
                 }
                 "--page" => arguments.page = value.parse()?,
                 "--plugins" => arguments.plugins = Some(value.into()),
+                "--program" => arguments.program = Some(value.into()),
                 "--postgres" => arguments.postgres = Some(value),
                 _ => return Err(format!("there is no option {option}\n{USAGE}").into()),
             }

@@ -97,7 +97,7 @@ pub(crate) fn slug(name: &str) -> Result<Slug> {
     Ok(name.parse()?)
 }
 
-fn build_components() -> Result<TempDir> {
+pub(crate) fn build_components() -> Result<TempDir> {
     let arguments = [
         "-p",
         "demo-crm",
@@ -121,12 +121,17 @@ fn build_components() -> Result<TempDir> {
 
 /// Builds packages with the connectors' profile; the files that came of it.
 fn build(arguments: &[&str]) -> Result<Vec<PathBuf>> {
+    build_as(PROFILE, arguments)
+}
+
+/// The same with another profile.
+pub(crate) fn build_as(profile: &str, arguments: &[&str]) -> Result<Vec<PathBuf>> {
     let cargo = option_env!("CARGO").unwrap_or("cargo");
     let output = Command::new(cargo)
         .args([
             "build",
             "--profile",
-            PROFILE,
+            profile,
             "--message-format",
             "json-render-diagnostics",
         ])

@@ -246,6 +246,18 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_is_named() {
+        let limited = Error::from(CallError::Memory(16));
+        assert_eq!(limited.code(), Code::ConnectorLimit);
+        assert_eq!(
+            limited.to_string(),
+            "The connector was stopped: it wanted more than 16 MiB of memory (connector_memory_limit)."
+        );
+        let late = Error::from(CallError::Cpu(Duration::from_secs(1)));
+        assert_eq!(late.code(), Code::ConnectorTimeout);
+    }
+
+    #[test]
     fn texts_are_sentences() {
         assert_eq!(capitalised("no such thing"), "No such thing.");
         assert_eq!(capitalised("Ärger!"), "Ärger!");
