@@ -40,6 +40,10 @@ swaps count='1000':
 conflicts cases='1000000':
     PROPTEST_CASES={{cases}} cargo test --locked -p jackfield --lib -- pending --nocapture
 
+# Throw bytes at one target of tests/fuzz for so long with libFuzzer (once: `cargo install cargo-fuzz`)
+fuzz target seconds='3600':
+    cargo +nightly fuzz run --fuzz-dir tests/fuzz --features libfuzzer --sanitizer none {{target}} -- -max_total_time={{seconds}} -rss_limit_mb=4096
+
 # Build every connector for WebAssembly into target/wasm32-unknown-unknown/connector
 plugins:
     cargo build --locked --target wasm32-unknown-unknown --profile connector {{ `for folder in plugins/*/ tests/fixtures/*/; do printf -- '-p %s ' "$(basename "$folder")"; done` }}

@@ -50,7 +50,9 @@ async fn refused(server: &mut Server) -> String {
 /// How many values `key list` says a data key sealed; none where there is no such key.
 fn values(server: &Server, number: u32) -> Option<u64> {
     let list = server.command_line(&["key", "list"]);
-    let line = list.lines().find(|line| line.trim().starts_with(&format!("{number}  made")))?;
+    let line = list
+        .lines()
+        .find(|line| line.trim().starts_with(&format!("{number}  made")))?;
     let words: Vec<_> = line.split_whitespace().collect();
     words.iter().rev().nth(1)?.parse().ok()
 }
@@ -60,9 +62,15 @@ async fn a_wrong_encryption_key_is_refused_at_start(backend: Backend) {
     server.stop();
     server.set(KEY, Some(NEW));
     let log = refused(&mut server).await;
-    let told = ["this database is sealed under the encryption key", "JACKFIELD_ENCRYPTION_KEY"];
+    let told = [
+        "this database is sealed under the encryption key",
+        "JACKFIELD_ENCRYPTION_KEY",
+    ];
     assert!(told.iter().all(|text| log.contains(text)), "{log}");
-    assert!(!log.contains("11111111") && !log.contains("22222222"), "{log}");
+    assert!(
+        !log.contains("11111111") && !log.contains("22222222"),
+        "{log}"
+    );
     let told = server.command_line_fails(&["key", "list"]);
     assert!(told.contains("fingerprint"), "{told}");
 
@@ -75,7 +83,11 @@ async fn a_wrong_encryption_key_is_refused_at_start(backend: Backend) {
 
 async fn keys_are_rotated_while_the_server_runs(backend: Backend) {
     let (_provider, mut server, connected) = started(backend).await;
-    assert_eq!(values(&server, 1), Some(6), "three credentials, three tokens");
+    assert_eq!(
+        values(&server, 1),
+        Some(6),
+        "three credentials, three tokens"
+    );
     server.stop();
     server.set(KEY, Some(&format!("{NEW},{OLD}")));
     server.start_again().await;
@@ -97,7 +109,11 @@ async fn keys_are_rotated_while_the_server_runs(backend: Backend) {
     assert_eq!(values(&server, 1), None);
     let told = server.command_line_fails(&["key", "drop", "2"]);
     assert!(told.contains("the one that seals"), "{told}");
-    assert!(server.command_line(&["key", "list"]).contains("nothing needs it"));
+    assert!(
+        server
+            .command_line(&["key", "list"])
+            .contains("nothing needs it")
+    );
 
     // The old key is not needed any more, and is not enough.
     server.stop();
@@ -108,5 +124,8 @@ async fn keys_are_rotated_while_the_server_runs(backend: Backend) {
     for api in &connected {
         works(api, &server).await;
     }
-    assert_eq!(server.command_line(&["key", "rewrap"]), "Resealed 0 values.\n");
+    assert_eq!(
+        server.command_line(&["key", "rewrap"]),
+        "Resealed 0 values.\n"
+    );
 }

@@ -9,7 +9,9 @@ on_both_databases!(killed_while_it_seals_again_it_goes_on);
 
 async fn killed_while_it_seals_again_it_goes_on(backend: Backend) {
     let provider = DemoProvider::start(1).await;
-    let builder = provider.known_to(Server::on(backend).await).with("demo-crm");
+    let builder = provider
+        .known_to(Server::on(backend).await)
+        .with("demo-crm");
     let mut server = builder.program(PROGRAM).start().await;
     let project = server.project("App");
     project.active("demo-crm").await;
@@ -29,7 +31,8 @@ async fn killed_while_it_seals_again_it_goes_on(backend: Backend) {
     let sealed = |number: u32, count: u32| {
         let mut lines = list.lines().map(str::trim);
         lines.any(|line| {
-            line.starts_with(&format!("{number}  made")) && line.ends_with(&format!(" {count} values"))
+            line.starts_with(&format!("{number}  made"))
+                && line.ends_with(&format!(" {count} values"))
         })
     };
     assert!(sealed(1, 1) && sealed(2, 1), "{list}");

@@ -117,11 +117,19 @@ impl RuleHost {
             return Err(form());
         }
         let host = match url.host().ok_or_else(form)? {
-            Host::Domain(name) if wildcard && name.contains('.') => {
-                HostPattern::OneLabel(format!(".{}", name.trim_end_matches('.')))
+            Host::Domain(name) => {
+                let name = name.trim_end_matches('.');
+                let labels = name.split('.').count();
+                // `*.com.` would stand for all of `com`.
+                if name.split('.').any(str::is_empty) || (wildcard && labels < 2) {
+                    return Err(form());
+                }
+                if wildcard {
+                    HostPattern::OneLabel(format!(".{name}"))
+                } else {
+                    HostPattern::Exact(name.to_owned())
+                }
             }
-            Host::Domain(_) if wildcard => return Err(form()),
-            Host::Domain(name) => HostPattern::Exact(name.trim_end_matches('.').to_owned()),
             address if addresses && !wildcard => HostPattern::Exact(address.to_string()),
             _ => return Err(HttpRuleError::Address(text.to_owned())),
         };
@@ -223,6 +231,7 @@ mod tests {
             "api.example.com",
             "https://*",
             "https://*.com",
+            "https://*.com.",
             "https://a.*.com",
             "ftp://example.com",
             "https://127.0.0.1",
