@@ -16,6 +16,8 @@ mod house;
 mod limits;
 #[path = "runtime/log.rs"]
 mod log;
+#[path = "runtime/secrets.rs"]
+mod secrets;
 #[path = "runtime/swaps.rs"]
 mod swaps;
 #[path = "runtime/validate.rs"]

@@ -106,6 +106,44 @@ fn libraries_are_named_by_their_owners_only() {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
+/// Ways to a connection that is not guarded, and the file that has one with reason.
+const WAYS_OUT: &[(&str, &str)] = &[
+    ("TcpStream::connect", ""),
+    ("UdpSocket", ""),
+    ("UnixStream", ""),
+    ("to_socket_addrs", ""),
+    ("hyper::client", ""),
+    ("hyper_util::client", ""),
+    ("lookup_host", "host/src/egress/resolver.rs"),
+    ("reqwest::Client", "host/src/egress.rs"),
+];
+
+#[test]
+fn nothing_leaves_but_through_egress() {
+    let mut problems = Vec::new();
+    for file in rust_files(&root().join("host/src")) {
+        let name = show(&file);
+        if name.contains("/tests/") || name.ends_with("/tests.rs") {
+            continue;
+        }
+        let text = read(&file);
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (way, reason) in WAYS_OUT {
+            if code.contains(way) && name != *reason {
+                problems.push(format!("{name}: {way} goes around egress"));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    // The test would notice: the one place that has each is found.
+    for (way, place) in WAYS_OUT.iter().filter(|(_, place)| !place.is_empty()) {
+        assert!(
+            read(&root().join(place)).contains(way),
+            "{place} has no {way}"
+        );
+    }
+}
+
 #[test]
 fn files_are_short_and_named_after_their_module() {
     let mut problems = Vec::new();

@@ -19,10 +19,10 @@ async fn started(backend: Backend) -> (DemoProvider, Server, Vec<Api>) {
         .with("demo-crm")
         .set(KEY, OLD);
     let server = builder.start().await;
-    let project = server.project("App");
-    project.active("demo-crm").await;
     let mut connected = Vec::new();
     for _ in 0..3 {
+        let project = server.project("App");
+        project.active("demo-crm").await;
         let credentials = json!({ "api_key": "demo-key" });
         let connection = project.connect("demo-crm", "key", credentials).await;
         connected.push(project.with_token(&connection.token));

@@ -1,6 +1,8 @@
 //! The client against servers that misbehave.
 
 mod sending;
+mod smuggling;
+mod tls;
 
 use std::{
     io::{Read as _, Write as _},

@@ -161,9 +161,15 @@ impl RuleHost {
             .path()
             .strip_prefix(prefix)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        // What a server may read as another path than we do: dots and slashes as escapes, also
+        // escaped more than once.
+        let mut path = url.path().to_ascii_lowercase();
+        while path.contains("%25") {
+            path = path.replace("%25", "%");
+        }
         let no_tricks = !["%2e", "%2f", "%5c"]
             .iter()
-            .any(|escape| url.path().to_ascii_lowercase().contains(escape));
+            .any(|escape| path.contains(escape));
         url.scheme() == self.scheme
             && host_matches
             && url.port_or_known_default() == Some(self.port)
@@ -178,12 +184,13 @@ impl RuleHost {
 mod tests {
     use super::*;
 
+    /// What is no URL is allowed by nothing.
     fn allows(rule: &str, url: &str) -> bool {
         let rule = HttpRule::parse(rule)
             .unwrap()
             .fill(&BTreeMap::new())
             .unwrap();
-        rule.allows(&Url::parse(url).unwrap())
+        Url::parse(url).is_ok_and(|url| rule.allows(&url))
     }
 
     #[test]
@@ -226,6 +233,97 @@ mod tests {
     }
 
     #[test]
+    fn spellings_of_one_place_are_one() {
+        let rule = "https://api.example.com/crm/";
+        for url in [
+            "https://api.example.com/crm",
+            "https://api.example.com/crm/",
+            "https://api.example.com/crm/v1?x=../../admin",
+            "https://API.EXAMPLE.com/crm/v1",
+            "HTTPS://api.example.com/crm/v1",
+            "https://api.example.com:443/crm/v1",
+            "https://api.example.com./crm/v1",
+            "https://api.example.com/x/../crm/v1",
+            "https://api.example.com/./crm/v1",
+            "https:\\\\api.example.com\\crm\\v1",
+            "https://api%2Eexample.com/crm/v1",
+            "https://ａｐｉ.example.com/crm/v1",
+            "https://api。example.com/crm/v1",
+            "https://api.example.com/crm/v1#../../admin",
+            "https://api.example.com/crm/..v1/a..b/...",
+        ] {
+            assert!(allows(rule, url), "{url}");
+        }
+        assert!(allows(
+            "https://münchen.example/",
+            "https://xn--mnchen-3ya.example/"
+        ));
+        assert!(allows(
+            "https://XN--MNCHEN-3YA.example/",
+            "https://MÜNCHEN.example/"
+        ));
+    }
+
+    #[test]
+    fn no_spelling_leads_out_of_a_rule() {
+        let rule = "https://api.example.com/crm/";
+        for url in [
+            "https://api.example.com/",
+            "https://api.example.com/crmx/",
+            "https://api.example.com/CRM/",
+            "https://api.example.com/crm/../admin",
+            "https://api.example.com/crm/..",
+            "https://api.example.com/crm/%2e%2e/admin",
+            "https://api.example.com/crm/%2E%2E/admin",
+            "https://api.example.com/crm/.%2e/admin",
+            "https://api.example.com/crm/..%2fadmin",
+            "https://api.example.com/crm/..%2Fadmin",
+            "https://api.example.com/crm/%2f..%2fadmin",
+            "https://api.example.com/crm/..\\admin",
+            "https://api.example.com/crm/..%5cadmin",
+            "https://api.example.com/crm/%252e%252e/admin",
+            "https://api.example.com/crm/%25252e%25252e/admin",
+            "https://api.example.com/crm/..%252fadmin",
+            "https://api.example.com/crm\t/../../admin",
+            "https://api.example.com//crm/",
+            "https://api.example.com/%63rm/../admin",
+            "http://api.example.com/crm/",
+            "https://api.example.com:8443/crm/",
+            "https://api.example.com:80/crm/",
+            "https://user@api.example.com/crm/",
+            "https://:pw@api.example.com/crm/",
+            "https://evil.com@api.example.com/crm/",
+            "https://api.example.com@evil.com/crm/",
+            "https://api.example.com:443@evil.com/crm/",
+            "https://api.example.com%2f@evil.com/crm/",
+            "https://evil.com/api.example.com/crm/",
+            "https://evil.com\\@api.example.com/crm/",
+            "https://api.example.com.evil.com/crm/",
+            "https://xapi.example.com/crm/",
+            "https://api-example.com/crm/",
+            "https://api.example.co/crm/",
+            "https://аpi.example.com/crm/",
+            "https://api.exаmple.com/crm/",
+            "https://api.example.com\u{200b}.evil.com/crm/",
+            "ftp://api.example.com/crm/",
+        ] {
+            assert!(!allows(rule, url), "{url}");
+        }
+        for (rule, url) in [
+            ("https://*.example.com/", "https://example.com/"),
+            ("https://*.example.com/", "https://a.b.example.com/"),
+            ("https://*.example.com/", "https://.example.com/"),
+            ("https://*.example.com/", "https://a.example.com.evil.com/"),
+            ("https://*.example.com/", "https://aexample.com/"),
+            ("https://*.example.com/", "https://evil.com/.example.com/"),
+            ("https://*.example.com/", "https://evil.com#.example.com"),
+            ("https://*.example.com/", "https://evil.com?.example.com"),
+        ] {
+            assert!(!allows(rule, url), "{rule} must not allow {url}");
+        }
+    }
+
+    #[test]
     fn malformed_rules_are_refused() {
         for bad in [
             "api.example.com",
@@ -238,7 +336,19 @@ mod tests {
             "https://2130706433/",
             "https://user:pw@example.com",
             "https://example.com?x",
+            "https://example.com#x",
             "https://exa{mple.com",
+            "https://*.127.0.0.1",
+            "https://*.*.example.com",
+            "https://[::1]/",
+            "https://0x7f.1/",
+            "https://１２７.0.0.1/",
+            "https://example.com:0x50/",
+            "https://example.com:99999/",
+            "https://",
+            "//example.com",
+            "javascript://example.com",
+            "https://*",
         ] {
             assert!(HttpRule::parse(bad).is_err(), "{bad}");
         }

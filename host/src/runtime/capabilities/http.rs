@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Headers that say what a message is or who it passed through: the host's business.
-const REFUSED: [&str; 15] = [
+const REFUSED: [&str; 18] = [
     "accept-encoding",
     "connection",
     "content-length",
@@ -35,6 +35,10 @@ const REFUSED: [&str; 15] = [
     "transfer-encoding",
     "upgrade",
     "via",
+    // Servers that know them take them for the path or the sender, whatever was checked here.
+    "x-original-url",
+    "x-real-ip",
+    "x-rewrite-url",
 ];
 /// Headers that carry credentials: allowed only where a secret is part of them.
 const CREDENTIALS: [&str; 2] = ["authorization", "cookie"];
@@ -335,4 +339,52 @@ pub(in crate::runtime) fn refused_by_budget(slug: &str, exhausted: &Exhausted) {
     METRICS
         .rate_limited
         .add([slug, &exhausted.bucket, "refused"], 1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_and_hops_are_the_hosts_business() {
+        let header = |name: &str| HeaderName::from_bytes(name.as_bytes()).unwrap();
+        for name in [
+            "Host",
+            "content-length",
+            "Content-Length",
+            "TRANSFER-ENCODING",
+            "connection",
+            "keep-alive",
+            "upgrade",
+            "te",
+            "trailer",
+            "expect",
+            "proxy-authorization",
+            "proxy-connection",
+            "forwarded",
+            "via",
+            "x-forwarded-for",
+            "X-Forwarded-Host",
+            "x-original-url",
+            "x-rewrite-url",
+            "x-real-ip",
+            "accept-encoding",
+        ] {
+            assert!(is_refused(&header(name), false), "{name}");
+            assert!(is_refused(&header(name), true), "{name}");
+        }
+        for name in ["authorization", "Cookie"] {
+            assert!(is_refused(&header(name), false), "{name}");
+            assert!(!is_refused(&header(name), true), "{name}");
+        }
+        for name in [
+            "accept",
+            "content-type",
+            "x-api-key",
+            "if-match",
+            "idempotency-key",
+        ] {
+            assert!(!is_refused(&header(name), false), "{name}");
+        }
+    }
 }
