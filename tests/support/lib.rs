@@ -2,6 +2,7 @@
 //! demo provider, and files that are no connectors.
 
 pub mod api;
+pub mod canary;
 pub mod connectors;
 pub mod database;
 pub mod demo;
