@@ -121,7 +121,13 @@ async fn betray(State(hostile): State<Hostile>, request: Request, next: Next) ->
     if path.starts_with("/v1/hostile")
         || (hostile.0.fails.load(Ordering::SeqCst) && path.starts_with("/v1/"))
     {
-        let status = if path.ends_with("200") { 200 } else { 422 };
+        let by_token = parts.headers.contains_key(header::AUTHORIZATION);
+        let status = match path.ends_with("200") {
+            true => 200,
+            // Then the server asks for another token, and is refused that too.
+            false if by_token && hostile.0.refuses_tokens.load(Ordering::SeqCst) => 401,
+            false => 422,
+        };
         let said = json!({ "message": hostile.said(), "error": hostile.said() });
         let mut response = axum::Json(said).into_response();
         *response.status_mut() = axum::http::StatusCode::from_u16(status).expect("a status");
@@ -278,10 +284,11 @@ async fn secrets_are_found_nowhere(backend: Backend) {
         )
         .await;
     }
-    until("syncs failed", async || {
-        let runs = project.get("/sync-runs?status=failed").await.json(200);
-        let runs = runs["data"].as_array().or(runs.as_array())?.len();
-        (runs > 1).then_some(())
+    until("syncs failed, and a login too", async || {
+        let runs = project.get("/sync-runs?status=failed").await.text;
+        let connections = project.get("/connections").await.text;
+        let both = runs.contains("[redacted]") && connections.contains("needs_reconnect");
+        both.then_some(())
     })
     .await;
     until("deliveries failed", async || {

@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 
 use anyhow::{Result, bail};
 use clap::Subcommand;
+use serde_json::{Value, json};
 
 use super::{ConfigArgs, note, print};
 use crate::{
     app,
-    model::{SystemClock, SystemEntropy},
+    model::{AuditEntry, Clock as _, SystemClock, SystemEntropy},
     store::{Store, WrappedKey},
     vault::{self, HANDING_ROUND, KeyProvider, Keys},
 };
@@ -78,6 +79,8 @@ impl KeyCommand {
                 let after = Duration::from_secs(after);
                 let rotated = Keys::rotate(store, &*provider, &SystemClock, &SystemEntropy, after);
                 let made = rotated.await?;
+                let details = json!({ "wrapped_by": made.wrapped_by });
+                audit(store, "key.rotate", made.number, details).await?;
                 print(&format!(
                     "Data key {} was made; it seals in {} seconds. Servers seal again by themselves what older keys sealed; `jackfield key list` shows how far they are.\n",
                     made.number,
@@ -155,9 +158,25 @@ async fn drop_key(store: &Store, number: i64) -> Result<()> {
         bail!("data key {number} is the one that seals; `jackfield key rotate` makes another");
     }
     match store.drop_data_key(key).await? {
-        0 => print(&format!("Data key {number} is gone.\n")),
+        0 => {
+            let details = json!({ "wrapped_by": key.wrapped_by });
+            audit(store, "key.drop", number, details).await?;
+            print(&format!("Data key {number} is gone.\n"))
+        }
         count => bail!(
             "data key {number} is in use: {count} values are sealed under it; `jackfield key rewrap` seals them under the newest"
         ),
     }
+}
+
+async fn audit(store: &Store, action: &str, number: i64, details: Value) -> Result<()> {
+    let entry = AuditEntry {
+        at: SystemClock.now(),
+        project: None,
+        actor: "cli".to_owned(),
+        action: action.to_owned(),
+        subject: format!("data_key:{number}"),
+        details,
+    };
+    Ok(store.audit(&entry).await?)
 }

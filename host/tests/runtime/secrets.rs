@@ -30,7 +30,7 @@ impl Authorizer for Slots {
             let authorization = Authorization::new(1)
                 .with_header("authorization", &format!("Bearer {TOKEN}").into())
                 .expect("it can stand in a header");
-            let authorization = authorization.with_secret("api_key", TOKEN.into());
+            let authorization = authorization.with_secret("access_token", TOKEN.into());
             Ok(Arc::new(
                 authorization.with_secret("other_slot", "canary-other".into()),
             ))
@@ -51,13 +51,19 @@ impl Authorizer for Slots {
 }
 
 fn with_one_slot() -> String {
-    manifest("bad", 16).replace("[permissions]", "[permissions]\nsecrets = [\"api_key\"]")
+    manifest("bad", 16).replace(
+        "[permissions]",
+        "[permissions]\nsecrets = [\"access_token\"]",
+    )
 }
 
 async fn authenticate(house: &House, guest: &Guest) -> (Result<(), CallError>, Vec<String>) {
     house.put("bad.wasm", &guest.bytes());
     house.runtime.scan().await;
-    let version = house.version("bad").expect("it is active");
+    let refusal = house.refusal("bad.wasm");
+    let version = house
+        .version("bad")
+        .unwrap_or_else(|| panic!("refused: {refusal:?}"));
     let slots = Arc::new(Slots::default());
     let call = CallContext {
         authorizer: Arc::<Slots>::clone(&slots),
@@ -91,13 +97,13 @@ async fn a_slot_that_the_manifest_does_not_name_is_denied() {
         ),
         ..good("bad", name)
     };
-    let other = "00000000-0000-4000-8000-000000000002/api_key";
+    let other = "00000000-0000-4000-8000-000000000002/access_token";
     for name in [
         "other_slot",
         other,
         "",
-        "API_KEY",
-        "api_key ",
+        "ACCESS_TOKEN",
+        "access_token ",
         "refresh_token",
     ] {
         let (answer, denied) = authenticate(&House::new(), &signing(name)).await;
@@ -105,7 +111,7 @@ async fn a_slot_that_the_manifest_does_not_name_is_denied() {
         assert_eq!(denied, [name]);
     }
     // The guest's test for a denial fails where there is none.
-    let (answer, denied) = authenticate(&House::new(), &signing("api_key")).await;
+    let (answer, denied) = authenticate(&House::new(), &signing("access_token")).await;
     assert!(matches!(answer, Err(CallError::Trap(_))), "{answer:?}");
     assert!(denied.is_empty());
 }
