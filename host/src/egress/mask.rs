@@ -324,8 +324,8 @@ mod tests {
             read,
             serde_json::json!({ "a": MASK, "n": MASK, "m": [1, MASK], "long": read["long"] })
         );
-        let names: Vec<_> = response.headers.keys().map(|name| name.as_str()).collect();
-        assert_eq!(names, ["x-echo", "x-plain"]);
+        assert_eq!(response.headers.len(), 2);
+        assert_eq!(response.headers["x-plain"], "plain");
         assert_eq!(response.headers["x-echo"], "Key [redacted]");
     }
 
