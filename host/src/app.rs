@@ -17,6 +17,7 @@ use crate::{
         self, DeliveryOptions, DeliveryWorkers, InboundWorkers, PushWorkers, RetryWorkers,
         SyncWorkers,
     },
+    market::Market,
     model::{Clock, ConnectionId, Entropy, SystemClock, SystemEntropy},
     runtime::{self, Runtime},
     store::Store,
@@ -161,11 +162,17 @@ impl App {
             Arc::clone(&entropy),
             OAuthApps::from_config(&config),
         );
+        let installed = config.data_dir.join("installed");
+        std::fs::create_dir_all(&installed)
+            .with_context(|| format!("{} cannot be made", installed.display()))?;
+        let mut all_folders = vec![installed.clone()];
+        all_folders.extend(folders);
         let runtime = Runtime::new(
-            runtime_options(&config, folders),
+            runtime_options(&config, all_folders),
             egress.clone(),
             Arc::clone(&clock),
         )?;
+        runtime.guarded_by(store.clone(), gate_options(&config, installed)?);
         runtime.scan().await;
         let unify = Unify::new(
             store.clone(),
@@ -205,6 +212,7 @@ impl App {
             vault: self.vault.clone(),
             webhooks: self.webhooks.clone(),
             runtime: self.runtime.clone(),
+            market: Market::new(self.store.clone(), Arc::clone(&self.clock)),
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
             public_url: self.config.public_url(address),
@@ -327,6 +335,30 @@ fn webhook_options(config: &Config, entropy: &dyn Entropy) -> webhook::Options {
         lease: Duration::from_secs(webhooks.lease_seconds),
         disable_after: days(webhooks.disable_after_days),
     }
+}
+
+/// Which connectors may serve.
+///
+/// # Errors
+/// A publisher's key is none.
+pub fn gate_options(config: &Config, installed: PathBuf) -> Result<runtime::GateOptions> {
+    let publishers = config.marketplace.publishers.iter();
+    let breaker = &config.breaker;
+    Ok(runtime::GateOptions {
+        consent: config.consent.policy,
+        require_signature: config.marketplace.require_signature,
+        publishers: publishers
+            .map(|key| key.parse())
+            .collect::<Result<_, _>>()?,
+        breaker: runtime::BreakerPolicy {
+            traps: breaker.traps,
+            percent: breaker.percent,
+            calls: breaker.calls,
+            within: Duration::from_secs(breaker.within_seconds),
+            pause: Duration::from_secs(breaker.pause_seconds),
+        },
+        installed,
+    })
 }
 
 fn runtime_options(config: &Config, folders: Vec<PathBuf>) -> runtime::Options {

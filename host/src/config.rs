@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de};
 use url::Url;
 
-use crate::model::Slug;
+use crate::model::{Slug, consent::ConsentPolicy};
 
 /// The commented file with every key and its default; the documentation of the configuration.
 pub const DEFAULT_FILE: &str = include_str!("../config.default.toml");
@@ -60,6 +60,12 @@ pub struct Config {
     pub retention: Retention,
     /// Limits of connectors.
     pub runtime: Runtime,
+    /// What connectors are allowed.
+    pub consent: Consent,
+    /// When a new version of a connector counts as broken.
+    pub breaker: Breaker,
+    /// Where connectors come from.
+    pub marketplace: Marketplace,
     /// Choices for single connectors.
     #[serde(default)]
     pub connectors: BTreeMap<Slug, Connector>,
@@ -197,6 +203,44 @@ pub struct Runtime {
     pub compile_memory_mib: u64,
     /// Seconds that compiling a connector may take.
     pub compile_timeout_seconds: u64,
+}
+
+/// What connectors are allowed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Consent {
+    /// Who is asked.
+    pub policy: ConsentPolicy,
+}
+
+/// When a new version of a connector counts as broken.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Breaker {
+    /// Crashes that are needed at least; 0 turns it off.
+    pub traps: u32,
+    /// Percent of the last calls.
+    pub percent: u32,
+    /// How many calls those are.
+    pub calls: u32,
+    /// Seconds after its start in which a version is watched.
+    pub within_seconds: u64,
+    /// Seconds that a version without a predecessor does not serve.
+    pub pause_seconds: u64,
+}
+
+/// Where connectors come from.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Marketplace {
+    /// Whether only connectors that one of `publishers` signed are served.
+    pub require_signature: bool,
+    /// Keys of publishers that are trusted, `ed25519:…`.
+    #[serde(deserialize_with = "texts")]
+    pub publishers: Vec<String>,
+    /// Addresses of indexes: `https://…` or `oci://registry/repository:tag`.
+    #[serde(deserialize_with = "texts")]
+    pub indexes: Vec<String>,
 }
 
 /// Choices for one connector.
@@ -386,6 +430,35 @@ impl Config {
                  compiler itself takes some of it"
             )));
         }
+        if !(1..=100).contains(&self.breaker.percent) || self.breaker.calls < self.breaker.traps {
+            return Err(Error::Invalid(
+                "breaker.percent must be from 1 to 100, and breaker.calls at least breaker.traps"
+                    .into(),
+            ));
+        }
+        let marketplace = &self.marketplace;
+        if let Some(bad) = marketplace.publishers.iter().find(|key| !is_publisher(key)) {
+            return Err(Error::Invalid(format!(
+                "marketplace.publishers: {bad:?} is no publisher's key; `jackfield connector key \
+                 new` prints one"
+            )));
+        }
+        if marketplace.require_signature && marketplace.publishers.is_empty() {
+            return Err(Error::Invalid(
+                "marketplace.require_signature needs marketplace.publishers: with none, no \
+                 connector would be served"
+                    .into(),
+            ));
+        }
+        let is_index = |url: &&String| {
+            let schemes = ["https://", "http://", "oci://"];
+            !schemes.iter().any(|scheme| url.starts_with(scheme))
+        };
+        if let Some(bad) = marketplace.indexes.iter().find(is_index) {
+            return Err(Error::Invalid(format!(
+                "marketplace.indexes: {bad:?} starts with neither https:// nor oci://"
+            )));
+        }
         if self.webhooks.schedule_seconds.is_empty() {
             return Err(Error::Invalid(
                 "webhooks.schedule_seconds must have at least one number".into(),
@@ -437,6 +510,33 @@ fn read(path: &Path) -> Result<String, Error> {
     std::fs::read_to_string(path).map_err(|reason| Error::Unreadable {
         path: path.to_owned(),
         reason,
+    })
+}
+
+/// `ed25519:` and 32 bytes in base64 for URLs.
+fn is_publisher(key: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    key.strip_prefix("ed25519:")
+        .is_some_and(|key| key.len() == 43 && key.bytes().all(letter))
+}
+
+/// A list of texts, or one text with commas between them.
+fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Texts {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Texts::deserialize(deserializer)? {
+        Texts::Many(texts) => texts,
+        Texts::One(text) => {
+            let texts = text.split(',').map(str::trim);
+            texts
+                .filter(|text| !text.is_empty())
+                .map(ToOwned::to_owned)
+                .collect()
+        }
     })
 }
 

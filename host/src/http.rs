@@ -22,6 +22,7 @@ use url::Url;
 
 use crate::{
     egress::StreamLimits,
+    market::Market,
     model::{Clock, Entropy},
     runtime::Runtime,
     store::Store,
@@ -49,6 +50,8 @@ pub struct Services {
     pub webhooks: Webhooks,
     /// The connectors.
     pub runtime: Runtime,
+    /// What installs them, and keeps what was granted to them.
+    pub market: Market,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// For the ids of requests.

@@ -24,6 +24,7 @@ pub mod demo;
 pub mod egress;
 pub mod http;
 pub mod jobs;
+pub mod market;
 pub mod model;
 pub mod runtime;
 pub mod store;

@@ -1,5 +1,6 @@
 //! The words of the domain. No input, no output: everything here can be tested with a literal.
 
+mod asked;
 mod audit;
 mod budget;
 mod catalogue;
@@ -7,6 +8,7 @@ mod change;
 mod clock;
 pub mod conflict;
 mod connection;
+pub mod consent;
 mod custom_field;
 mod decimal;
 mod digest;
@@ -27,6 +29,7 @@ mod sync;
 mod transform;
 mod webhook;
 
+pub use asked::Asked;
 pub use audit::{AuditEntry, AuditRow};
 pub use budget::{Ask, Granted, Said, Window, WindowRule};
 pub use catalogue::{

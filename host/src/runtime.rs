@@ -4,8 +4,10 @@
 //! made of them. The registry holds one active version per slug behind one atomic pointer, so a
 //! swap is a store and every call that has begun goes on with the version it began with.
 
+mod announced;
 mod artifact;
 mod bindings;
+mod breaker;
 mod cache;
 mod call;
 mod capabilities;
@@ -15,6 +17,7 @@ mod compiler;
 mod coverage;
 mod engine;
 mod error;
+mod gate;
 mod lane;
 mod limits;
 mod linked;
@@ -22,6 +25,7 @@ mod optional;
 mod passthrough;
 mod registry;
 mod routes;
+mod signature;
 mod status;
 mod version;
 mod watch;
@@ -36,18 +40,23 @@ use crate::{
     model::{Clock, Slug, SystemEntropy},
 };
 
+pub use announced::Announced;
 pub use artifact::{Artifact, Import};
 pub use bindings::types::{Account, FetchRequest, Invalid, PushAction, PushRequest, RecordPage};
+pub use breaker::BreakerPolicy;
 pub use call::CallContext;
 pub use changes::Changes;
 pub use compiler::{CompileError, CompileLimits, Compiler, compile_in_child};
 pub use coverage::{Coverage, FieldCoverage};
 pub use error::{CallError, Failure, LoadError};
+pub use gate::GateOptions;
 pub use optional::{Incoming, Notice, Receipt, Rejection, Reply};
 pub use passthrough::{Passage, PassageError, Place};
 pub use routes::{Routes, RoutesError};
+pub use signature::{KeyError, PublisherKey, SigningKey};
 pub use status::{
-    ConnectorState, ConnectorStatus, Described, InboundCounts, VersionState, VersionStatus,
+    ConnectorState, ConnectorStatus, ConsentStatus, Described, InboundCounts, PendingStatus,
+    VersionState, VersionStatus,
 };
 pub use version::ConnectorVersion;
 
@@ -99,6 +108,8 @@ pub(crate) struct Shared {
     registry: std::sync::Mutex<registry::Registry>,
     /// How many swaps there were; others wait for it to change.
     swaps: watch_channel::Sender<u64>,
+    /// None where every good file serves.
+    gate: std::sync::OnceLock<gate::Gate>,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -130,6 +141,7 @@ impl Runtime {
             active: ArcSwap::default(),
             registry: std::sync::Mutex::default(),
             swaps: watch_channel::Sender::new(0),
+            gate: std::sync::OnceLock::new(),
         })))
     }
 

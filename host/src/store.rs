@@ -8,6 +8,7 @@ mod audit;
 mod changes;
 mod conflicts;
 mod connections;
+mod connectors;
 mod credentials;
 mod custom_fields;
 mod data_keys;
@@ -51,6 +52,7 @@ pub use self::{
     audit::AuditFilter,
     changes::{ChangeFilter, ClaimedChange, LocalWrite, PushTask, Queued, WrittenBy},
     conflicts::ConflictFilter,
+    connectors::Books,
     credentials::{RefreshLease, SealedCredentials},
     custom_fields::{CustomValues, NewCustomField},
     data_keys::{SealedKind, SealedPlace, SealedValue, WrappedKey},

@@ -287,6 +287,13 @@ fn refusal(error: &LoadError) -> Problem {
             "file",
             "Build with the profile `connector`; split functions that are generated and very long.",
         ),
+        LoadError::Signature(_) => (
+            "file",
+            "Build it again, or sign it again with `jackfield connector sign`.",
+        ),
+        LoadError::Refused(_) | LoadError::Store(_) => {
+            ("file", "Ask the operator of the server to allow it.")
+        }
         LoadError::Io(_)
         | LoadError::Cache { .. }
         | LoadError::Malformed(_)

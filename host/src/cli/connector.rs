@@ -1,6 +1,8 @@
 //! What a connector's author does on the command line.
 
 mod new;
+mod operator;
+mod publisher;
 
 use std::{fmt::Display, path::PathBuf};
 
@@ -46,6 +48,10 @@ pub(super) enum Command {
         #[command(flatten)]
         form: Form,
     },
+    #[command(flatten)]
+    Publisher(publisher::Command),
+    #[command(flatten)]
+    Operator(operator::Command),
 }
 
 /// For whom an answer is printed.
@@ -79,6 +85,8 @@ impl Command {
                 let inspection = author::inspect(&file)?;
                 show(&inspection, &inspection, form)
             }
+            Self::Publisher(command) => command.run().await,
+            Self::Operator(command) => command.run().await,
         }
     }
 }

@@ -83,6 +83,15 @@ pub enum LoadError {
     /// It does not start.
     #[error("a test call failed: {0}")]
     Probe(Box<CallError>),
+    /// Its signature is bad, or one is wanted.
+    #[error("{0}")]
+    Signature(String),
+    /// The operator has not allowed it, or took it back.
+    #[error("{0}")]
+    Refused(String),
+    /// What was decided of it cannot be written down.
+    #[error("what was decided of it cannot be written down: {0}")]
+    Store(String),
     /// Another file has the slug.
     #[error("another file has the slug {slug} already: {other}")]
     Duplicate {

@@ -14,7 +14,8 @@ use super::{
     CallError, CompileError, ConnectorState, ConnectorStatus, ConnectorVersion, LoadError, Runtime,
     VersionStatus,
     artifact::MAX_FILE,
-    status::{Described, InboundCounts, VersionState},
+    gate::Passed,
+    status::{ConsentStatus, Described, InboundCounts, VersionState},
 };
 use crate::{
     model::{Digest, Slug, Timestamp},
@@ -57,6 +58,8 @@ struct Connector {
     file: PathBuf,
     described: Described,
     versions: Vec<Remembered>,
+    /// The version that serves where nothing stops the connector.
+    loaded: Option<Arc<ConnectorVersion>>,
 }
 
 struct Remembered {
@@ -74,6 +77,8 @@ struct Loaded {
     started: Instant,
     digest: Digest,
     version: Result<ConnectorVersion, LoadError>,
+    /// What the gate said of the bytes, where there is one.
+    permitted: Option<(Passed, Vec<u8>)>,
 }
 
 /// How much a look at the folders trusts what it sees.
@@ -88,6 +93,10 @@ enum Look {
 impl Runtime {
     /// Loads what lies in the folders. To be called once before serving.
     pub async fn scan(&self) {
+        self.heed_books().await;
+        while self.pass(Look::First).await {}
+        // What waits for consent has brought back the version before it.
+        self.heed_books().await;
         while self.pass(Look::First).await {}
     }
 
@@ -110,7 +119,7 @@ impl Runtime {
                 Verdict::Known => {}
                 Verdict::Unsettled => unsettled = true,
                 Verdict::Load => match early.remove(path) {
-                    Some(loaded) => self.settle(path, *stamp, loaded, &found),
+                    Some(loaded) => self.settle(path, *stamp, loaded, &found).await,
                     None => self.load_file(path, *stamp, &found).await,
                 },
             }
@@ -189,6 +198,10 @@ impl Runtime {
                     return None;
                 }
                 let digest = Digest::of(&bytes);
+                let permitted = match runtime.0.gate.get() {
+                    Some(gate) => Some((gate.peek(&path, &bytes)?, bytes.clone())),
+                    None => None,
+                };
                 let version = ConnectorVersion::load(&runtime.0, bytes).await;
                 Some((
                     path,
@@ -196,6 +209,7 @@ impl Runtime {
                         started,
                         digest,
                         version,
+                        permitted,
                     },
                 ))
             });
@@ -204,11 +218,29 @@ impl Runtime {
         loaded.into_iter().flatten().collect()
     }
 
-    fn settle(&self, path: &Path, stamp: Stamp, loaded: Loaded, found: &BTreeMap<PathBuf, Stamp>) {
-        match loaded.version {
-            Ok(version) => self.swap(path, stamp, &Arc::new(version), loaded.started, found),
-            Err(error) => self.reject(path, stamp, Some(loaded.digest), &error),
+    async fn settle(
+        &self,
+        path: &Path,
+        stamp: Stamp,
+        loaded: Loaded,
+        found: &BTreeMap<PathBuf, Stamp>,
+    ) {
+        let version = match loaded.version {
+            Ok(version) => Arc::new(version),
+            Err(error) => return self.reject(path, stamp, Some(loaded.digest), &error),
+        };
+        let slug = &version.manifest().slug;
+        if let Some(owner) = self.better_owner(path, slug, found) {
+            return self.reject(path, stamp, Some(loaded.digest), &owner);
         }
+        if let Some(gate) = self.0.gate.get()
+            && let Some((passed, bytes)) = &loaded.permitted
+            && let Err(error) = gate.admit(passed, &version, bytes).await
+        {
+            let slug = Some(slug.clone());
+            return self.reject_as(path, stamp, Some(loaded.digest), &error, slug);
+        }
+        self.swap(path, stamp, &version, loaded.started, found);
     }
 
     async fn load_file(&self, path: &Path, stamp: Stamp, found: &BTreeMap<PathBuf, Stamp>) {
@@ -226,30 +258,150 @@ impl Runtime {
             return; // It changed while it was read: the next look sees the new stamp.
         }
         let digest = Digest::of(&bytes);
-        if self.is_active(path, digest) {
-            let mut registry = self.registry();
-            if let Some(file) = registry.files.get_mut(path) {
-                file.stamp = stamp;
-                file.judged = true;
-                file.error = None;
-            }
+        let passed = match self.0.gate.get() {
+            Some(gate) => match gate.judge(path, &bytes, |slug| self.loaded(slug)).await {
+                Ok(passed) => Some((gate, passed)),
+                Err((slug, error)) => {
+                    return self.reject_as(path, stamp, Some(digest), &error, slug);
+                }
+            },
+            None => None,
+        };
+        let slug = passed.as_ref().map(|(_, passed)| passed.slug().clone());
+        if self.serves_already(path, stamp, digest, slug, found) {
             return;
         }
+        let permitted = passed.map(|(_, passed)| (passed, bytes.clone()));
         let version = ConnectorVersion::load(&self.0, bytes).await;
         let loaded = Loaded {
             started,
             digest,
             version,
+            permitted,
         };
-        self.settle(path, stamp, loaded, found);
+        self.settle(path, stamp, loaded, found).await;
     }
 
-    fn is_active(&self, path: &Path, digest: Digest) -> bool {
+    /// Whether these bytes serve already; this file has them then, if it goes before the other.
+    fn serves_already(
+        &self,
+        path: &Path,
+        stamp: Stamp,
+        digest: Digest,
+        slug: Option<Slug>,
+        found: &BTreeMap<PathBuf, Stamp>,
+    ) -> bool {
+        let mut registry = self.registry();
+        let known = registry.files.get(path).and_then(|file| file.slug.clone());
+        let Some(slug) = slug.or(known) else {
+            return false;
+        };
+        let Some(connector) = registry.connectors.get_mut(&slug) else {
+            return false;
+        };
+        let same = |version: &Arc<ConnectorVersion>| version.digest() == digest;
+        if !connector.loaded.as_ref().is_some_and(same) {
+            return false;
+        }
+        let owner_is_there = found.contains_key(&connector.file);
+        if !owner_is_there || self.rank(path) < self.rank(&connector.file) {
+            path.clone_into(&mut connector.file);
+        }
+        let waits_for = (connector.file != path).then(|| slug.clone());
+        let file = File {
+            stamp,
+            judged: true,
+            waits_for,
+            digest: Some(digest),
+            slug: Some(slug),
+            error: None,
+        };
+        registry.files.insert(path.to_owned(), file);
+        true
+    }
+
+    /// The version of a connector that is loaded, whether it serves or is stopped.
+    fn loaded(&self, slug: &Slug) -> Option<Digest> {
         let registry = self.registry();
-        let slug = registry.files.get(path).and_then(|file| file.slug.clone());
+        let loaded = registry.connectors.get(slug)?.loaded.as_ref();
+        loaded.map(|version| version.digest())
+    }
+
+    /// Which folder a file lies in: the first one that has a slug keeps it.
+    fn rank(&self, path: &Path) -> usize {
+        let mut folders = self.0.options.folders.iter();
+        let place = folders.position(|folder| path.parent() == Some(folder.as_path()));
+        place.unwrap_or(usize::MAX)
+    }
+
+    /// Why another file keeps the slug.
+    fn better_owner(
+        &self,
+        path: &Path,
+        slug: &Slug,
+        found: &BTreeMap<PathBuf, Stamp>,
+    ) -> Option<LoadError> {
+        let registry = self.registry();
+        let connector = registry.connectors.get(slug)?;
+        let owner = &connector.file;
+        let keeps = owner != path
+            && found.contains_key(owner)
+            && connector.loaded.is_some()
+            && (self.0.gate.get().is_none() || self.rank(owner) <= self.rank(path));
+        keeps.then(|| LoadError::Duplicate {
+            slug: slug.clone(),
+            other: file_name(owner),
+        })
+    }
+
+    /// Lets the files of connectors be judged again.
+    pub(super) fn judge_all_again(&self, slugs: &[Slug]) {
+        let mut registry = self.registry();
+        for file in registry.files.values_mut() {
+            if file.slug.as_ref().is_some_and(|slug| slugs.contains(slug)) {
+                file.judged = false;
+                file.waits_for = None;
+            }
+        }
+    }
+
+    /// Takes connectors that are stopped out of service, and others in again.
+    pub(super) fn stop_and_start(&self) {
+        let Some(gate) = self.0.gate.get() else {
+            return;
+        };
+        let registry = self.registry();
+        let mut active = (**self.0.active.load()).clone();
+        let mut started = false;
+        let mut changed = false;
+        for (slug, connector) in &registry.connectors {
+            let Some(loaded) = &connector.loaded else {
+                continue;
+            };
+            match (
+                gate.stopped(slug, loaded.digest()),
+                active.contains_key(slug),
+            ) {
+                (Some(why), true) => {
+                    tracing::warn!(connector = ?loaded, why, "connector stopped");
+                    active.remove(slug);
+                    changed = true;
+                }
+                (None, false) => {
+                    tracing::info!(connector = ?loaded, "connector serves again");
+                    active.insert(slug.clone(), Arc::clone(loaded));
+                    (started, changed) = (true, true);
+                }
+                _ => {}
+            }
+        }
+        if changed {
+            self.0.active.store(Arc::new(active));
+        }
         drop(registry);
-        slug.and_then(|slug| self.active(&slug))
-            .is_some_and(|version| version.digest() == digest)
+        if started {
+            self.0.swaps.send_modify(|swaps| *swaps += 1);
+        }
     }
 
     fn swap(
@@ -262,29 +414,30 @@ impl Runtime {
     ) {
         let slug = version.manifest().slug.clone();
         let mut registry = self.registry();
-        let owner = registry
-            .connectors
-            .get(&slug)
-            .map(|connector| connector.file.clone());
-        if let Some(owner) = owner
-            && owner != path
-            && found.contains_key(&owner)
-            && self.active(&slug).is_some()
+        let owner = registry.connectors.get(&slug);
+        let owner = owner.map(|connector| connector.file.clone());
+        if let Some(owner) = owner.filter(|owner| owner != path && found.contains_key(owner))
+            && let Some(displaced) = registry.files.get_mut(&owner)
         {
-            drop(registry);
-            let error = LoadError::Duplicate {
-                slug,
-                other: file_name(&owner),
-            };
-            return self.reject(path, stamp, Some(version.digest()), &error);
+            displaced.waits_for = Some(slug.clone());
         }
         // A file that held another connector before: that one is gone.
         let former = registry.files.get(path).and_then(|file| file.slug.clone());
         let mut active = (**self.0.active.load()).clone();
         if let Some(former) = former.filter(|former| *former != slug) {
             active.remove(&former);
+            if let Some(connector) = registry.connectors.get_mut(&former) {
+                connector.loaded = None;
+            }
         }
-        active.insert(slug.clone(), Arc::clone(version));
+        let gate = self.0.gate.get();
+        match gate.and_then(|gate| gate.stopped(&slug, version.digest())) {
+            Some(why) => {
+                tracing::warn!(connector = ?version, why, "connector loaded, and stopped");
+                active.remove(&slug);
+            }
+            None => drop(active.insert(slug.clone(), Arc::clone(version))),
+        }
         self.0.active.store(Arc::new(active));
         let loaded_at = self.0.clock.now();
         let swapped_in = started.elapsed();
@@ -306,7 +459,9 @@ impl Runtime {
                     version.has_discovery(),
                 ),
                 versions: Vec::new(),
+                loaded: None,
             });
+        connector.loaded = Some(Arc::clone(version));
         path.clone_into(&mut connector.file);
         connector.described = Described::new(
             version.manifest(),
@@ -369,9 +524,22 @@ impl Runtime {
     }
 
     fn reject(&self, path: &Path, stamp: Stamp, digest: Option<Digest>, error: &LoadError) {
+        self.reject_as(path, stamp, digest, error, None);
+    }
+
+    /// The same for a file of which the slug is known.
+    fn reject_as(
+        &self,
+        path: &Path,
+        stamp: Stamp,
+        digest: Option<Digest>,
+        error: &LoadError,
+        slug: Option<Slug>,
+    ) {
         // Nothing is wrong with the file then: it is tried again with the next look.
         let passing = match error {
             LoadError::Io(_)
+            | LoadError::Store(_)
             | LoadError::Cache { .. }
             | LoadError::Compile(CompileError::Io(_)) => true,
             LoadError::Probe(error) => matches!(**error, CallError::Busy(_)),
@@ -386,7 +554,8 @@ impl Runtime {
             text = format!("{text}: {source}");
         }
         let mut registry = self.registry();
-        let slug = registry.files.get(path).and_then(|file| file.slug.clone());
+        let former = registry.files.get(path).and_then(|file| file.slug.clone());
+        let slug = slug.or(former);
         let serving = slug
             .as_ref()
             .is_some_and(|slug| self.active(slug).is_some());
@@ -414,16 +583,15 @@ impl Runtime {
         registry.files.retain(|path, _| found.contains_key(path));
         let mut active = (**self.0.active.load()).clone();
         let before = active.len();
-        active.retain(|slug, version| {
-            let there = registry
-                .connectors
-                .get(slug)
-                .is_some_and(|connector| found.contains_key(&connector.file));
-            if !there {
-                tracing::info!(connector = ?version, "connector retired: its file is gone");
+        for (slug, connector) in &mut registry.connectors {
+            if found.contains_key(&connector.file) {
+                continue;
             }
-            there
-        });
+            if let Some(version) = connector.loaded.take() {
+                tracing::info!(connector = ?version, "connector retired: its file is gone");
+                active.remove(slug);
+            }
+        }
         if active.len() != before {
             self.0.active.store(Arc::new(active));
         }
@@ -435,12 +603,13 @@ impl Runtime {
     fn release_waiting(&self) -> bool {
         let mut registry = self.registry();
         let mut released = false;
-        for file in registry.files.values_mut() {
-            if file
-                .waits_for
-                .as_ref()
-                .is_some_and(|slug| self.active(slug).is_none())
-            {
+        let Registry { files, connectors } = &mut *registry;
+        let is_loaded = |slug: &Slug| {
+            let connector = connectors.get(slug);
+            connector.is_some_and(|connector| connector.loaded.is_some())
+        };
+        for file in files.values_mut() {
+            if file.waits_for.as_ref().is_some_and(|slug| !is_loaded(slug)) {
                 file.waits_for = None;
                 file.judged = false;
                 released = true;
@@ -458,18 +627,32 @@ impl Runtime {
             .iter_mut()
             .map(|(slug, connector)| {
                 let active = self.active(slug);
+                // Of the file that serves, or of another one that would like to.
+                let of_slug = files
+                    .values()
+                    .filter(|file| file.slug.as_ref() == Some(slug));
                 let error = files
                     .get(&connector.file)
-                    .and_then(|file| file.error.clone());
+                    .and_then(|file| file.error.clone())
+                    .or_else(|| of_slug.filter_map(|file| file.error.clone()).next());
+                let stopped = connector.loaded.as_ref().and_then(|version| {
+                    let why = self.0.gate.get()?.stopped(slug, version.digest())?;
+                    Some((why, self.0.clock.now()))
+                });
+                let error = stopped.or(error);
+                let consent = self.book(slug).as_ref().map(ConsentStatus::of);
                 ConnectorStatus {
                     slug: Some(slug.to_string()),
                     inbound: InboundCounts::of(slug.as_str()),
                     file: file_name(&connector.file),
-                    state: if active.is_some() {
-                        ConnectorState::Active
-                    } else {
-                        ConnectorState::Retired
+                    state: match (&active, &consent) {
+                        (Some(_), _) => ConnectorState::Active,
+                        (None, Some(consent)) => {
+                            consent.state_at(self.0.clock.now(), ConnectorState::Retired)
+                        }
+                        (None, None) => ConnectorState::Retired,
                     },
+                    consent,
                     last_error_at: error.as_ref().map(|(_, at)| at.to_string()),
                     last_error: error.map(|(text, _)| text),
                     described: Some(connector.described.clone()),
@@ -481,14 +664,24 @@ impl Runtime {
                 }
             })
             .collect();
-        let refused = files.iter().filter(|(_, file)| file.slug.is_none());
+        let is_refused = |file: &File| match &file.slug {
+            Some(slug) => !connectors.contains_key(slug),
+            None => true,
+        };
+        let refused = files.iter().filter(|(_, file)| is_refused(file));
         all.extend(refused.filter_map(|(path, file)| {
             let (error, at) = file.error.clone()?;
+            let consent = file.slug.as_ref().and_then(|slug| self.book(slug));
+            let consent = consent.as_ref().map(ConsentStatus::of);
+            let rejected = ConnectorState::Rejected;
             Some(ConnectorStatus {
-                slug: None,
+                slug: file.slug.as_ref().map(ToString::to_string),
                 inbound: InboundCounts::default(),
                 file: file_name(path),
-                state: ConnectorState::Rejected,
+                state: consent.as_ref().map_or(rejected, |consent| {
+                    consent.state_at(self.0.clock.now(), rejected)
+                }),
+                consent,
                 last_error: Some(error),
                 last_error_at: Some(at.to_string()),
                 described: None,

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 
 use super::{Coverage, FieldCoverage, Import};
 use crate::{
-    model::{AuthKind, Manifest, SettingType},
+    model::{
+        AuthKind, Manifest, SettingType, Timestamp,
+        consent::{Book, PinOrigin},
+    },
     telemetry::METRICS,
 };
 
@@ -21,6 +24,12 @@ pub enum ConnectorState {
     Rejected,
     /// Its file is gone; running calls end, new ones are refused.
     Retired,
+    /// It asks for more than was granted, and there is no older version that serves.
+    PendingConsent,
+    /// The operator disabled it.
+    Disabled,
+    /// It crashed too often; it serves again after a pause.
+    Suspended,
 }
 
 /// How a version stands.
@@ -51,10 +60,99 @@ pub struct ConnectorStatus {
     /// Everything else, from the manifest of the version that serves (or served last).
     #[serde(flatten)]
     pub described: Option<Described>,
+    /// What was allowed, and what waits for somebody to allow it; null for a file that was never
+    /// allowed anything.
+    pub consent: Option<ConsentStatus>,
     /// Webhooks of its provider since this process began.
     pub inbound: InboundCounts,
     /// The version that serves, and those before it that are still known.
     pub versions: Vec<VersionStatus>,
+}
+
+/// What the operator allowed a connector.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ConsentStatus {
+    /// Who signed the version that serves: `ed25519:` and the key, or `unsigned`.
+    publisher: Option<String>,
+    /// What the version that serves asks for, line by line.
+    permissions: Vec<String>,
+    /// The hash of those lines.
+    permission_hash: Option<String>,
+    /// Since when the operator lets it not serve.
+    disabled_at: Option<String>,
+    /// Until when it does not serve because it crashed too often.
+    suspended_until: Option<String>,
+    /// Why a version serves whatever lies in the folder: `installed`, `rolled_back` or `held`.
+    pinned: Option<&'static str>,
+    /// The version that waits for consent.
+    pending: Option<PendingStatus>,
+    #[serde(skip)]
+    suspended: Option<Timestamp>,
+}
+
+/// A version that waits for consent.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct PendingStatus {
+    version: String,
+    digest: String,
+    publisher: String,
+    /// What it asks for, line by line.
+    permissions: Vec<String>,
+    /// The hash of those lines: what `POST /connectors/{slug}/grant` takes.
+    permission_hash: String,
+    /// The lines that are not granted.
+    added: Vec<String>,
+    /// Why it waits, a sentence.
+    reason: Option<String>,
+    seen_at: String,
+}
+
+impl ConsentStatus {
+    /// Of a book.
+    #[must_use]
+    pub fn of(book: &Book) -> Self {
+        let serving = book.serving();
+        let suspended = book.suspended.as_ref().map(|(until, _)| *until);
+        Self {
+            publisher: serving.map(|known| known.publisher.clone()),
+            permissions: serving.map_or_else(Vec::new, |known| known.asked.lines().to_vec()),
+            permission_hash: serving.map(|known| known.asked.hash().to_string()),
+            disabled_at: book.disabled_at.map(|at| at.to_string()),
+            suspended_until: suspended.map(|at| at.to_string()),
+            pinned: book.pin.map(|pin| match pin.origin {
+                PinOrigin::Installed => "installed",
+                PinOrigin::RolledBack => "rolled_back",
+                PinOrigin::Held => "held",
+            }),
+            pending: book.pending().map(|known| PendingStatus {
+                version: known.version.clone(),
+                digest: known.digest.to_string(),
+                publisher: known.publisher.clone(),
+                permissions: known.asked.lines().to_vec(),
+                permission_hash: known.asked.hash().to_string(),
+                added: book
+                    .beyond(&known.publisher, &known.asked)
+                    .unwrap_or_else(|| known.asked.lines().to_vec()),
+                reason: known.reason.clone(),
+                seen_at: known.seen_at.to_string(),
+            }),
+            suspended,
+        }
+    }
+
+    /// How a connector stands that does not serve.
+    pub(super) fn state_at(&self, now: Timestamp, otherwise: ConnectorState) -> ConnectorState {
+        if self.disabled_at.is_some() {
+            return ConnectorState::Disabled;
+        }
+        if self.suspended.is_some_and(|until| until > now) {
+            return ConnectorState::Suspended;
+        }
+        match self.pending {
+            Some(_) => ConnectorState::PendingConsent,
+            None => otherwise,
+        }
+    }
 }
 
 /// What became of the webhooks of a provider.

@@ -16,6 +16,7 @@ use super::{
     Routes, Shared,
     artifact::Import,
     bindings::exports::jackfield::connector::connector::Guest,
+    breaker::Breaker,
     call::{self, Outside, State},
     limits::{Limits, MAX_ACCOUNTS, MAX_CURSOR},
     linked::Linked,
@@ -40,6 +41,7 @@ pub struct ConnectorVersion {
     /// Calls of it that may run at the same time.
     permits: Arc<Semaphore>,
     pub(super) counters: Counters,
+    breaker: Breaker,
 }
 
 /// What happened to a version since it was loaded.
@@ -113,6 +115,7 @@ impl ConnectorVersion {
             instance,
             permits: Arc::new(Semaphore::new(share(shared.options.max_instances))),
             counters: Counters::default(),
+            breaker: Breaker::new(),
         };
         version.probe().await?;
         Ok(version)
@@ -417,6 +420,11 @@ impl ConnectorVersion {
         {
             counters.traps.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(connector = ?self, code = error.code(), error = %error, "a call was stopped");
+        }
+        if let Some(gate) = self.shared.gate.get()
+            && let Some(reason) = self.breaker.count(answer.as_ref().err(), gate.breaker())
+        {
+            gate.trip(self, reason);
         }
         answer
     }

@@ -16,6 +16,7 @@ impl Runtime {
         let mut changes = Changes::in_folders(&self.0.options.folders);
         loop {
             // First of all: files may have changed between the scan and the first notice.
+            self.heed_books().await;
             while self.look().await {
                 tokio::select! {
                     () = stop.cancelled() => return,
@@ -25,8 +26,17 @@ impl Runtime {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = changes.next() => {}
+                () = self.bell() => {}
                 () = tokio::time::sleep(self.0.options.poll) => {}
             }
+        }
+    }
+
+    /// Rings when somebody decided something of a connector.
+    async fn bell(&self) {
+        match self.0.gate.get() {
+            Some(gate) => gate.bell.notified().await,
+            None => std::future::pending().await,
         }
     }
 }

@@ -199,6 +199,7 @@ into_value! {
     RecordId => |value| Self::Bytes(Some(value.as_bytes().to_vec()));
     &Digest => |value| Self::Bytes(Some(value.as_bytes().to_vec()));
     Vec<u8> => |value| Self::Bytes(Some(value));
+    Option<Vec<u8>> => |value| Self::Bytes(value);
 }
 
 /// A count as databases keep it. More than `i64::MAX` of anything does not happen.

@@ -106,6 +106,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/postgres/0016_audit.sql"),
     ),
     (
+        17,
+        "connectors",
+        include_str!("../../../migrations/sqlite/0017_connectors.sql"),
+        include_str!("../../../migrations/postgres/0017_connectors.sql"),
+    ),
+    (
         19,
         "data_keys",
         include_str!("../../../migrations/sqlite/0019_data_keys.sql"),

@@ -10,6 +10,7 @@ mod audit;
 mod changes;
 mod clocks;
 mod connections;
+mod connectors;
 mod credentials;
 mod custom_fields;
 mod data_keys;
@@ -68,6 +69,11 @@ contract! {
     data_keys:
         a_data_key_waits_seals_and_goes_when_nothing_needs_it,
         sealed_values_are_found_in_pages_and_replaced_if_unchanged;
+    connectors:
+        what_is_installed_is_there_for_all_hosts,
+        what_is_refused_leaves_nothing,
+        hosts_take_turns_and_old_bytes_go,
+        changed_bytes_are_noticed;
     projects:
         projects_are_listed_for_the_operator,
         api_keys_open_their_project_until_revoked,

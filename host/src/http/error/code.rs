@@ -118,6 +118,8 @@ codes! {
         "Correct what `violations` names; each path is a JSON Pointer into the body.";
     InvalidSetting UNPROCESSABLE_ENTITY "invalid_setting" "A field of the connection is not valid"
         "`GET /connectors/{slug}` lists the fields and settings of a connector with their types.";
+    ConnectorRefused UNPROCESSABLE_ENTITY "connector_refused" "Not a connector that this server takes"
+        "Build it with `jackfield connector build`, look at it with `jackfield connector validate`, and sign it after its last change.";
     UnknownReference UNPROCESSABLE_ENTITY "unknown_reference" "A reference leads nowhere"
         "Use the id of a record of the same connection.";
     IdempotencyKeyReused UNPROCESSABLE_ENTITY "idempotency_key_reused" "The key belongs to another request"

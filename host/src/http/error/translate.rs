@@ -2,12 +2,26 @@
 
 use super::{Code, Error};
 use crate::{
+    market,
     model::Violation,
     runtime::{CallError, Failure},
     store,
     telemetry::chain,
     unify, vault, webhook,
 };
+
+impl From<market::Error> for Error {
+    fn from(error: market::Error) -> Self {
+        let sentence = sentence(&error);
+        match error {
+            market::Error::Connector(_) => Self::new(Code::ConnectorRefused, sentence),
+            market::Error::Refused(_) | market::Error::Consent { .. } => {
+                Self::new(Code::Conflict, sentence)
+            }
+            market::Error::Store(error) => error.into(),
+        }
+    }
+}
 
 impl From<unify::Error> for Error {
     fn from(error: unify::Error) -> Self {

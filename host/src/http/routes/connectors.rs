@@ -1,5 +1,7 @@
 //! The connectors of this server: what they do, what they may reach, how they stand.
 
+pub(super) mod consent;
+
 use std::sync::Arc;
 
 use axum::{
@@ -11,7 +13,7 @@ use super::json;
 use crate::{
     http::{
         Services,
-        caller::Caller,
+        caller::Audience,
         error::{Code, Error},
         operation::Operation,
         query::Query,
@@ -21,7 +23,7 @@ use crate::{
 };
 
 pub(super) fn operations() -> Vec<Operation> {
-    vec![
+    let mut all = vec![
         Operation::get("/connectors", list)
             .id("listConnectors")
             .tag("Connectors")
@@ -43,7 +45,9 @@ pub(super) fn operations() -> Vec<Operation> {
             .path::<String>("slug", "Its name in URLs, such as `hubspot`.")
             .gives::<ConnectorStatus>(200, "The connector.")
             .fails(&[Code::ConnectorNotFound]),
-    ]
+    ];
+    all.extend(consent::operations());
+    all
 }
 
 /// What is wanted of a connector.
@@ -72,7 +76,7 @@ impl Filter {
 
 pub(super) async fn list(
     State(services): State<Arc<Services>>,
-    _: Caller,
+    _: Audience,
     query: Query,
 ) -> Result<Response, Error> {
     let wanted = |name| query.get(name).map(ToOwned::to_owned);
@@ -88,17 +92,20 @@ pub(super) async fn list(
 
 pub(super) async fn get(
     State(services): State<Arc<Services>>,
-    _: Caller,
+    _: Audience,
     Path(slug): Path<String>,
 ) -> Result<Response, Error> {
-    let status = slug
-        .parse::<Slug>()
-        .ok()
-        .and_then(|slug| services.runtime.status(&slug))
-        .ok_or_else(|| {
-            let slug: String = slug.chars().take(80).collect();
-            let detail = format!("There is no connector {slug:?}.");
-            Error::new(Code::ConnectorNotFound, detail)
-        })?;
-    json(&status)
+    let found = parse_slug(&slug)?;
+    let status = services.runtime.status(&found);
+    json(&status.ok_or_else(|| unknown(&slug))?)
+}
+
+fn parse_slug(slug: &str) -> Result<Slug, Error> {
+    slug.parse().map_err(|_| unknown(slug))
+}
+
+fn unknown(slug: &str) -> Error {
+    let slug: String = slug.chars().take(80).collect();
+    let detail = format!("There is no connector {slug:?}.");
+    Error::new(Code::ConnectorNotFound, detail)
 }

@@ -1,0 +1,295 @@
+//! What an operator does with connectors on the command line. A running server notices by itself.
+
+use std::{
+    fs,
+    io::{self, BufRead as _, IsTerminal as _, Write as _},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, Subcommand};
+
+use crate::{
+    app, author,
+    cli::{ConfigArgs, note, print},
+    market::{Decision, Market, Offer},
+    model::{
+        Slug, SystemClock,
+        consent::{Book, KnownVersion, Standing},
+    },
+    runtime::{CompileLimits, Compiler},
+    store::Store,
+};
+
+const ACTOR: &str = "cli";
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum Command {
+    /// Show all connectors that the database knows, and what waits for consent.
+    List {
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Show what the version that waits asks for, against what was granted.
+    Diff {
+        #[command(flatten)]
+        connector: Connector,
+    },
+    /// Allow the version that waits (or was rolled back last) what it asks for.
+    #[command(
+        after_help = "Example:\n  jackfield connector diff hubspot\n  jackfield connector grant hubspot"
+    )]
+    Grant {
+        #[command(flatten)]
+        connector: Connector,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Take back everything that was granted: nothing of the connector serves any more.
+    Revoke {
+        #[command(flatten)]
+        connector: Connector,
+    },
+    /// Let an earlier version serve.
+    Rollback {
+        #[command(flatten)]
+        connector: Connector,
+        /// A version, or the beginning of a digest [default: the version before]
+        #[arg(long, value_name = "VERSION")]
+        to: Option<String>,
+    },
+    /// Let a connector not serve.
+    Disable {
+        #[command(flatten)]
+        connector: Connector,
+    },
+    /// Let a connector serve again.
+    Enable {
+        #[command(flatten)]
+        connector: Connector,
+    },
+    /// Undo an installation; a file in the folder may serve then.
+    Uninstall {
+        #[command(flatten)]
+        connector: Connector,
+    },
+    /// Install a connector for all servers of the database: from a `.wasm` file.
+    #[command(after_help = "Example:\n  jackfield connector install ./hubspot.wasm")]
+    Install(Install),
+}
+
+/// Which connector, of which server.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Connector {
+    /// Its name in URLs
+    slug: Slug,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Install {
+    /// The file
+    file: PathBuf,
+    /// Do not ask whether it may have what it asks for
+    #[arg(long)]
+    yes: bool,
+    /// Install it though it is older than the version that serves
+    #[arg(long)]
+    allow_downgrade: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+impl Command {
+    pub(in crate::cli) async fn run(self) -> Result<()> {
+        match self {
+            Self::List { config } => list(&config).await,
+            Self::Diff { connector } => {
+                let (store, book) = connector.open().await?;
+                store.close().await;
+                print(&difference(&book))
+            }
+            Self::Grant { connector, yes } => {
+                let (store, book) = connector.open().await?;
+                let expected = book.pending().map(|known| known.asked.hash());
+                if expected.is_some() && !yes {
+                    note(&difference(&book));
+                    ask("Grant this?")?;
+                }
+                connector.decide(&store, Decision::Grant(expected)).await
+            }
+            Self::Revoke { connector } => connector.open_and(Decision::Revoke).await,
+            Self::Rollback { connector, to } => connector.open_and(Decision::RollBack(to)).await,
+            Self::Disable { connector } => connector.open_and(Decision::Disable).await,
+            Self::Enable { connector } => connector.open_and(Decision::Enable).await,
+            Self::Uninstall { connector } => connector.open_and(Decision::Uninstall).await,
+            Self::Install(install) => Box::pin(install.run()).await,
+        }
+    }
+}
+
+impl Connector {
+    async fn open(&self) -> Result<(Store, Book)> {
+        let store = app::open_store(&self.config.load()?).await?;
+        match store.connector_books().await?.books.remove(&self.slug) {
+            Some(book) => Ok((store, book)),
+            None => bail!(
+                "nothing is known of a connector {}; `jackfield connector list` shows all",
+                self.slug
+            ),
+        }
+    }
+
+    async fn open_and(&self, decision: Decision) -> Result<()> {
+        let (store, _) = self.open().await?;
+        self.decide(&store, decision).await
+    }
+
+    async fn decide(&self, store: &Store, decision: Decision) -> Result<()> {
+        let market = Market::new(store.clone(), Arc::new(SystemClock));
+        let book = market.decide(&self.slug, decision, ACTOR).await?;
+        store.close().await;
+        print(&line(&book))
+    }
+}
+
+async fn list(config: &ConfigArgs) -> Result<()> {
+    let store = app::open_store(&config.load()?).await?;
+    let books = store.connector_books().await?;
+    store.close().await;
+    print(&books.books.values().map(line).collect::<String>())
+}
+
+/// How a connector stands, in a line.
+fn line(book: &Book) -> String {
+    let version = book.serving().map_or("-", |known| &known.version);
+    let mut how = Vec::new();
+    if let Some(at) = book.disabled_at {
+        how.push(format!("disabled since {at}"));
+    }
+    if let Some((until, reason)) = &book.suspended {
+        how.push(format!("suspended until {until}: {reason}"));
+    }
+    if book.standing_grants().next().is_none() {
+        how.push("nothing is granted".to_owned());
+    }
+    if let Some(pending) = book.pending() {
+        how.push(format!("{} waits for consent", pending.version));
+    }
+    let publisher = book.serving().map_or("", |known| &known.publisher);
+    if how.is_empty() {
+        how.push("serves".to_owned());
+    }
+    let how = how.join(", ");
+    format!(
+        "{:24} {version:10} {how}  ({publisher})\n",
+        book.slug.as_str()
+    )
+}
+
+fn difference(book: &Book) -> String {
+    let Some(wanted) = book.pending().or_else(|| last_rolled_back(book)) else {
+        return format!("No version of {} waits for consent.\n", book.slug);
+    };
+    let serving = book.serving().filter(|known| known.digest != wanted.digest);
+    let mut text = format!("{} {} by {}\n", book.slug, wanted.version, wanted.publisher);
+    if let Some(reason) = &wanted.reason {
+        text.push_str(&format!("{reason}\n"));
+    }
+    if let Some(serving) = serving {
+        let (version, publisher) = (&serving.version, &serving.publisher);
+        text.push_str(&format!(
+            "against {version} by {publisher}, which serves:\n"
+        ));
+        let gone = serving.asked.beyond(&wanted.asked);
+        text.extend(gone.iter().map(|line| format!("- {line}\n")));
+    }
+    let added = book.beyond(&wanted.publisher, &wanted.asked);
+    let added = added.unwrap_or_else(|| wanted.asked.lines().to_vec());
+    for line in wanted.asked.lines() {
+        let sign = if added.contains(line) { '+' } else { ' ' };
+        text.push_str(&format!("{sign} {line}\n"));
+    }
+    text.push_str(&format!("permission hash {}\n", wanted.asked.hash()));
+    text
+}
+
+fn last_rolled_back(book: &Book) -> Option<&KnownVersion> {
+    let versions = book.versions.iter();
+    let rolled_back = versions.filter(|known| known.standing == Standing::RolledBack);
+    rolled_back.max_by_key(|known| known.seen_at)
+}
+
+impl Install {
+    async fn run(self) -> Result<()> {
+        let config = self.config.load()?;
+        let bytes = fs::read(&self.file)
+            .with_context(|| format!("{} cannot be read", self.file.display()))?;
+        let name = self.file.file_name().unwrap_or_default().to_string_lossy();
+        let offer = Offer::read(bytes, &name)?;
+        let store = app::open_store(&config).await?;
+        install(&store, &offer, self.yes, self.allow_downgrade).await?;
+        store.close().await;
+        Ok(())
+    }
+}
+
+/// Shows what a connector asks for, asks, tries it and installs it.
+pub(super) async fn install(
+    store: &Store,
+    offer: &Offer,
+    yes: bool,
+    downgrade: bool,
+) -> Result<()> {
+    let market = Market::new(store.clone(), Arc::new(SystemClock));
+    let book = market.book(offer.slug()).await?;
+    let announced = &offer.announced;
+    let mut text = format!(
+        "{} {} ({}) by {}\n  {}\nIt asks for:\n",
+        offer.slug(),
+        announced.manifest.version,
+        announced.manifest.name,
+        announced.publisher(),
+        announced.manifest.description
+    );
+    let added = offer.added(book.as_ref());
+    for line in announced.asked.lines() {
+        let sign = if added.contains(line) { '+' } else { ' ' };
+        text.push_str(&format!("{sign} {line}\n"));
+    }
+    note(text.trim_end());
+    if !yes {
+        ask("Install it?")?;
+    }
+    let copy = tempfile::Builder::new().suffix(".wasm").tempfile()?;
+    fs::write(copy.path(), offer.bytes())?;
+    let report = author::validate(
+        copy.path(),
+        Compiler::this_program(CompileLimits::default()),
+    )
+    .await?;
+    if !report.ok {
+        bail!("it would not be served:\n{report}");
+    }
+    let hash = announced.asked.hash();
+    let book = market.install(offer, hash, downgrade, ACTOR).await?;
+    print(&line(&book))
+}
+
+/// Goes on where somebody says yes.
+fn ask(question: &str) -> Result<()> {
+    let stdin = io::stdin();
+    if !stdin.is_terminal() {
+        bail!("nobody is there to say yes; give --yes");
+    }
+    write!(io::stderr(), "{question} [y/N] ")?;
+    let mut answer = String::new();
+    stdin.lock().read_line(&mut answer)?;
+    match answer.trim().to_ascii_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => bail!("nothing is changed"),
+    }
+}

@@ -1,0 +1,371 @@
+//! What the operator decides of connectors: grants, rollbacks, installing.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{super::json, parse_slug};
+use crate::{
+    http::{
+        Services,
+        body::{Json, OptionalJson},
+        caller::Operator,
+        error::{Code, Error},
+        operation::Operation,
+    },
+    market::{self, Decision, Offer},
+    model::{
+        Digest, Slug,
+        consent::{Book, Standing},
+    },
+    runtime::ConsentStatus,
+};
+
+const ABOUT: &str =
+    "Needs an operator's key. It holds for all servers of the database, within seconds.";
+
+pub(super) fn operations() -> Vec<Operation> {
+    let of_slug = |operation: Operation| {
+        operation
+            .tag("Connectors")
+            .describe(ABOUT)
+            .path::<String>("slug", "Its name in URLs, such as `hubspot`.")
+            .gives::<BookBody>(200, "What holds now.")
+            .fails(&[Code::OperatorRequired, Code::ConnectorNotFound])
+    };
+    vec![
+        Operation::post("/connectors/install", install)
+            .id("installConnector")
+            .tag("Connectors")
+            .summary("Install a connector from its file.")
+            .describe("Needs an operator's key. With `dry_run`, or without `consent`, nothing is installed: the answer shows what the connector asks for, and the hash to consent with. Once installed, it serves on all servers of the database.")
+            .takes::<Install>()
+            .gives::<OfferBody>(200, "What it asks for, and whether it is installed.")
+            .fails(&[Code::OperatorRequired, Code::ConnectorRefused, Code::Conflict]),
+        of_slug(Operation::get("/connectors/{slug}/grants", grants).id("listConnectorGrants"))
+            .summary("What was granted to a connector, and its known versions."),
+        of_slug(Operation::post("/connectors/{slug}/grant", grant).id("grantConnector"))
+            .summary("Allow the version that waits what it asks for.")
+            .takes::<Grant>()
+            .fails(&[Code::Conflict]),
+        of_slug(Operation::post("/connectors/{slug}/revoke", revoke).id("revokeConnector"))
+            .summary("Take back all grants: nothing of the connector serves any more.")
+            .fails(&[Code::Conflict]),
+        of_slug(Operation::post("/connectors/{slug}/rollback", rollback).id("rollBackConnector"))
+            .summary("Go back to an earlier version.")
+            .takes_optional::<Rollback>()
+            .fails(&[Code::Conflict]),
+        of_slug(Operation::post("/connectors/{slug}/disable", disable).id("disableConnector"))
+            .summary("Let a connector not serve.")
+            .fails(&[Code::Conflict]),
+        of_slug(Operation::post("/connectors/{slug}/enable", enable).id("enableConnector"))
+            .summary("Let a connector serve again, and end a suspension.")
+            .fails(&[Code::Conflict]),
+        of_slug(Operation::post("/connectors/{slug}/uninstall", uninstall).id("uninstallConnector"))
+            .summary("Undo an installation; a file in the folder may serve then.")
+            .fails(&[Code::Conflict]),
+    ]
+}
+
+/// What was decided of a connector.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ConnectorConsent")]
+struct BookBody {
+    slug: String,
+    #[serde(flatten)]
+    status: ConsentStatus,
+    grants: Vec<GrantBody>,
+    versions: Vec<KnownBody>,
+}
+
+/// What was allowed to a publisher.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ConnectorGrant")]
+struct GrantBody {
+    /// `ed25519:` and a key, or `unsigned`.
+    publisher: String,
+    permissions: Vec<String>,
+    permission_hash: String,
+    /// `placed` (by the first file in the folder), `auto`, `cli` or `operator_key:<id>`.
+    granted_by: String,
+    #[schemars(extend("format" = "date-time"))]
+    granted_at: String,
+    #[schemars(extend("format" = "date-time"))]
+    revoked_at: Option<String>,
+}
+
+/// A version whose bytes are kept.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "KnownConnectorVersion")]
+struct KnownBody {
+    version: String,
+    digest: String,
+    publisher: String,
+    permission_hash: String,
+    bytes: u64,
+    source: String,
+    #[schemars(extend("enum" = ["admitted", "pending", "rolled_back"]))]
+    standing: &'static str,
+    reason: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
+    seen_at: String,
+    #[schemars(extend("format" = "date-time"))]
+    served_at: Option<String>,
+}
+
+/// What is allowed.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "GrantConnector")]
+#[serde(deny_unknown_fields)]
+struct Grant {
+    /// The hash of the permissions that were looked at: `consent.pending.permission_hash` of the
+    /// connector.
+    permission_hash: String,
+}
+
+/// Where to go back to.
+#[derive(Default, Deserialize, JsonSchema)]
+#[schemars(rename = "RollBackConnector")]
+#[serde(deny_unknown_fields)]
+struct Rollback {
+    /// A version, or the beginning of a digest; the version before where none is named.
+    #[serde(default)]
+    to: Option<String>,
+}
+
+/// A connector to install.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "InstallConnector")]
+#[serde(deny_unknown_fields)]
+struct Install {
+    /// The `.wasm` file in base64, at most 1.4 MiB of it; larger ones are installed from a registry
+    /// or on the command line.
+    file: String,
+    /// Show what it asks for, and install nothing.
+    #[serde(default)]
+    dry_run: bool,
+    /// The hash of the permissions that were looked at.
+    #[serde(default)]
+    consent: Option<String>,
+    /// Whether it may be older than the version that serves.
+    #[serde(default)]
+    allow_downgrade: bool,
+}
+
+/// A connector, before or after it is installed.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ConnectorOffer")]
+pub(in crate::http::routes) struct OfferBody {
+    slug: String,
+    name: String,
+    version: String,
+    digest: String,
+    /// `ed25519:` and a key, or `unsigned`.
+    publisher: String,
+    permissions: Vec<String>,
+    /// What `consent` has to be.
+    permission_hash: String,
+    /// The lines that are not granted yet.
+    added: Vec<String>,
+    source: String,
+    installed: bool,
+}
+
+async fn grants(
+    State(services): State<Arc<Services>>,
+    _: Operator,
+    Path(slug): Path<String>,
+) -> Result<Response, Error> {
+    let slug = parse_slug(&slug)?;
+    let book = services.market.book(&slug).await?;
+    json(&body(&book.ok_or_else(|| super::unknown(slug.as_str()))?))
+}
+
+async fn grant(
+    State(services): State<Arc<Services>>,
+    operator: Operator,
+    Path(slug): Path<String>,
+    Json(grant): Json<Grant>,
+) -> Result<Response, Error> {
+    let hash = parse_hash("permission_hash", &grant.permission_hash)?;
+    decide(&services, &operator, &slug, Decision::Grant(Some(hash))).await
+}
+
+async fn revoke(
+    State(services): State<Arc<Services>>,
+    operator: Operator,
+    Path(slug): Path<String>,
+) -> Result<Response, Error> {
+    decide(&services, &operator, &slug, Decision::Revoke).await
+}
+
+async fn rollback(
+    State(services): State<Arc<Services>>,
+    operator: Operator,
+    Path(slug): Path<String>,
+    OptionalJson(rollback): OptionalJson<Rollback>,
+) -> Result<Response, Error> {
+    let to = rollback.unwrap_or_default().to;
+    decide(&services, &operator, &slug, Decision::RollBack(to)).await
+}
+
+async fn disable(
+    State(services): State<Arc<Services>>,
+    operator: Operator,
+    Path(slug): Path<String>,
+) -> Result<Response, Error> {
+    decide(&services, &operator, &slug, Decision::Disable).await
+}
+
+async fn enable(
+    State(services): State<Arc<Services>>,
+    operator: Operator,
+    Path(slug): Path<String>,
+) -> Result<Response, Error> {
+    decide(&services, &operator, &slug, Decision::Enable).await
+}
+
+async fn uninstall(
+    State(services): State<Arc<Services>>,
+    operator: Operator,
+    Path(slug): Path<String>,
+) -> Result<Response, Error> {
+    decide(&services, &operator, &slug, Decision::Uninstall).await
+}
+
+async fn decide(
+    services: &Services,
+    operator: &Operator,
+    slug: &str,
+    decision: Decision,
+) -> Result<Response, Error> {
+    let slug = known(services, slug).await?;
+    let decided = services
+        .market
+        .decide(&slug, decision, &operator.actor)
+        .await;
+    services.runtime.look_soon();
+    json(&body(&decided?))
+}
+
+async fn known(services: &Services, slug: &str) -> Result<Slug, Error> {
+    let slug = parse_slug(slug)?;
+    match services.market.book(&slug).await? {
+        Some(_) => Ok(slug),
+        None => Err(super::unknown(slug.as_str())),
+    }
+}
+
+async fn install(
+    State(services): State<Arc<Services>>,
+    operator: Operator,
+    Json(install): Json<Install>,
+) -> Result<Response, Error> {
+    let bytes = STANDARD
+        .decode(&install.file)
+        .map_err(|_| Error::new(Code::InvalidBody, "`file` is not base64 with its padding."))?;
+    let offer = Offer::read(bytes, "api")?;
+    let consent = match install.dry_run {
+        true => None,
+        false => install.consent.as_deref(),
+    };
+    offered(
+        &services,
+        &operator,
+        &offer,
+        consent,
+        install.allow_downgrade,
+    )
+    .await
+}
+
+/// Shows what a connector asks for, and installs it where somebody consents.
+pub(in crate::http::routes) async fn offered(
+    services: &Services,
+    operator: &Operator,
+    offer: &Offer,
+    consent: Option<&str>,
+    downgrade: bool,
+) -> Result<Response, Error> {
+    let before = services.market.book(offer.slug()).await?;
+    let added = offer.added(before.as_ref());
+    if let Some(consent) = consent {
+        let consent = parse_hash("consent", consent)?;
+        // Whatever would keep it from being loaded is told now.
+        services
+            .runtime
+            .check(offer.bytes().to_vec())
+            .await
+            .map_err(market::Error::Connector)?;
+        let market = &services.market;
+        market
+            .install(offer, consent, downgrade, &operator.actor)
+            .await?;
+        services.runtime.look_soon();
+    }
+    let announced = &offer.announced;
+    json(&OfferBody {
+        slug: offer.slug().to_string(),
+        name: announced.manifest.name.clone(),
+        version: announced.manifest.version.to_string(),
+        digest: announced.digest.to_string(),
+        publisher: announced.publisher(),
+        permissions: announced.asked.lines().to_vec(),
+        permission_hash: announced.asked.hash().to_string(),
+        added,
+        source: offer.source.clone(),
+        installed: consent.is_some(),
+    })
+}
+
+fn parse_hash(name: &str, text: &str) -> Result<Digest, Error> {
+    Digest::parse(text).ok_or_else(|| {
+        let detail = format!("`{name}` is not a permission hash of 64 hexadecimal digits.");
+        Error::new(Code::InvalidBody, detail)
+    })
+}
+
+fn body(book: &Book) -> BookBody {
+    BookBody {
+        slug: book.slug.to_string(),
+        status: ConsentStatus::of(book),
+        grants: book
+            .grants
+            .iter()
+            .map(|grant| GrantBody {
+                publisher: grant.publisher.clone(),
+                permissions: grant.asked.lines().to_vec(),
+                permission_hash: grant.asked.hash().to_string(),
+                granted_by: grant.granted_by.clone(),
+                granted_at: grant.granted_at.to_string(),
+                revoked_at: grant.revoked_at.map(|at| at.to_string()),
+            })
+            .collect(),
+        versions: book
+            .versions
+            .iter()
+            .map(|known| KnownBody {
+                version: known.version.clone(),
+                digest: known.digest.to_string(),
+                publisher: known.publisher.clone(),
+                permission_hash: known.asked.hash().to_string(),
+                bytes: known.bytes,
+                source: known.source.clone(),
+                standing: match known.standing {
+                    Standing::Admitted => "admitted",
+                    Standing::Pending => "pending",
+                    Standing::RolledBack => "rolled_back",
+                },
+                reason: known.reason.clone(),
+                seen_at: known.seen_at.to_string(),
+                served_at: known.served_at.map(|at| at.to_string()),
+            })
+            .collect(),
+    }
+}
