@@ -17,7 +17,7 @@ use crate::{
         self, DeliveryOptions, DeliveryWorkers, InboundWorkers, PushWorkers, RetryWorkers,
         SyncWorkers,
     },
-    market::Market,
+    market::{Login, Logins, Market, Outlets},
     model::{Clock, ConnectionId, Entropy, SystemClock, SystemEntropy},
     runtime::{self, Runtime},
     store::Store,
@@ -213,6 +213,7 @@ impl App {
             webhooks: self.webhooks.clone(),
             runtime: self.runtime.clone(),
             market: Market::new(self.store.clone(), Arc::clone(&self.clock)),
+            outlets: outlets(&self.config)?,
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
             public_url: self.config.public_url(address),
@@ -359,6 +360,35 @@ pub fn gate_options(config: &Config, installed: PathBuf) -> Result<runtime::Gate
         },
         installed,
     })
+}
+
+/// Registries and indexes of connectors.
+///
+/// # Errors
+/// A file of logins cannot be read, or no client can be made.
+pub fn outlets(config: &Config) -> Result<Outlets> {
+    let marketplace = &config.marketplace;
+    let egress = Egress::new(egress::Policy {
+        allow_private: config.egress.allow_private.clone(),
+    })?;
+    let mut logins = Logins::default();
+    if let Some(path) = &marketplace.docker_config {
+        let text =
+            std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        logins = Logins::from_docker(&text)
+            .with_context(|| format!("{} is not as Docker writes it", path.display()))?;
+    }
+    for (registry, login) in &marketplace.registries {
+        let login = match (&login.token, &login.username, &login.password) {
+            (Some(token), None, None) => Login::Bearer(token.clone()),
+            (None, Some(user), Some(password)) => Login::Basic(user.clone(), password.clone()),
+            _ => bail!(
+                "marketplace.registries.{registry:?} needs either token, or username and password"
+            ),
+        };
+        logins.0.insert(registry.clone(), login);
+    }
+    Ok(Outlets::new(egress, logins, marketplace.indexes.clone()))
 }
 
 fn runtime_options(config: &Config, folders: Vec<PathBuf>) -> runtime::Options {

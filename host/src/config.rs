@@ -241,6 +241,27 @@ pub struct Marketplace {
     /// Addresses of indexes: `https://…` or `oci://registry/repository:tag`.
     #[serde(deserialize_with = "texts")]
     pub indexes: Vec<String>,
+    /// A file of logins at registries, as Docker writes it.
+    #[serde(default)]
+    pub docker_config: Option<PathBuf>,
+    /// Logins at registries, by host and port.
+    #[serde(default)]
+    pub registries: BTreeMap<String, RegistryLogin>,
+}
+
+/// How to log in at a registry: user name and password, or a token.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegistryLogin {
+    /// With a password.
+    #[serde(default)]
+    pub username: Option<String>,
+    /// The password.
+    #[serde(default, deserialize_with = "secret")]
+    pub password: Option<SecretString>,
+    /// In place of both.
+    #[serde(default, deserialize_with = "secret")]
+    pub token: Option<SecretString>,
 }
 
 /// Choices for one connector.
@@ -451,7 +472,7 @@ impl Config {
             ));
         }
         let is_index = |url: &&String| {
-            let schemes = ["https://", "http://", "oci://"];
+            let schemes = ["https://", "http://", "oci://", "oci+http://"];
             !schemes.iter().any(|scheme| url.starts_with(scheme))
         };
         if let Some(bad) = marketplace.indexes.iter().find(is_index) {

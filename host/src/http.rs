@@ -22,7 +22,7 @@ use url::Url;
 
 use crate::{
     egress::StreamLimits,
-    market::Market,
+    market::{Market, Outlets},
     model::{Clock, Entropy},
     runtime::Runtime,
     store::Store,
@@ -52,6 +52,8 @@ pub struct Services {
     pub runtime: Runtime,
     /// What installs them, and keeps what was granted to them.
     pub market: Market,
+    /// Where they come from.
+    pub outlets: Outlets,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// For the ids of requests.

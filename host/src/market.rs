@@ -1,13 +1,39 @@
 //! Connectors on their way to and from this server: installed from files and registries, with
 //! what they ask for shown before.
 
-use std::sync::Arc;
+mod index;
+mod reference;
+mod registry;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use url::Url;
 
 use crate::{
-    model::{Clock, Digest, Slug, consent::Book},
+    egress::{Egress, HeaderMap, Limits, Method, Request},
+    model::{
+        Clock, Digest, Slug,
+        consent::{Book, Wanted},
+    },
     runtime::{Announced, Artifact, LoadError},
     store::{self, Store},
 };
+
+pub use index::{Index, Listed, ListedVersion};
+pub use reference::{Reference, ReferenceError};
+pub use registry::{Login, Logins, Registries};
+
+use registry::{EMPTY_CONFIG, INDEX_LAYER, WASM_CONFIG, WASM_LAYER};
+
+/// How long an index is taken to be as it was.
+const FRESH: Duration = Duration::from_secs(30);
+/// The most bytes of a connector that is fetched from a web host.
+const MAX_FILE: usize = 33 * 1024 * 1024;
 
 /// What can go wrong.
 #[derive(Debug, thiserror::Error)]
@@ -30,16 +56,306 @@ pub enum Error {
         /// What consent is.
         hash: Digest,
     },
+    /// A registry does not do what is asked.
+    #[error("registry {registry}, repository {repository}: {what}")]
+    Registry {
+        /// Host and port.
+        registry: String,
+        /// The repository.
+        repository: String,
+        /// What is wrong, a sentence.
+        what: String,
+    },
+    /// A web host does not give what is asked.
+    #[error("{url}: {what}")]
+    Fetch {
+        /// Where.
+        url: String,
+        /// What is wrong, a sentence.
+        what: String,
+    },
+    /// No index has the connector, or not that version.
+    #[error("no index of marketplace.indexes has {0}")]
+    Unlisted(String),
+    /// It is no place in a registry.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
     /// The database.
     #[error(transparent)]
     Store(#[from] store::Error),
 }
 
-/// Installs connectors.
+/// Installs connectors. Clones share what was fetched of indexes.
 #[derive(Clone, Debug)]
 pub struct Market {
     store: Store,
     clock: Arc<dyn Clock>,
+}
+
+/// Connectors on other hosts: registries and indexes.
+#[derive(Clone)]
+pub struct Outlets {
+    egress: Egress,
+    registries: Registries,
+    indexes: Arc<Vec<String>>,
+    fetched: Arc<Mutex<BTreeMap<String, (Instant, Index)>>>,
+}
+
+impl std::fmt::Debug for Outlets {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Outlets")
+            .field("indexes", &self.indexes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A connector as the indexes list it, and which index it was.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The connector.
+    pub listed: Listed,
+    /// The address of the index.
+    pub index: String,
+}
+
+impl Outlets {
+    /// Through `egress`, with logins at registries and the addresses of indexes.
+    #[must_use]
+    pub fn new(egress: Egress, logins: Logins, indexes: Vec<String>) -> Self {
+        Self {
+            registries: Registries::new(egress.clone(), logins),
+            egress,
+            indexes: Arc::new(indexes),
+            fetched: Arc::default(),
+        }
+    }
+
+    /// Fetches a connector from a registry. What it came from is pinned by digest.
+    ///
+    /// # Errors
+    /// The registry does not give it, or it is no connector.
+    pub async fn pull(&self, from: &Reference) -> Result<Offer, Error> {
+        let artifact = self.registries.pull(from, WASM_LAYER).await?;
+        Offer::read(artifact.layer.to_vec(), &artifact.pinned.to_string())
+    }
+
+    /// Puts a connector into a registry, under its version as the tag where none is named.
+    ///
+    /// # Errors
+    /// The registry does not take it, or has another file under that version.
+    pub async fn publish(&self, offer: &Offer, to: &Reference) -> Result<Reference, Error> {
+        let manifest = &offer.announced.manifest;
+        let version = manifest.version.to_string().replace('+', "_");
+        let to = match &to.tag {
+            Some(_) => to.clone(),
+            None => to.tagged(&version),
+        };
+        let tags = self.registries.tags(&to).await?;
+        if to
+            .tag
+            .as_ref()
+            .is_some_and(|tag| *tag == version && tags.contains(tag))
+        {
+            let there = self.registries.pull(&to, WASM_LAYER).await?;
+            if Digest::of(&there.layer) == offer.announced.digest {
+                return Ok(there.pinned);
+            }
+            return Err(Error::Refused(format!(
+                "{to} is there already with another file: a version never changes; raise `version` in connector.toml"
+            )));
+        }
+        let layer = format!("sha256:{}", offer.announced.digest);
+        let config = json!({
+            "created": "1970-01-01T00:00:00Z",
+            "architecture": "wasm",
+            "os": "wasip2",
+            "layerDigests": [layer],
+            "component": { "imports": offer.imports, "exports": offer.exports, "target": null },
+        });
+        let annotations = [
+            ("org.opencontainers.image.title", manifest.slug.to_string()),
+            (
+                "org.opencontainers.image.version",
+                manifest.version.to_string(),
+            ),
+            (
+                "org.opencontainers.image.description",
+                manifest.description.clone(),
+            ),
+        ];
+        let annotations = annotations.map(|(name, value)| (name.to_owned(), value));
+        let config = (WASM_CONFIG, config.to_string().into_bytes());
+        let pushed = self.registries.push(
+            &to,
+            config,
+            (WASM_LAYER, offer.bytes()),
+            annotations.into_iter().collect(),
+        );
+        pushed.await
+    }
+
+    /// The newest tag of a repository that is a version and no preview.
+    ///
+    /// # Errors
+    /// The registry does not answer.
+    pub async fn newest(&self, of: &Reference) -> Result<Option<semver::Version>, Error> {
+        let tags = self.registries.tags(of).await?;
+        let versions = tags
+            .iter()
+            .filter_map(|tag| semver::Version::parse(tag).ok());
+        Ok(versions.filter(|version| version.pre.is_empty()).max())
+    }
+
+    /// All versions in a repository.
+    ///
+    /// # Errors
+    /// The registry does not give one of them.
+    pub async fn all_versions(&self, of: &Reference) -> Result<Vec<(Offer, String)>, Error> {
+        let mut all = Vec::new();
+        for tag in self.registries.tags(of).await? {
+            if semver::Version::parse(&tag).is_ok() {
+                let offer = self.pull(&of.tagged(&tag)).await?;
+                let source = offer.source.clone();
+                all.push((offer, source));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Puts an index into a registry.
+    ///
+    /// # Errors
+    /// The registry does not take it.
+    pub async fn publish_index(&self, index: &str, to: &Reference) -> Result<Reference, Error> {
+        let config = (EMPTY_CONFIG, b"{}".to_vec());
+        let layer = (INDEX_LAYER, index.as_bytes());
+        self.registries
+            .push(to, config, layer, BTreeMap::new())
+            .await
+    }
+
+    /// What all indexes list, by slug; the first index that lists a slug is asked about it. An
+    /// index that cannot be read is left out, with a sentence about it.
+    pub async fn listed(&self) -> (Vec<Found>, Vec<String>) {
+        let mut found: BTreeMap<Slug, Found> = BTreeMap::new();
+        let mut problems = Vec::new();
+        for address in &*self.indexes {
+            match self.index(address).await {
+                Ok(index) => {
+                    for listed in index.connectors {
+                        found.entry(listed.slug.clone()).or_insert(Found {
+                            listed,
+                            index: address.clone(),
+                        });
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(index = address, error = %error, "an index cannot be read");
+                    problems.push(error.to_string());
+                }
+            }
+        }
+        (found.into_values().collect(), problems)
+    }
+
+    /// Fetches a version of a connector that an index lists. It has to be what the index says.
+    ///
+    /// # Errors
+    /// No index lists it, or what is there is something else.
+    pub async fn fetch(&self, slug: &Slug, version: Option<&str>) -> Result<Offer, Error> {
+        let what = || {
+            format!("{slug} {}", version.unwrap_or_default())
+                .trim_end()
+                .to_owned()
+        };
+        let (all, _) = self.listed().await;
+        let found = all.into_iter().find(|found| found.listed.slug == *slug);
+        let found = found.ok_or_else(|| Error::Unlisted(what()))?;
+        let wanted = found
+            .listed
+            .version(version)
+            .ok_or_else(|| Error::Unlisted(what()))?;
+        let offer = if Reference::is_meant(&wanted.location) {
+            self.pull(&wanted.location.parse()?).await?
+        } else {
+            let base = Url::parse(&found.index).ok();
+            let url = match base {
+                Some(base) => base.join(&wanted.location),
+                None => Url::parse(&wanted.location),
+            };
+            let failed = |what: String| Error::Fetch {
+                url: wanted.location.clone(),
+                what,
+            };
+            let url = url.map_err(|error| failed(error.to_string()))?;
+            let bytes = self.get(&url, MAX_FILE).await?;
+            Offer::read(bytes, url.as_str())?
+        };
+        let announced = &offer.announced;
+        let is_listed = announced.digest.to_string() == wanted.digest
+            && announced.manifest.slug == *slug
+            && announced.publisher() == wanted.publisher
+            && announced.asked.hash().to_string() == wanted.permission_hash;
+        if !is_listed {
+            return Err(Error::Refused(format!(
+                "what is at {} is not what the index {} says of {}: digest, name, publisher or permissions differ",
+                wanted.location,
+                found.index,
+                what()
+            )));
+        }
+        Ok(offer)
+    }
+
+    async fn index(&self, address: &str) -> Result<Index, Error> {
+        let fetched = || self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, index)) = fetched().get(address)
+            && at.elapsed() < FRESH
+        {
+            return Ok(index.clone());
+        }
+        let text = if Reference::is_meant(address) {
+            let artifact = self.registries.pull(&address.parse()?, INDEX_LAYER).await?;
+            artifact.layer.to_vec()
+        } else {
+            let url = Url::parse(address).map_err(|error| Error::Fetch {
+                url: address.to_owned(),
+                what: error.to_string(),
+            })?;
+            self.get(&url, index::MAX_INDEX).await?
+        };
+        let index = Index::parse(&text).map_err(|what| Error::Fetch {
+            url: address.to_owned(),
+            what,
+        })?;
+        fetched().insert(address.to_owned(), (Instant::now(), index.clone()));
+        Ok(index)
+    }
+
+    async fn get(&self, url: &Url, most: usize) -> Result<Vec<u8>, Error> {
+        let failed = |what: String| Error::Fetch {
+            url: url.to_string(),
+            what,
+        };
+        let request = Request {
+            method: Method::GET,
+            url: url.clone(),
+            headers: HeaderMap::new(),
+            body: None,
+        };
+        let limits = Limits {
+            total: Duration::from_secs(60),
+            max_request_bytes: 0,
+            max_response_bytes: most,
+        };
+        let answer = self.egress.send(request, &limits).await;
+        let answer = answer.map_err(|error| failed(error.to_string()))?;
+        match answer.status {
+            200 => Ok(answer.body.to_vec()),
+            status => Err(failed(format!("it answers {status}"))),
+        }
+    }
 }
 
 /// A connector that may be installed: everything that is to be known before.
@@ -50,6 +366,8 @@ pub struct Offer {
     /// Where it came from.
     pub source: String,
     bytes: Vec<u8>,
+    imports: Vec<String>,
+    exports: Vec<String>,
 }
 
 impl Offer {
@@ -59,11 +377,13 @@ impl Offer {
     /// It is no connector.
     pub fn read(bytes: Vec<u8>, source: &str) -> Result<Self, Error> {
         let announced = Announced::read(&bytes)?;
-        Artifact::read(&bytes)?;
+        let artifact = Artifact::read(&bytes)?;
         Ok(Self {
             announced,
             source: source.to_owned(),
             bytes,
+            imports: artifact.imports.iter().map(ToString::to_string).collect(),
+            exports: artifact.exports,
         })
     }
 
@@ -113,7 +433,7 @@ impl Market {
         &self,
         offer: &Offer,
         consent: Digest,
-        downgrade: bool,
+        wanted: Wanted,
         by: &str,
     ) -> Result<Book, Error> {
         let announced = &offer.announced;
@@ -130,7 +450,7 @@ impl Market {
         let altered = self
             .store
             .alter_connector(offer.slug(), Some(&offer.bytes), |book| {
-                let change = book.install(&candidate, by, downgrade, now)?;
+                let change = book.install(&candidate, by, wanted, now)?;
                 Ok(book.entry(change, by, now))
             });
         altered.await?.map_err(Error::Refused)

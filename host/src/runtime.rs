@@ -153,6 +153,17 @@ impl Runtime {
         ConnectorVersion::load(&self.0, bytes).await
     }
 
+    /// Whether the operator's wishes about signatures are met; where no gate is set, they are.
+    ///
+    /// # Errors
+    /// They are not.
+    pub fn check_signature(&self, announced: &Announced) -> Result<(), LoadError> {
+        match self.0.gate.get() {
+            Some(gate) => gate.check_signature(announced),
+            None => Ok(()),
+        }
+    }
+
     /// The version that serves new calls of a connector.
     #[must_use]
     pub fn active(&self, slug: &Slug) -> Option<Arc<ConnectorVersion>> {

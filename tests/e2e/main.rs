@@ -23,6 +23,7 @@ macro_rules! on_both_databases {
 mod canary;
 mod catalogue;
 mod connect;
+mod consent;
 mod contract;
 mod crash;
 mod custom_fields;
@@ -35,6 +36,7 @@ mod hubspot;
 mod inbound;
 mod keys;
 mod limits;
+mod marketplace;
 mod oauth;
 mod passthrough;
 mod plugins;

@@ -10,6 +10,7 @@ pub mod echo;
 pub mod faulty;
 pub mod ledger;
 pub mod receiver;
+pub mod registry;
 pub mod server;
 pub mod snippets;
 pub mod wait;

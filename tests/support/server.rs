@@ -107,6 +107,28 @@ impl Server {
         key.unwrap_or_else(|| panic!("no key: {output}")).to_owned()
     }
 
+    /// A client with an operator's key, made on the command line.
+    pub fn operator(&self) -> Api {
+        let output = self.command_line(&["api-key", "create", "--operator"]);
+        let key = words(&output).find(|word| word.starts_with("jo_"));
+        let key = key.unwrap_or_else(|| panic!("no key: {output}"));
+        self.anyone().with_key(key)
+    }
+
+    /// What `jackfield` with these arguments says when it fails.
+    ///
+    /// # Panics
+    /// It does not fail.
+    pub fn refused_command(&self, arguments: &[&str]) -> String {
+        let output = command(&self.environment)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .expect("the program starts");
+        assert!(!output.status.success(), "jackfield {arguments:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
     /// What `jackfield` with these arguments prints.
     ///
     /// # Panics

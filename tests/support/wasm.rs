@@ -114,6 +114,54 @@ pub fn with_manifest(connector: &[u8], edit: impl FnOnce(&str) -> String) -> Vec
     module(&sections)
 }
 
+/// A connector whose code crashes wherever it is called, though it starts.
+///
+/// # Panics
+/// The bytes are no core module.
+pub fn with_crashes(connector: &[u8]) -> Vec<u8> {
+    const IMPORT: u8 = 2;
+    const EXPORT: u8 = 7;
+    let mut sections = sections(connector);
+    let get = |wanted: u8| {
+        let found = sections.iter().find(|(id, _)| *id == wanted);
+        found.map(|(_, body)| body.clone()).unwrap_or_default()
+    };
+    let imported = imported_functions(&get(IMPORT));
+    let exports = get(EXPORT);
+    let mut at = 0;
+    let mut crashing = Vec::new();
+    for _ in 0..read_number(&exports, &mut at) {
+        let length = usize::try_from(read_number(&exports, &mut at)).expect("a name is short");
+        let name = exports.get(at..at + length).expect("a name ends");
+        let is_call = name.starts_with(b"jackfield:connector/connector");
+        at += length;
+        let kind = *exports.get(at).expect("an export has a kind");
+        at += 1;
+        let index = read_number(&exports, &mut at);
+        if kind == 0 && is_call {
+            crashing.push(index - imported);
+        }
+    }
+    assert!(!crashing.is_empty(), "a connector exports functions");
+    let code = get(CODE);
+    let mut at = 0;
+    let count = read_number(&code, &mut at);
+    let mut body = number(count);
+    for index in 0..count {
+        let length = read_number(&code, &mut at);
+        let end = at + usize::try_from(length).expect("a function fits into memory");
+        let function = code.get(at..end).expect("a function ends");
+        // No locals; unreachable; end.
+        let crash: &[u8] = &[0, 0x00, 0x0b];
+        let function = if crashing.contains(&index) { crash } else { function };
+        body.extend(number(function.len() as u64));
+        body.extend(function);
+        at = end;
+    }
+    put(&mut sections, CODE, body);
+    module(&sections)
+}
+
 fn put(sections: &mut [(u8, Vec<u8>)], id: u8, body: Vec<u8>) {
     let section = sections.iter_mut().find(|(other, _)| *other == id);
     section.expect("a connector has this section").1 = body;

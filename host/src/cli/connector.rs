@@ -2,6 +2,7 @@
 
 mod new;
 mod operator;
+mod outlets;
 mod publisher;
 
 use std::{fmt::Display, path::PathBuf};
@@ -52,6 +53,8 @@ pub(super) enum Command {
     Publisher(publisher::Command),
     #[command(flatten)]
     Operator(operator::Command),
+    #[command(flatten)]
+    Outlets(outlets::Command),
 }
 
 /// For whom an answer is printed.
@@ -87,6 +90,7 @@ impl Command {
             }
             Self::Publisher(command) => command.run().await,
             Self::Operator(command) => command.run().await,
+            Self::Outlets(command) => command.run().await,
         }
     }
 }

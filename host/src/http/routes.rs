@@ -15,6 +15,7 @@ mod field_mappings;
 mod inbound;
 mod linked_users;
 mod lists;
+mod marketplace;
 mod not_offered;
 mod oauth;
 mod objects;
@@ -60,6 +61,7 @@ pub(super) fn operations() -> Vec<Operation> {
         connect::operations(),
         oauth::operations(),
         connectors::operations(),
+        marketplace::operations(),
         inbound::operations(),
         events::operations(),
         webhooks::operations(),

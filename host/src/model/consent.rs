@@ -7,7 +7,7 @@ mod tests;
 
 use super::{Asked, Digest, Slug, Timestamp};
 
-pub use changes::Change;
+pub use changes::{Change, Wanted};
 
 /// The publisher of a connector that nobody signed.
 pub const UNSIGNED: &str = "unsigned";
@@ -301,6 +301,17 @@ impl Book {
         let wanted = move |grant: &&Grant| !any || grant.revoked_at.is_none();
         let grants = self.grants.iter().filter(wanted);
         grants.map(|grant| grant.publisher.as_str())
+    }
+
+    /// Who was granted something, where `publisher` was not.
+    #[must_use]
+    pub fn other_publisher(&self, publisher: &str) -> Option<&str> {
+        let mut standing = self.standing_grants();
+        if standing.any(|grant| grant.publisher == publisher) {
+            return None;
+        }
+        let last = self.standing_grants().last();
+        last.map(|grant| grant.publisher.as_str())
     }
 
     /// Grants that were not taken back.

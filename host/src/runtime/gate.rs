@@ -36,6 +36,28 @@ pub struct GateOptions {
     pub installed: PathBuf,
 }
 
+impl GateOptions {
+    /// Whether the operator's wishes about signatures are met.
+    ///
+    /// # Errors
+    /// They are not, a sentence.
+    pub fn check_signature(&self, announced: &Announced) -> Result<(), LoadError> {
+        if !self.require_signature {
+            return Ok(());
+        }
+        let problem = match announced.publisher {
+            None => "it is not signed".to_owned(),
+            Some(key) if self.publishers.contains(&key) => return Ok(()),
+            Some(key) => {
+                format!("it is signed by {key}, which is not one of marketplace.publishers")
+            }
+        };
+        Err(LoadError::Signature(format!(
+            "{problem}; the operator wants signatures of trusted publishers (marketplace.require_signature)"
+        )))
+    }
+}
+
 pub(super) struct Gate {
     store: Store,
     options: GateOptions,
@@ -108,6 +130,10 @@ impl Runtime {
 }
 
 impl Gate {
+    pub(super) fn check_signature(&self, announced: &Announced) -> Result<(), LoadError> {
+        self.options.check_signature(announced)
+    }
+
     pub(super) const fn breaker(&self) -> BreakerPolicy {
         self.options.breaker
     }
@@ -178,7 +204,8 @@ impl Gate {
     ) -> Result<(Judgement, Passed), (Option<Slug>, LoadError)> {
         let announced = Announced::read(bytes).map_err(|error| (None, error))?;
         let slug = announced.manifest.slug.clone();
-        self.check_signature(&announced)
+        self.options
+            .check_signature(&announced)
             .map_err(|error| (Some(slug.clone()), error))?;
         let source = path.file_name().unwrap_or_default().to_string_lossy();
         let candidate = announced.candidate(&source);
@@ -263,22 +290,6 @@ impl Gate {
         // A pin may have come or gone.
         self.bell.notify_one();
         Ok(())
-    }
-
-    fn check_signature(&self, announced: &Announced) -> Result<(), LoadError> {
-        if !self.options.require_signature {
-            return Ok(());
-        }
-        let problem = match announced.publisher {
-            None => "it is not signed".to_owned(),
-            Some(key) if self.options.publishers.contains(&key) => return Ok(()),
-            Some(key) => {
-                format!("it is signed by {key}, which is not one of marketplace.publishers")
-            }
-        };
-        Err(LoadError::Signature(format!(
-            "{problem}; the operator wants signatures of trusted publishers (marketplace.require_signature)"
-        )))
     }
 
     async fn write_trips(&self) {

@@ -1,7 +1,7 @@
 use jackfield::{
     model::{
         Asked, Digest, Slug, Timestamp,
-        consent::{Book, Candidate, PinOrigin, UNSIGNED},
+        consent::{Book, Candidate, PinOrigin, UNSIGNED, Wanted},
     },
     store::{AuditFilter, Store},
 };
@@ -30,7 +30,7 @@ async fn install(store: &Store, bytes: &[u8], version: &str, now: Timestamp) -> 
     let candidate = candidate(bytes, version);
     let slug = slug();
     let altered = store.alter_connector(&slug, Some(bytes), |book| {
-        let change = book.install(&candidate, "cli", false, now)?;
+        let change = book.install(&candidate, "cli", Wanted::default(), now)?;
         Ok(book.entry(change, "cli", now))
     });
     altered.await.unwrap().unwrap()
@@ -77,7 +77,7 @@ pub(crate) async fn what_is_refused_leaves_nothing(world: World) {
     let old = candidate(b"old", "1.0.0");
     let slug = slug();
     let altered = store.alter_connector(&slug, Some(b"old"), |book| {
-        let change = book.install(&old, "cli", false, now)?;
+        let change = book.install(&old, "cli", Wanted::default(), now)?;
         Ok(book.entry(change, "cli", now))
     });
     let refusal = altered.await.unwrap().unwrap_err();

@@ -7,16 +7,17 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 
 use crate::{
     app, author,
     cli::{ConfigArgs, note, print},
+    config::Config,
     market::{Decision, Market, Offer},
     model::{
         Slug, SystemClock,
-        consent::{Book, KnownVersion, Standing},
+        consent::{Book, KnownVersion, Standing, Wanted},
     },
     runtime::{CompileLimits, Compiler},
     store::Store,
@@ -75,9 +76,6 @@ pub(in crate::cli) enum Command {
         #[command(flatten)]
         connector: Connector,
     },
-    /// Install a connector for all servers of the database: from a `.wasm` file.
-    #[command(after_help = "Example:\n  jackfield connector install ./hubspot.wasm")]
-    Install(Install),
 }
 
 /// Which connector, of which server.
@@ -85,20 +83,6 @@ pub(in crate::cli) enum Command {
 pub(in crate::cli) struct Connector {
     /// Its name in URLs
     slug: Slug,
-    #[command(flatten)]
-    config: ConfigArgs,
-}
-
-#[derive(Debug, Args)]
-pub(in crate::cli) struct Install {
-    /// The file
-    file: PathBuf,
-    /// Do not ask whether it may have what it asks for
-    #[arg(long)]
-    yes: bool,
-    /// Install it though it is older than the version that serves
-    #[arg(long)]
-    allow_downgrade: bool,
     #[command(flatten)]
     config: ConfigArgs,
 }
@@ -126,7 +110,6 @@ impl Command {
             Self::Disable { connector } => connector.open_and(Decision::Disable).await,
             Self::Enable { connector } => connector.open_and(Decision::Enable).await,
             Self::Uninstall { connector } => connector.open_and(Decision::Uninstall).await,
-            Self::Install(install) => Box::pin(install.run()).await,
         }
     }
 }
@@ -223,30 +206,18 @@ fn last_rolled_back(book: &Book) -> Option<&KnownVersion> {
     rolled_back.max_by_key(|known| known.seen_at)
 }
 
-impl Install {
-    async fn run(self) -> Result<()> {
-        let config = self.config.load()?;
-        let bytes = fs::read(&self.file)
-            .with_context(|| format!("{} cannot be read", self.file.display()))?;
-        let name = self.file.file_name().unwrap_or_default().to_string_lossy();
-        let offer = Offer::read(bytes, &name)?;
-        let store = app::open_store(&config).await?;
-        install(&store, &offer, self.yes, self.allow_downgrade).await?;
-        store.close().await;
-        Ok(())
-    }
-}
-
 /// Shows what a connector asks for, asks, tries it and installs it.
 pub(super) async fn install(
+    config: &Config,
     store: &Store,
     offer: &Offer,
     yes: bool,
-    downgrade: bool,
+    wanted: Wanted,
 ) -> Result<()> {
     let market = Market::new(store.clone(), Arc::new(SystemClock));
     let book = market.book(offer.slug()).await?;
     let announced = &offer.announced;
+    app::gate_options(config, PathBuf::new())?.check_signature(announced)?;
     let mut text = format!(
         "{} {} ({}) by {}\n  {}\nIt asks for:\n",
         offer.slug(),
@@ -261,6 +232,13 @@ pub(super) async fn install(
         text.push_str(&format!("{sign} {line}\n"));
     }
     note(text.trim_end());
+    let publisher = announced.publisher();
+    if let Some(former) = book
+        .as_ref()
+        .and_then(|book| book.other_publisher(&publisher))
+    {
+        note(&format!("So far, {} was by {former}.", offer.slug()));
+    }
     if !yes {
         ask("Install it?")?;
     }
@@ -275,7 +253,7 @@ pub(super) async fn install(
         bail!("it would not be served:\n{report}");
     }
     let hash = announced.asked.hash();
-    let book = market.install(offer, hash, downgrade, ACTOR).await?;
+    let book = market.install(offer, hash, wanted, ACTOR).await?;
     print(&line(&book))
 }
 

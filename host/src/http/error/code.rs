@@ -144,6 +144,8 @@ codes! {
         "The operation is in the published contract only; leave it away.";
     OAuthAppMissing NOT_IMPLEMENTED "oauth_app_missing" "No OAuth app for this connector"
         "An operator registers an app with the provider and sets `connectors.<slug>.oauth.client_id` and `client_secret`.";
+    MarketplaceFailed BAD_GATEWAY "marketplace_failed" "A registry or an index does not do what is asked"
+        "`detail` says which and why; logins are in marketplace.registries, and hosts on private networks need egress.allow_private.";
     ProviderFailed BAD_GATEWAY "provider_failed" "The provider's answer makes no sense"
         "Try again; if it stays, the connector does not understand this provider's answer: tell its author.";
     ConnectorLimit BAD_GATEWAY "connector_limit" "The connector broke a limit"

@@ -18,6 +18,11 @@ impl From<market::Error> for Error {
             market::Error::Refused(_) | market::Error::Consent { .. } => {
                 Self::new(Code::Conflict, sentence)
             }
+            market::Error::Registry { .. } | market::Error::Fetch { .. } => {
+                Self::new(Code::MarketplaceFailed, sentence)
+            }
+            market::Error::Unlisted(_) => Self::new(Code::ConnectorNotFound, sentence),
+            market::Error::Reference(_) => Self::new(Code::InvalidBody, sentence),
             market::Error::Store(error) => error.into(),
         }
     }
@@ -265,7 +270,7 @@ mod tests {
         assert_eq!(limited.code(), Code::ConnectorLimit);
         assert_eq!(
             limited.to_string(),
-            "The connector was stopped: it wanted more than 16 MiB of memory (connector_memory_limit)."
+            "The connector was stopped: it wanted more than 16 MiB of memory; its manifest would need a larger `memory_mib` in [permissions] (connector_memory_limit)."
         );
         let late = Error::from(CallError::Cpu(Duration::from_secs(1)));
         assert_eq!(late.code(), Code::ConnectorTimeout);

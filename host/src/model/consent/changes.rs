@@ -10,6 +10,15 @@ use crate::model::{Asked, AuditEntry, Digest, Timestamp};
 /// What was changed, for the audit log; none where it is not worth a line.
 pub type Change = Option<(&'static str, Value)>;
 
+/// What else than the usual is wanted of an installation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// It may be older than the version that serves.
+    pub downgrade: bool,
+    /// It may be somebody else's than what was granted so far.
+    pub new_publisher: bool,
+}
+
 impl Book {
     /// A version begins to serve. `by` is who allowed what it asks for, where that is new.
     pub fn admit(&mut self, candidate: &Candidate, by: &str, now: Timestamp) -> Change {
@@ -230,15 +239,25 @@ impl Book {
     /// Installs a version for all hosts: it is granted what it asks for, and serves from now on.
     ///
     /// # Errors
-    /// It is older than the one that serves, and that is not wanted.
+    /// It is older than the one that serves, or somebody else's, and that is not wanted.
     pub fn install(
         &mut self,
         candidate: &Candidate,
         by: &str,
-        downgrade: bool,
+        wanted: Wanted,
         now: Timestamp,
     ) -> Result<Change, String> {
-        if !downgrade && let Some(serving) = self.serving() {
+        if !wanted.new_publisher
+            && let Some(former) = self.other_publisher(&candidate.publisher)
+        {
+            return Err(format!(
+                "{} {} is by {}, and {} was by {former} so far; if that is as it should be, ask for it with --new-publisher (`new_publisher` in the API)",
+                self.slug, candidate.version, candidate.publisher, self.slug
+            ));
+        }
+        if !wanted.downgrade
+            && let Some(serving) = self.serving()
+        {
             let parse = |text: &str| semver::Version::parse(text).ok();
             let older = parse(&candidate.version)
                 .zip(parse(&serving.version))

@@ -147,14 +147,22 @@ fn what_is_installed_goes_before_files_and_is_not_downgraded() {
     let file = candidate("1.0.0", UNSIGNED, &["a"]);
     put(&mut book, &file, 1);
     let installed = candidate("2.0.0", UNSIGNED, &["a", "b"]);
-    book.install(&installed, "cli", false, at(2)).unwrap();
+    book.install(&installed, "cli", Wanted::default(), at(2))
+        .unwrap();
     assert!(matches!(put(&mut book, &file, 3), Judgement::Refuse(_)));
     let newer = candidate("3.0.0", UNSIGNED, &["a"]);
     assert!(matches!(put(&mut book, &newer, 3), Judgement::Refuse(_)));
     assert_eq!(book.judge(&installed, true, ASK), Judgement::Serve);
     let old = candidate("1.5.0", UNSIGNED, &["a"]);
-    assert!(book.install(&old, "cli", false, at(4)).is_err());
-    book.install(&old, "cli", true, at(4)).unwrap();
+    assert!(book.install(&old, "cli", Wanted::default(), at(4)).is_err());
+    let back = Wanted {
+        downgrade: true,
+        ..Wanted::default()
+    };
+    book.install(&old, "cli", back, at(4)).unwrap();
+    let stranger = candidate("9.0.0", "ed25519:stranger", &["a"]);
+    let error = book.install(&stranger, "cli", back, at(4)).unwrap_err();
+    assert!(error.contains("--new-publisher"), "{error}");
     assert_eq!(book.serving().unwrap().version, "1.5.0");
     book.uninstall().unwrap();
     assert!(matches!(put(&mut book, &file, 5), Judgement::Admit));

@@ -22,7 +22,7 @@ use crate::{
     market::{self, Decision, Offer},
     model::{
         Digest, Slug,
-        consent::{Book, Standing},
+        consent::{Book, Standing, Wanted},
     },
     runtime::ConsentStatus,
 };
@@ -156,6 +156,9 @@ struct Install {
     /// Whether it may be older than the version that serves.
     #[serde(default)]
     allow_downgrade: bool,
+    /// Whether it may be somebody else's than what was granted so far.
+    #[serde(default)]
+    new_publisher: bool,
 }
 
 /// A connector, before or after it is installed.
@@ -173,6 +176,9 @@ pub(in crate::http::routes) struct OfferBody {
     permission_hash: String,
     /// The lines that are not granted yet.
     added: Vec<String>,
+    /// Who published what was granted so far, where that is somebody else: then it takes
+    /// `new_publisher`.
+    former_publisher: Option<String>,
     source: String,
     installed: bool,
 }
@@ -275,14 +281,13 @@ async fn install(
         true => None,
         false => install.consent.as_deref(),
     };
-    offered(
-        &services,
-        &operator,
-        &offer,
-        consent,
-        install.allow_downgrade,
-    )
-    .await
+    {
+        let wanted = Wanted {
+            downgrade: install.allow_downgrade,
+            new_publisher: install.new_publisher,
+        };
+        offered(&services, &operator, &offer, consent, wanted).await
+    }
 }
 
 /// Shows what a connector asks for, and installs it where somebody consents.
@@ -291,12 +296,19 @@ pub(in crate::http::routes) async fn offered(
     operator: &Operator,
     offer: &Offer,
     consent: Option<&str>,
-    downgrade: bool,
+    wanted: Wanted,
 ) -> Result<Response, Error> {
     let before = services.market.book(offer.slug()).await?;
     let added = offer.added(before.as_ref());
+    let publisher = offer.announced.publisher();
+    let former_publisher = before
+        .as_ref()
+        .and_then(|book| book.other_publisher(&publisher))
+        .map(ToOwned::to_owned);
     if let Some(consent) = consent {
         let consent = parse_hash("consent", consent)?;
+        let signed = services.runtime.check_signature(&offer.announced);
+        signed.map_err(market::Error::Connector)?;
         // Whatever would keep it from being loaded is told now.
         services
             .runtime
@@ -305,7 +317,7 @@ pub(in crate::http::routes) async fn offered(
             .map_err(market::Error::Connector)?;
         let market = &services.market;
         market
-            .install(offer, consent, downgrade, &operator.actor)
+            .install(offer, consent, wanted, &operator.actor)
             .await?;
         services.runtime.look_soon();
     }
@@ -319,6 +331,7 @@ pub(in crate::http::routes) async fn offered(
         permissions: announced.asked.lines().to_vec(),
         permission_hash: announced.asked.hash().to_string(),
         added,
+        former_publisher,
         source: offer.source.clone(),
         installed: consent.is_some(),
     })
