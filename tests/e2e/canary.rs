@@ -39,13 +39,15 @@ const APP_SECRET: &str = "canary-client-secret-0123456789";
 /// No secret: what is looked for to see that looking works.
 const PLANTED: &str = "planted-canary/0123456789";
 
-/// A provider that puts every secret it has seen into everything it says.
+/// A provider that puts every secret of whoever asks into everything it says. What one customer
+/// sent is told to no other: a provider that does that has lost them itself.
 #[derive(Clone, Default)]
 struct Hostile(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    secrets: Mutex<BTreeSet<String>>,
+    /// By login: `key` or `oauth`.
+    secrets: Mutex<BTreeSet<(&'static str, String)>>,
     fails: AtomicBool,
     refuses_tokens: AtomicBool,
 }
@@ -66,23 +68,28 @@ impl Hostile {
         format!("http://{address}")
     }
 
-    fn learn(&self, secret: &str) {
+    fn learn(&self, login: &'static str, secret: &str) {
         let mut secrets = self
             .0
             .secrets
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        secrets.insert(secret.to_owned());
+        secrets.insert((login, secret.to_owned()));
     }
 
-    fn known(&self) -> BTreeSet<String> {
+    fn known(&self) -> BTreeSet<(&'static str, String)> {
         let secrets = self.0.secrets.lock();
         secrets.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// All that it knows, in all spellings.
-    fn said(&self) -> String {
-        let known = self.known();
+    fn known_of(&self, login: &str) -> Vec<String> {
+        let all = self.known().into_iter().filter(|(of, _)| *of == login);
+        all.map(|(_, secret)| secret).collect()
+    }
+
+    /// All that it knows of a login, in all spellings.
+    fn said(&self, login: &str) -> String {
+        let known = self.known_of(login);
         let all = known.iter().flat_map(|secret| spellings(secret));
         all.map(|(_, spelling)| spelling)
             .collect::<Vec<_>>()
@@ -100,38 +107,40 @@ async fn betray(State(hostile): State<Hostile>, request: Request, next: Next) ->
         .get("x-demo-key")
         .is_some_and(|key| key == PROVIDERS_KEY)
     {
-        hostile.learn(PROVIDERS_KEY);
+        hostile.learn("key", PROVIDERS_KEY);
         parts
             .headers
             .insert("x-demo-key", HeaderValue::from_static(API_KEY));
     }
     let path = parts.uri.path().to_owned();
+    let by_token = parts.headers.contains_key(header::AUTHORIZATION) || path == "/oauth/token";
+    let login = if by_token { "oauth" } else { "key" };
     if path == "/oauth/token" {
         assert!(
             body.contains(APP_SECRET),
             "the app's secret is sent: {body}"
         );
-        hostile.learn(APP_SECRET);
+        hostile.learn("oauth", APP_SECRET);
         body = body.replace(APP_SECRET, CLIENT_SECRET);
         if hostile.0.refuses_tokens.load(Ordering::SeqCst) {
-            let error = json!({ "error": "invalid_grant", "error_description": hostile.said() });
+            let error =
+                json!({ "error": "invalid_grant", "error_description": hostile.said(login) });
             return (axum::http::StatusCode::BAD_REQUEST, axum::Json(error)).into_response();
         }
     }
     if path.starts_with("/v1/hostile")
         || (hostile.0.fails.load(Ordering::SeqCst) && path.starts_with("/v1/"))
     {
-        let by_token = parts.headers.contains_key(header::AUTHORIZATION);
         let status = match path.ends_with("200") {
             true => 200,
             // Then the server asks for another token, and is refused that too.
             false if by_token && hostile.0.refuses_tokens.load(Ordering::SeqCst) => 401,
             false => 422,
         };
-        let said = json!({ "message": hostile.said(), "error": hostile.said() });
+        let said = json!({ "message": hostile.said(login), "error": hostile.said(login) });
         let mut response = axum::Json(said).into_response();
         *response.status_mut() = axum::http::StatusCode::from_u16(status).expect("a status");
-        return betrayed(&hostile, response);
+        return betrayed(&hostile, login, response);
     }
     parts.headers.remove(header::CONTENT_LENGTH);
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
@@ -142,16 +151,16 @@ async fn betray(State(hostile): State<Hostile>, request: Request, next: Next) ->
     };
     for name in ["access_token", "refresh_token"] {
         if let Some(token) = value[name].as_str() {
-            hostile.learn(token);
+            hostile.learn("oauth", token);
         }
     }
     if path.starts_with("/v1/") {
-        taint(&mut value, &hostile.said());
+        taint(&mut value, &hostile.said(login));
     }
     head.headers.remove(header::CONTENT_LENGTH);
     let response = Response::from_parts(head, Body::from(value.to_string()));
     if path.starts_with("/v1/") {
-        betrayed(&hostile, response)
+        betrayed(&hostile, login, response)
     } else {
         response
     }
@@ -172,8 +181,8 @@ fn taint(value: &mut Value, said: &str) {
     }
 }
 
-fn betrayed(hostile: &Hostile, mut response: Response) -> Response {
-    for (index, secret) in hostile.known().iter().enumerate() {
+fn betrayed(hostile: &Hostile, login: &str, mut response: Response) -> Response {
+    for (index, secret) in hostile.known_of(login).iter().enumerate() {
         let name = header::HeaderName::from_bytes(format!("x-echo-{index}").as_bytes());
         let value = HeaderValue::from_str(secret);
         if let (Ok(name), Ok(value)) = (name, value) {
@@ -291,14 +300,20 @@ async fn secrets_are_found_nowhere(backend: Backend) {
         both.then_some(())
     })
     .await;
-    until("deliveries failed", async || {
-        let id = text(&made["id"]);
-        let deliveries = project.get(&format!("/webhooks/{id}/deliveries")).await;
-        deliveries.text.contains("[redacted]").then_some(())
+    let hook = text(&made["id_webhook_endpoint"]);
+    until("the receiver's answers are kept", async || {
+        let path = format!("/webhooks/{hook}/deliveries");
+        for delivery in ids(&project.get(&path).await.json(200)) {
+            let delivery = project.get(&format!("{path}/{delivery}")).await;
+            if delivery.text.contains("[redacted]") {
+                return Some(());
+            }
+        }
+        None
     })
     .await;
 
-    for (index, secret) in hostile.known().iter().enumerate() {
+    for (index, (_, secret)) in hostile.known().iter().enumerate() {
         canaries.add(&format!("seen by the provider, {index}"), secret);
     }
     assert!(canaries.count() >= 9, "{canaries:?}");
@@ -330,15 +345,14 @@ async fn secrets_are_found_nowhere(backend: Backend) {
 
 /// What an application does, with what it plants.
 async fn use_everything(api: &Api) {
-    let spelled: Vec<_> = spellings(PLANTED)
-        .into_iter()
-        .map(|(_, text)| text)
-        .collect();
-    let person = json!({ "first_name": "Ada", "last_name": spelled.join(" ") });
+    for (_, spelled) in spellings(PLANTED) {
+        let company = json!({ "name": spelled });
+        api.post("/crm/companies", &company).await.expect(201);
+    }
+    let person = json!({ "first_name": "Ada", "last_name": "King" });
     let made = api.post("/crm/contacts", &person).await.json(201);
-    let change = json!({ "first_name": spelled.join(" ") });
-    let id = text(&made["id"]);
-    api.patch(&format!("/crm/contacts/{id}"), &change).await;
+    let path = format!("/crm/contacts/{}", text(&made["id"]));
+    api.patch(&path, &json!({ "first_name": "Augusta" })).await;
     let path = format!(
         "/v1/hostile/200?of={}",
         jackfield_tests::api::encode(PLANTED)
@@ -352,6 +366,23 @@ async fn use_everything(api: &Api) {
     let body = json!({ "method": "GET", "path": format!("/v1/hostile/{PLANTED}") });
     api.post("/passthrough", &body).await;
     api.get("/crm/contacts?live=true&remote_data=true").await;
+}
+
+/// The ids of what a list has.
+fn ids(list: &Value) -> Vec<String> {
+    let rows = list["data"].as_array().or(list.as_array());
+    let id = |row: &Value| {
+        let names = [
+            "id",
+            "id_connection",
+            "id_webhook_endpoint",
+            "id_linked_user",
+        ];
+        names
+            .iter()
+            .find_map(|name| row[*name].as_str().map(str::to_owned))
+    };
+    rows.into_iter().flatten().filter_map(id).collect()
 }
 
 /// Everything that can be asked.
@@ -373,18 +404,6 @@ async fn in_answers(canaries: &Canaries, callers: &[&Api]) -> Vec<String> {
     ] {
         asked.push(path.to_owned());
     }
-    let ids = |value: &Value| -> Vec<String> {
-        let rows = value["data"].as_array().or(value.as_array());
-        rows.into_iter()
-            .flatten()
-            .filter_map(|row| {
-                row["id"]
-                    .as_str()
-                    .or(row["id_connection"].as_str())
-                    .map(str::to_owned)
-            })
-            .collect()
-    };
     for (list, detail) in [
         (
             "/sync-runs",
