@@ -30,11 +30,17 @@ mod status;
 mod version;
 mod watch;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Semaphore, watch as watch_channel};
 
+use self::engine::{Kit, Size};
 use crate::{
     egress::Egress,
     model::{Clock, Slug, SystemEntropy},
@@ -97,8 +103,9 @@ pub struct Runtime(Arc<Shared>);
 
 pub(crate) struct Shared {
     options: Options,
-    engine: wasmtime::Engine,
-    linker: wasmtime::component::Linker<call::State>,
+    small: Arc<Kit>,
+    /// Made when there is a component for it.
+    large: OnceLock<Arc<Kit>>,
     cache: cache::Cache,
     lane: Arc<lane::Lane>,
     egress: Egress,
@@ -118,21 +125,34 @@ impl std::fmt::Debug for Runtime {
     }
 }
 
+impl Shared {
+    /// The engine for a component.
+    fn kit(&self, component: &[u8]) -> Result<Arc<Kit>, LoadError> {
+        if Size::of(component) == Size::Small {
+            return Ok(Arc::clone(&self.small));
+        }
+        if let Some(kit) = self.large.get() {
+            return Ok(Arc::clone(kit));
+        }
+        let kit = Arc::new(Kit::new(&self.options, Size::Large)?);
+        Ok(Arc::clone(self.large.get_or_init(|| kit)))
+    }
+}
+
 impl Runtime {
     /// Makes the engine. No connector is loaded yet: see [`Self::scan`] and [`Self::watch`].
     ///
     /// # Errors
     /// The engine cannot be made, or the cache folder not be written.
     pub fn new(options: Options, egress: Egress, clock: Arc<dyn Clock>) -> Result<Self, LoadError> {
-        let engine = engine::build(&options)?;
-        let cache = cache::Cache::open(&options.cache_dir, &engine, &SystemEntropy)?;
-        let linker = bindings::linker(&engine)?;
+        let small = Arc::new(Kit::new(&options, Size::Small)?);
+        let cache = cache::Cache::open(&options.cache_dir, &SystemEntropy)?;
         let lane = lane::Lane::start().map_err(LoadError::Io)?;
         let permits = Arc::new(Semaphore::new(options.max_instances as usize));
         Ok(Self(Arc::new(Shared {
             options,
-            engine,
-            linker,
+            small,
+            large: OnceLock::new(),
             cache,
             lane,
             egress,

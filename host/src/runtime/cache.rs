@@ -33,17 +33,11 @@ const KEY_FILE: &str = "key";
 pub(super) struct Cache {
     folder: PathBuf,
     key: [u8; 32],
-    /// What compiling depends on besides the component: wasmtime, its settings, the processor.
-    settings: String,
 }
 
 impl Cache {
     /// Makes the folder, private, and its key.
-    pub(super) fn open(
-        folder: &Path,
-        engine: &Engine,
-        entropy: &dyn Entropy,
-    ) -> Result<Self, LoadError> {
+    pub(super) fn open(folder: &Path, entropy: &dyn Entropy) -> Result<Self, LoadError> {
         let failed = |error| LoadError::Cache {
             folder: folder.to_owned(),
             error,
@@ -59,12 +53,9 @@ impl Cache {
             return Err(failed(io::Error::other(text)));
         }
         make_private(folder).map_err(failed)?;
-        let mut hasher = DefaultHasher::new();
-        engine.precompile_compatibility_hash().hash(&mut hasher);
         Ok(Self {
             folder: folder.to_owned(),
             key: key(&folder.join(KEY_FILE), entropy).map_err(failed)?,
-            settings: format!("{:016x}", hasher.finish()),
         })
     }
 
@@ -74,7 +65,7 @@ impl Cache {
 
     /// The compiled component, where it is there and really ours.
     pub(super) fn find(&self, engine: &Engine, digest: Digest) -> Option<Component> {
-        let path = self.place(digest);
+        let path = self.place(engine, digest);
         let found = self.load(engine, &path, digest);
         match found {
             Ok(component) => Some(component),
@@ -98,11 +89,11 @@ impl Cache {
         digest: Digest,
         mut code: NamedTempFile,
     ) -> Result<Component, LoadError> {
-        let path = self.place(digest);
+        let path = self.place(engine, digest);
         let store = || {
             let file = code.as_file_mut();
             file.rewind()?;
-            let seal = self.seal(digest, &mut *file)?;
+            let seal = self.seal(engine, digest, &mut *file)?;
             file.seek(SeekFrom::End(0))?;
             file.write_all(&seal)?;
             file.sync_all()?;
@@ -121,18 +112,23 @@ impl Cache {
         })
     }
 
-    fn place(&self, digest: Digest) -> PathBuf {
-        self.folder
-            .join(format!("{digest}-{}.cwasm", self.settings))
+    fn place(&self, engine: &Engine, digest: Digest) -> PathBuf {
+        let settings = settings(engine);
+        self.folder.join(format!("{digest}-{settings}.cwasm"))
     }
 
     /// A code over what is left of a file, for that component and these settings.
-    fn seal(&self, digest: Digest, content: impl io::Read) -> io::Result<[u8; 32]> {
+    fn seal(
+        &self,
+        engine: &Engine,
+        digest: Digest,
+        content: impl io::Read,
+    ) -> io::Result<[u8; 32]> {
         let content = Digest::of_reader(content)?;
         let sum = Digest::of_all(&[
             b"jackfield compiled component",
             digest.as_bytes(),
-            self.settings.as_bytes(),
+            settings(engine).as_bytes(),
             content.as_bytes(),
         ]);
         Ok(hmac_sha256_bytes(&self.key, sum.as_bytes()))
@@ -147,7 +143,7 @@ impl Cache {
         let Some(length) = metadata.len().checked_sub(SEAL) else {
             return Err(Unusable::Changed);
         };
-        let expected = self.seal(digest, (&mut file).take(length))?;
+        let expected = self.seal(engine, digest, (&mut file).take(length))?;
         let mut seal = [0; 32];
         file.read_exact(&mut seal)?;
         if seal != expected {
@@ -213,6 +209,13 @@ impl From<io::Error> for Unusable {
             Self::Io(error)
         }
     }
+}
+
+/// What compiling depends on besides the component: wasmtime, its settings, the processor.
+fn settings(engine: &Engine) -> String {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 /// Lets only this user enter a folder.

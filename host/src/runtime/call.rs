@@ -182,7 +182,7 @@ where
         let ticks = Arc::clone(&state.ticks);
         let work = async move {
             let memory_mib = state.manifest.permissions.memory_mib;
-            let mut store = Store::new(&shared.engine, state);
+            let mut store = Store::new(instance.engine(), state);
             limits::apply(&mut store);
             let outcome = tokio::time::timeout(deadline, async {
                 let instance = instance.instantiate_async(&mut store).await?;

@@ -1,23 +1,65 @@
-//! The one wasmtime engine of the process, and the thread that moves its epoch.
+//! The wasmtime engines of the process, and the threads that move their epochs.
+//!
+//! There are two: functions that call each other are compiled into one where a component is small,
+//! which is a connector written in Rust, and costs a large one gigabytes of the compiler's memory,
+//! which is an interpreter with a connector in it. An engine takes only code that was compiled
+//! either way, so the size decides which engine a component belongs to, and no store sees both.
 
 use std::{thread, time::Duration};
 
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{
+    Config, Enabled, Engine, Inlining, InstanceAllocationStrategy, PoolingAllocationConfig,
+    component::Linker,
+};
 
-use super::{LoadError, Options, limits::MAX_CORE_INSTANCES};
+use super::{LoadError, Options, bindings, call::State, limits::MAX_CORE_INSTANCES};
 
 /// How often a running guest can be interrupted.
 pub(super) const EPOCH: Duration = Duration::from_millis(5);
 
-pub(super) fn build(options: &Options) -> Result<Engine, LoadError> {
+/// Bytes of a component that is not small any more.
+const LARGE: usize = 3 * 1024 * 1024;
+
+/// Which engine a component belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Size {
+    Small,
+    Large,
+}
+
+impl Size {
+    pub(super) const fn of(component: &[u8]) -> Self {
+        if component.len() < LARGE {
+            Self::Small
+        } else {
+            Self::Large
+        }
+    }
+}
+
+/// An engine, and everything that a connector may import in it.
+pub(super) struct Kit {
+    pub(super) engine: Engine,
+    pub(super) linker: Linker<State>,
+}
+
+impl Kit {
+    pub(super) fn new(options: &Options, size: Size) -> Result<Self, LoadError> {
+        let engine = build(options, size)?;
+        let linker = bindings::linker(&engine)?;
+        Ok(Self { engine, linker })
+    }
+}
+
+fn build(options: &Options, size: Size) -> Result<Engine, LoadError> {
     // Pooling reserves address space. Where a system refuses that much, connectors still run,
     // only with slower starts.
-    let engine = Engine::new(&config(Some(pool(options)))).or_else(|error| {
+    let engine = Engine::new(&config(Some(pool(options)), size)).or_else(|error| {
         tracing::warn!(
             error = %error,
             "no address space for a pool of instances; each is allocated on demand"
         );
-        Engine::new(&config(None)).map_err(LoadError::Engine)
+        Engine::new(&config(None, size)).map_err(LoadError::Engine)
     })?;
     let ticker = engine.weak();
     thread::Builder::new()
@@ -33,18 +75,21 @@ pub(super) fn build(options: &Options) -> Result<Engine, LoadError> {
     Ok(engine)
 }
 
-/// For a process that only compiles: what it makes runs in the engine of [`build`].
-pub(super) fn for_compiling() -> wasmtime::Result<Engine> {
-    Engine::new(&config(None))
+/// For a process that only compiles: what it makes runs in the engine of that size.
+pub(super) fn for_compiling(size: Size) -> wasmtime::Result<Engine> {
+    Engine::new(&config(None, size))
 }
 
-fn config(pool: Option<PoolingAllocationConfig>) -> Config {
+fn config(pool: Option<PoolingAllocationConfig>, size: Size) -> Config {
     let mut config = Config::new();
     config.wasm_component_model(true);
     config.epoch_interruption(true);
     config.max_wasm_stack(512 * 1024);
     config.async_stack_size(1024 * 1024);
-    config.compiler_inlining(wasmtime::Inlining::Yes);
+    config.compiler_inlining(match size {
+        Size::Small => Inlining::Yes,
+        Size::Large => Inlining::No,
+    });
     config.native_unwind_info(false);
     config.wasm_backtrace_max_frames(std::num::NonZeroUsize::new(16));
     // Less of the language is less to attack.

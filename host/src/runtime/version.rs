@@ -68,7 +68,7 @@ impl ConnectorVersion {
     /// Verifies, compiles and starts a connector once. Takes as long as compiling does.
     pub(super) async fn load(shared: &Arc<Shared>, bytes: Vec<u8>) -> Result<Self, LoadError> {
         let loading = Arc::clone(shared);
-        let (mut artifact, found) = blocking(move || {
+        let (mut artifact, kit, found) = blocking(move || {
             let artifact = Artifact::read(&bytes)?;
             let limit = loading.options.max_memory_mib;
             if artifact.manifest.permissions.memory_mib > limit {
@@ -77,8 +77,9 @@ impl ConnectorVersion {
                     limit,
                 });
             }
-            let found = loading.cache.find(&loading.engine, artifact.digest);
-            Ok((artifact, found))
+            let kit = loading.kit(&artifact.component)?;
+            let found = loading.cache.find(&kit.engine, artifact.digest);
+            Ok((artifact, kit, found))
         })
         .await?;
         let code = match found {
@@ -87,17 +88,17 @@ impl ConnectorVersion {
                 let component = std::mem::take(&mut artifact.component);
                 let folder = shared.cache.folder();
                 let compiler = &shared.options.compiler;
-                Some(compiler.compile(&shared.engine, folder, component).await?)
+                Some(compiler.compile(&kit.engine, folder, component).await?)
             }
         };
         let linking = Arc::clone(shared);
         let (artifact, instance) = blocking(move || {
             let component = match (found, code) {
                 (Some(component), _) => component,
-                (None, Some(code)) => linking.cache.keep(&linking.engine, artifact.digest, code)?,
+                (None, Some(code)) => linking.cache.keep(&kit.engine, artifact.digest, code)?,
                 (None, None) => return Err(LoadError::Malformed("there is no code".to_owned())),
             };
-            let linked = linking
+            let linked = kit
                 .linker
                 .instantiate_pre(&component)
                 .map_err(LoadError::Contract)?;

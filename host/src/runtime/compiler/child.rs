@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::COMMAND;
-use crate::runtime::{artifact::MAX_COMPONENT, engine};
+use crate::runtime::{
+    artifact::MAX_COMPONENT,
+    engine::{self, Size},
+};
 
 /// The exit code where the compiler says no, and why on standard error.
 pub(super) const REFUSED: i32 = 3;
@@ -54,7 +57,7 @@ fn compile() -> Result<(), Stopped> {
         .read_to_end(&mut component)
         .map_err(Stopped::Io)?;
     let refused = |error: wasmtime::Error| Stopped::Refused(format!("{error:#}"));
-    let engine = engine::for_compiling().map_err(refused)?;
+    let engine = engine::for_compiling(Size::of(&component)).map_err(refused)?;
     let code = engine.precompile_component(&component).map_err(refused)?;
     io::stdout().write_all(&code).map_err(Stopped::Io)
 }
