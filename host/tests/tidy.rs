@@ -201,6 +201,32 @@ fn architecture_names_every_module_with_its_level() {
 }
 
 #[test]
+fn the_threat_model_names_tests_that_exist() {
+    let text = read(&root().join("docs/threat-model.md"));
+    let cells = text
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .filter_map(|line| line.trim_end_matches(['|', ' ']).rsplit('|').next());
+    let named: Vec<&str> = cells
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    assert!(named.len() > 30, "the tables name {} tests", named.len());
+    let sources: Vec<String> = ["host", "tests", "plugins", "sdk-guest"]
+        .iter()
+        .flat_map(|folder| rust_files(&root().join(folder)))
+        .map(|file| read(&file))
+        .collect();
+    let missing: Vec<&&str> = named
+        .iter()
+        .filter(|name| {
+            let function = format!("fn {name}(");
+            !sources.iter().any(|source| source.contains(&function))
+        })
+        .collect();
+    assert!(missing.is_empty(), "there are no such tests: {missing:?}");
+}
+
+#[test]
 fn connectors_look_alike() {
     let mut problems = Vec::new();
     let folder = root().join("plugins");
