@@ -20,6 +20,9 @@ pub(super) const EPOCH: Duration = Duration::from_millis(5);
 /// Bytes of a component that is not small any more.
 const LARGE: usize = 3 * 1024 * 1024;
 
+/// Places of instances that stay ready for the connectors that had them.
+const WARM: u32 = 16;
+
 /// Which engine a component belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Size {
@@ -123,6 +126,9 @@ fn pool(options: &Options) -> PoolingAllocationConfig {
     let scan = PoolingAllocationConfig::is_pagemap_scan_available();
     pool.pagemap_scan(if scan { Enabled::Yes } else { Enabled::No });
     pool.linear_memory_keep_resident(if scan { 1024 * 1024 } else { 128 * 1024 });
+    // Each place that is kept for the connector that had it last keeps that memory too: some are
+    // enough for those that are called, and a hundred would be for those that only lie there.
+    pool.max_unused_warm_slots(WARM.min(instances));
     pool.table_keep_resident(64 * 1024);
     pool.async_stack_keep_resident(64 * 1024);
     pool
