@@ -45,7 +45,9 @@ struct House {
 impl House {
     async fn new(backend: Backend, set: &[(&str, &str)]) -> Self {
         let provider = DemoProvider::start(3).await;
-        let mut builder = provider.known_to(Server::on(backend).await).with("demo-crm");
+        let mut builder = provider
+            .known_to(Server::on(backend).await)
+            .with("demo-crm");
         for (name, value) in set {
             builder = builder.set(name, value);
         }
@@ -102,12 +104,18 @@ async fn pending(api: &Api, version: &str) -> Value {
 
 async fn more_waits_for_consent_while_the_old_version_serves(backend: Backend) {
     let mut house = House::new(backend, &[]).await;
-    let granted = house.operator.get(&format!("{SLUG}/grants")).await.json(200);
+    let granted = house
+        .operator
+        .get(&format!("{SLUG}/grants"))
+        .await
+        .json(200);
     assert_eq!(granted["grants"][0]["granted_by"], "placed", "{granted}");
     assert_eq!(granted["publisher"], "unsigned");
 
     // As much as before: at once.
-    house.server.drop_in("demo-crm.wasm", &version("0.1.1", |text| text));
+    house
+        .server
+        .drop_in("demo-crm.wasm", &version("0.1.1", |text| text));
     house.serves("0.1.1").await;
 
     house.server.drop_in("demo-crm.wasm", &greedy("0.2.0"));
@@ -117,7 +125,10 @@ async fn more_waits_for_consent_while_the_old_version_serves(backend: Backend) {
     let waits = &status["consent"]["pending"];
     assert_eq!(waits["added"], json!(["http https://more.example/"]));
     let error = status["last_error"].as_str().expect("it says why");
-    assert!(error.contains("jackfield connector grant demo-crm"), "{error}");
+    assert!(
+        error.contains("jackfield connector grant demo-crm"),
+        "{error}"
+    );
     house.live().await.expect(200);
 
     // It waits over restarts, and the version before goes on, though its file is gone.
@@ -132,23 +143,44 @@ async fn more_waits_for_consent_while_the_old_version_serves(backend: Backend) {
     // Only an operator may decide, and only of what he has seen.
     let hash = json!({ "permission_hash": status["consent"]["pending"]["permission_hash"] });
     let path = format!("{SLUG}/grant");
-    assert_eq!(house.project.post(&path, &hash).await.json(403)["code"], "operator_required");
+    assert_eq!(
+        house.project.post(&path, &hash).await.json(403)["code"],
+        "operator_required"
+    );
     let other = json!({ "permission_hash": "0".repeat(64) });
     house.operator.post(&path, &other).await.expect(409);
-    let difference = house.server.command_line(&["connector", "diff", "demo-crm"]);
-    assert!(difference.contains("+ http https://more.example/"), "{difference}");
-    let unasked = house.server.refused_command(&["connector", "grant", "demo-crm"]);
+    let difference = house
+        .server
+        .command_line(&["connector", "diff", "demo-crm"]);
+    assert!(
+        difference.contains("+ http https://more.example/"),
+        "{difference}"
+    );
+    let unasked = house
+        .server
+        .refused_command(&["connector", "grant", "demo-crm"]);
     assert!(unasked.contains("--yes"), "{unasked}");
     house.operator.post(&path, &hash).await.expect(200);
     house.serves("0.2.0").await;
-    let log = house.operator.get("/audit-log?subject=demo-crm&action=connector.grant").await;
+    let log = house
+        .operator
+        .get("/audit-log?subject=demo-crm&action=connector.grant")
+        .await;
     let log = log.json(200);
-    assert!(log["data"][0]["actor"].as_str().expect("somebody").starts_with("operator_key:"));
+    assert!(
+        log["data"][0]["actor"]
+            .as_str()
+            .expect("somebody")
+            .starts_with("operator_key:")
+    );
     // A project's key sees what concerns the project alone.
     let own = house.project.get("/audit-log").await.json(200);
     let entries = own["data"].as_array().expect("a list");
     assert!(!entries.is_empty());
-    assert!(entries.iter().all(|entry| entry["project_id"].is_string()), "{own}");
+    assert!(
+        entries.iter().all(|entry| entry["project_id"].is_string()),
+        "{own}"
+    );
 }
 
 async fn operators_decide_for_every_host(backend: Backend) {
@@ -172,26 +204,48 @@ async fn operators_decide_for_every_host(backend: Backend) {
     house.serves("0.2.0").await;
     serves(&there, "0.2.0").await;
 
-    operator.post(&format!("{SLUG}/disable"), &json!({})).await.expect(200);
+    operator
+        .post(&format!("{SLUG}/disable"), &json!({}))
+        .await
+        .expect(200);
     stands(&house.project, "disabled").await;
     stands(&there, "disabled").await;
     let answer = house.live().await;
     assert!(answer.text.contains("disabled"), "{}", answer.text);
     assert_eq!(answer.json(503)["code"], "connector_unavailable");
-    assert!(server.command_line(&["connector", "list"]).contains("disabled"));
-    operator.post(&format!("{SLUG}/enable"), &json!({})).await.expect(200);
+    assert!(
+        server
+            .command_line(&["connector", "list"])
+            .contains("disabled")
+    );
+    operator
+        .post(&format!("{SLUG}/enable"), &json!({}))
+        .await
+        .expect(200);
     serves(&there, "0.2.0").await;
     house.serves("0.2.0").await;
 
-    operator.post(&format!("{SLUG}/revoke"), &json!({})).await.expect(200);
+    operator
+        .post(&format!("{SLUG}/revoke"), &json!({}))
+        .await
+        .expect(200);
     stands(&there, "pending_consent").await;
     let status = stands(&house.project, "pending_consent").await;
     let hash = json!({ "permission_hash": status["consent"]["pending"]["permission_hash"] });
-    operator.post(&format!("{SLUG}/grant"), &hash).await.expect(200);
+    operator
+        .post(&format!("{SLUG}/grant"), &hash)
+        .await
+        .expect(200);
     house.serves("0.2.0").await;
     serves(&there, "0.2.0").await;
-    operator.post("/connectors/nobody/disable", &json!({})).await.expect(404);
-    operator.post(&format!("{SLUG}/enable"), &json!({})).await.expect(409);
+    operator
+        .post("/connectors/nobody/disable", &json!({}))
+        .await
+        .expect(404);
+    operator
+        .post(&format!("{SLUG}/enable"), &json!({}))
+        .await
+        .expect(409);
 }
 
 async fn a_version_that_crashes_is_taken_back(backend: Backend) {
@@ -200,18 +254,31 @@ async fn a_version_that_crashes_is_taken_back(backend: Backend) {
     house.server.drop_in("demo-crm.wasm", &broken);
     let broken = until("the version is taken back", async || {
         house.live().await;
-        let known = house.operator.get(&format!("{SLUG}/grants")).await.json(200);
+        let known = house
+            .operator
+            .get(&format!("{SLUG}/grants"))
+            .await
+            .json(200);
         let versions = known["versions"].as_array().expect("a list");
         let broken = versions.iter().find(|known| known["version"] == "0.2.0");
-        broken.filter(|known| known["standing"] == "rolled_back").cloned()
+        broken
+            .filter(|known| known["standing"] == "rolled_back")
+            .cloned()
     })
     .await;
     let reason = broken["reason"].as_str().expect("it says why");
     assert!(reason.contains("of its last"), "{reason}");
     let status = house.serves("0.1.0").await;
     assert_eq!(status["consent"]["pinned"], "rolled_back");
-    until("it answers", async || (house.live().await.status == 200).then_some(())).await;
-    let log = house.operator.get("/audit-log?action=connector.rollback").await.json(200);
+    until("it answers", async || {
+        (house.live().await.status == 200).then_some(())
+    })
+    .await;
+    let log = house
+        .operator
+        .get("/audit-log?action=connector.rollback")
+        .await
+        .json(200);
     assert_eq!(log["data"][0]["actor"], "host");
 }
 
@@ -220,7 +287,9 @@ async fn nothing_before_a_crashing_version_means_a_pause(backend: Backend) {
     let broken = wasm::with_crashes(&first());
     fs::write(builder.folder().join("plugins/demo-crm.wasm"), broken).expect("it is writable");
     let provider = DemoProvider::start(3).await;
-    let builder = provider.known_to(builder).set("JACKFIELD_BREAKER__PAUSE_SECONDS", "3600");
+    let builder = provider
+        .known_to(builder)
+        .set("JACKFIELD_BREAKER__PAUSE_SECONDS", "3600");
     let server = builder.start().await;
     let project = server.project("App");
     let user = project.linked_user("customer").await;

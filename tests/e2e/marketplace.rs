@@ -2,12 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use jackfield_tests::{
-    Api, Backend, Server,
-    connectors,
-    registry::Registry,
-    until, wasm,
-};
+use jackfield_tests::{Api, Backend, Server, connectors, registry::Registry, until, wasm};
 use serde_json::{Value, json};
 
 on_both_databases!(
@@ -75,7 +70,10 @@ async fn a_signed_connector_goes_through_a_registry_to_every_host(backend: Backe
     let index = registry.reference("index:latest");
     let mut server = Server::on(backend)
         .await
-        .set("JACKFIELD_MARKETPLACE__DOCKER_CONFIG", &registry.docker_config())
+        .set(
+            "JACKFIELD_MARKETPLACE__DOCKER_CONFIG",
+            &registry.docker_config(),
+        )
         .set("JACKFIELD_MARKETPLACE__INDEXES", &index)
         .start()
         .await;
@@ -94,11 +92,17 @@ async fn a_signed_connector_goes_through_a_registry_to_every_host(backend: Backe
     assert_eq!(publish("1.0.0"), pinned);
     server.command_line(&["connector", "index", &repository, "--to", &index]);
 
-    let listed = project.get("/marketplace?q=demo&vertical=crm").await.json(200);
+    let listed = project
+        .get("/marketplace?q=demo&vertical=crm")
+        .await
+        .json(200);
     let found = &listed["data"][0];
     assert_eq!(found["slug"], "demo-crm", "{listed}");
     assert_eq!(found["publisher"], publisher.key.as_str());
-    assert_eq!((&found["installed"], &found["updatable"]), (&json!(false), &json!(false)));
+    assert_eq!(
+        (&found["installed"], &found["updatable"]),
+        (&json!(false), &json!(false))
+    );
     let none = project.get("/marketplace?vertical=hris").await.json(200);
     assert_eq!(none["data"], json!([]));
     let words = server.command_line(&["connector", "search", "demo"]);
@@ -112,7 +116,11 @@ async fn a_signed_connector_goes_through_a_registry_to_every_host(backend: Backe
     assert_eq!(offer["added"], offer["permissions"]);
     project.get(SLUG).await.expect(404);
     let wrong = json!({ "consent": "0".repeat(64) });
-    assert!(operator.post(path, &wrong).await.json(409)["detail"].to_string().contains("consent"));
+    assert!(
+        operator.post(path, &wrong).await.json(409)["detail"]
+            .to_string()
+            .contains("consent")
+    );
     let consent = json!({ "consent": offer["permission_hash"] });
     let installed = operator.post(path, &consent).await.json(200);
     assert_eq!(installed["installed"], true);
@@ -136,11 +144,21 @@ async fn a_signed_connector_goes_through_a_registry_to_every_host(backend: Backe
     let project = project.at(server.base_url());
     serves(&project, "1.0.0").await;
 
-    let log = operator.at(server.base_url()).get("/audit-log?action=connector.install").await;
+    let log = operator
+        .at(server.base_url())
+        .get("/audit-log?action=connector.install")
+        .await;
     let log = log.json(200);
     assert_eq!(log["data"][0]["actor"], "cli");
-    assert!(log["data"][1]["actor"].as_str().expect("somebody").starts_with("operator_key:"));
-    let source = log["data"][0]["details"]["source"].as_str().expect("it came from somewhere");
+    assert!(
+        log["data"][1]["actor"]
+            .as_str()
+            .expect("somebody")
+            .starts_with("operator_key:")
+    );
+    let source = log["data"][0]["details"]["source"]
+        .as_str()
+        .expect("it came from somewhere");
     assert!(source.contains("@sha256:"), "{source}");
 }
 
@@ -148,12 +166,22 @@ async fn what_was_changed_or_is_older_is_refused(backend: Backend) {
     let registry = Registry::start().await;
     let server = Server::on(backend)
         .await
-        .set("JACKFIELD_MARKETPLACE__DOCKER_CONFIG", &registry.docker_config())
+        .set(
+            "JACKFIELD_MARKETPLACE__DOCKER_CONFIG",
+            &registry.docker_config(),
+        )
         .start()
         .await;
     let project = server.project("App");
     let publisher = Publisher::new(&server);
-    let install = |from: &str| vec!["connector".to_owned(), "install".to_owned(), from.to_owned(), "--yes".to_owned()];
+    let install = |from: &str| {
+        vec![
+            "connector".to_owned(),
+            "install".to_owned(),
+            from.to_owned(),
+            "--yes".to_owned(),
+        ]
+    };
     let run = |from: &str, more: &[&str]| {
         let arguments = install(from);
         let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

@@ -153,7 +153,11 @@ pub fn with_crashes(connector: &[u8]) -> Vec<u8> {
         let function = code.get(at..end).expect("a function ends");
         // No locals; unreachable; end.
         let crash: &[u8] = &[0, 0x00, 0x0b];
-        let function = if crashing.contains(&index) { crash } else { function };
+        let function = if crashing.contains(&index) {
+            crash
+        } else {
+            function
+        };
         body.extend(number(function.len() as u64));
         body.extend(function);
         at = end;

@@ -88,7 +88,7 @@ impl Command {
                 let inspection = author::inspect(&file)?;
                 show(&inspection, &inspection, form)
             }
-            Self::Publisher(command) => command.run().await,
+            Self::Publisher(command) => command.run(),
             Self::Operator(command) => command.run().await,
             Self::Outlets(command) => command.run().await,
         }

@@ -215,7 +215,9 @@ pub enum CallError {
     #[error("the connector was stopped after {} s", .0.as_secs())]
     Deadline(Duration),
     /// It wanted more memory than its limit.
-    #[error("the connector was stopped: it wanted more than {0} MiB of memory; its manifest would need a larger `memory_mib` in [permissions]")]
+    #[error(
+        "the connector was stopped: it wanted more than {0} MiB of memory; its manifest would need a larger `memory_mib` in [permissions]"
+    )]
     Memory(u32),
     /// It called itself too deeply.
     #[error("the connector was stopped: its functions call each other too deeply")]

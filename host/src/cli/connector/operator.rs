@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     market::{Decision, Market, Offer},
     model::{
-        Slug, SystemClock,
+        Asked, Slug, SystemClock,
         consent::{Book, KnownVersion, Standing, Wanted},
     },
     runtime::{CompileLimits, Compiler},
@@ -178,26 +178,33 @@ fn difference(book: &Book) -> String {
         return format!("No version of {} waits for consent.\n", book.slug);
     };
     let serving = book.serving().filter(|known| known.digest != wanted.digest);
-    let mut text = format!("{} {} by {}\n", book.slug, wanted.version, wanted.publisher);
-    if let Some(reason) = &wanted.reason {
-        text.push_str(&format!("{reason}\n"));
-    }
+    let mut lines = vec![format!(
+        "{} {} by {}",
+        book.slug, wanted.version, wanted.publisher
+    )];
+    lines.extend(wanted.reason.clone());
     if let Some(serving) = serving {
         let (version, publisher) = (&serving.version, &serving.publisher);
-        text.push_str(&format!(
-            "against {version} by {publisher}, which serves:\n"
-        ));
+        lines.push(format!("against {version} by {publisher}, which serves:"));
         let gone = serving.asked.beyond(&wanted.asked);
-        text.extend(gone.iter().map(|line| format!("- {line}\n")));
+        lines.extend(gone.iter().map(|line| format!("- {line}")));
     }
     let added = book.beyond(&wanted.publisher, &wanted.asked);
     let added = added.unwrap_or_else(|| wanted.asked.lines().to_vec());
-    for line in wanted.asked.lines() {
-        let sign = if added.contains(line) { '+' } else { ' ' };
-        text.push_str(&format!("{sign} {line}\n"));
-    }
-    text.push_str(&format!("permission hash {}\n", wanted.asked.hash()));
-    text
+    lines.extend(signed(&wanted.asked, &added));
+    lines.push(format!("permission hash {}\n", wanted.asked.hash()));
+    lines.join("\n")
+}
+
+/// Lines with a plus before those that are new.
+fn signed<'lines>(
+    asked: &'lines Asked,
+    added: &'lines [String],
+) -> impl Iterator<Item = String> + 'lines {
+    asked.lines().iter().map(|line| match added.contains(line) {
+        true => format!("+ {line}"),
+        false => format!("  {line}"),
+    })
 }
 
 fn last_rolled_back(book: &Book) -> Option<&KnownVersion> {
@@ -218,20 +225,16 @@ pub(super) async fn install(
     let book = market.book(offer.slug()).await?;
     let announced = &offer.announced;
     app::gate_options(config, PathBuf::new())?.check_signature(announced)?;
-    let mut text = format!(
-        "{} {} ({}) by {}\n  {}\nIt asks for:\n",
+    let mut lines = vec![format!(
+        "{} {} ({}) by {}\n  {}\nIt asks for:",
         offer.slug(),
         announced.manifest.version,
         announced.manifest.name,
         announced.publisher(),
         announced.manifest.description
-    );
-    let added = offer.added(book.as_ref());
-    for line in announced.asked.lines() {
-        let sign = if added.contains(line) { '+' } else { ' ' };
-        text.push_str(&format!("{sign} {line}\n"));
-    }
-    note(text.trim_end());
+    )];
+    lines.extend(signed(&announced.asked, &offer.added(book.as_ref())));
+    note(&lines.join("\n"));
     let publisher = announced.publisher();
     if let Some(former) = book
         .as_ref()

@@ -1,6 +1,9 @@
 //! Connectors from and for other hosts: registries and indexes.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
@@ -45,7 +48,8 @@ pub(in crate::cli) enum Command {
     )]
     Publish {
         /// The file
-        file: PathBuf,
+        #[arg(value_name = "FILE")]
+        wasm: PathBuf,
         /// Where to
         reference: Reference,
         #[command(flatten)]
@@ -98,11 +102,11 @@ impl Command {
                 search(&app::outlets(&config.load()?)?, word.as_deref()).await
             }
             Self::Publish {
-                file,
+                wasm,
                 reference,
                 config,
             } => {
-                let offer = read(&file)?;
+                let offer = read(&wasm)?;
                 let outlets = app::outlets(&config.load()?)?;
                 let pinned = outlets.publish(&offer, &reference).await?;
                 print(&format!("{pinned}\n"))
@@ -123,7 +127,7 @@ impl Install {
             let outlets = app::outlets(&config)?;
             outlets.fetch(&slug, self.version.as_deref()).await?
         } else {
-            read(&PathBuf::from(&self.from))?
+            read(Path::new(&self.from))?
         };
         let store = app::open_store(&config).await?;
         let wanted = Wanted {
@@ -136,7 +140,7 @@ impl Install {
     }
 }
 
-fn read(file: &PathBuf) -> Result<Offer> {
+fn read(file: &Path) -> Result<Offer> {
     let bytes = fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     Ok(Offer::read(bytes, &name)?)

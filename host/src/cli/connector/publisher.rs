@@ -52,8 +52,7 @@ pub(in crate::cli) enum KeyCommand {
 }
 
 impl Command {
-    #[expect(clippy::unused_async, reason = "commands look alike")]
-    pub(in crate::cli) async fn run(self) -> Result<()> {
+    pub(in crate::cli) fn run(self) -> Result<()> {
         match self {
             Self::Key(KeyCommand::New { file }) => {
                 let (key, text) = SigningKey::generate(&SystemEntropy);

@@ -359,26 +359,26 @@ impl Book {
         reason: Option<String>,
         now: Timestamp,
     ) -> &mut KnownVersion {
-        let found = self
-            .versions
-            .iter()
-            .position(|known| known.digest == candidate.digest);
-        let index = found.unwrap_or(self.versions.len());
-        if found.is_none() {
-            self.versions.push(KnownVersion {
-                digest: candidate.digest,
-                version: candidate.version.clone(),
-                publisher: candidate.publisher.clone(),
-                asked: candidate.asked.clone(),
-                bytes: candidate.bytes,
-                source: candidate.source.clone(),
-                standing,
-                reason: None,
-                seen_at: now,
-                served_at: None,
-            });
-        }
-        let known = &mut self.versions[index];
+        let is_it = |known: &KnownVersion| known.digest == candidate.digest;
+        let index = match self.versions.iter().position(is_it) {
+            Some(index) => index,
+            None => {
+                self.versions.push(KnownVersion {
+                    digest: candidate.digest,
+                    version: candidate.version.clone(),
+                    publisher: candidate.publisher.clone(),
+                    asked: candidate.asked.clone(),
+                    bytes: candidate.bytes,
+                    source: candidate.source.clone(),
+                    standing,
+                    reason: None,
+                    seen_at: now,
+                    served_at: None,
+                });
+                self.versions.len() - 1
+            }
+        };
+        let known = self.versions.get_mut(index).expect("it was found or added");
         if known.standing != standing {
             known.seen_at = now;
         }
