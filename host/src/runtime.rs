@@ -116,7 +116,7 @@ pub(crate) struct Shared {
     /// How many swaps there were; others wait for it to change.
     swaps: watch_channel::Sender<u64>,
     /// None where every good file serves.
-    gate: std::sync::OnceLock<gate::Gate>,
+    gate: OnceLock<gate::Gate>,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -161,7 +161,7 @@ impl Runtime {
             active: ArcSwap::default(),
             registry: std::sync::Mutex::default(),
             swaps: watch_channel::Sender::new(0),
-            gate: std::sync::OnceLock::new(),
+            gate: OnceLock::new(),
         })))
     }
 

@@ -147,7 +147,7 @@ impl Registries {
             (None, Some(tag)) => tag.clone(),
             (None, None) => "latest".to_owned(),
         };
-        let url = self.url(from, &format!("manifests/{name}"))?;
+        let url = url_of(from, &format!("manifests/{name}"))?;
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static(MANIFEST_TYPE));
         let answer = self
@@ -178,7 +178,7 @@ impl Registries {
             .strip_prefix("sha256:")
             .and_then(Digest::parse);
         let sum = sum.ok_or_else(|| refused(from, "a layer has no SHA-256"))?;
-        let url = self.url(from, &format!("blobs/sha256:{sum}"))?;
+        let url = url_of(from, &format!("blobs/sha256:{sum}"))?;
         let blob = self
             .ask(from, Method::GET, url, HeaderMap::new(), None, "pull")
             .await?;
@@ -219,7 +219,7 @@ impl Registries {
             serde_json::to_vec(&manifest).map_err(|error| refused(to, &error.to_string()))?;
         let digest = Digest::of(&manifest);
         let tag = to.tag.as_deref().unwrap_or("latest");
-        let url = self.url(to, &format!("manifests/{tag}"))?;
+        let url = url_of(to, &format!("manifests/{tag}"))?;
         let mut headers = HeaderMap::new();
         headers.insert(
             header::CONTENT_TYPE,
@@ -235,7 +235,7 @@ impl Registries {
 
     /// The tags of a repository; none where it does not exist.
     pub(super) async fn tags(&self, of: &Reference) -> Result<Vec<String>, Error> {
-        let url = self.url(of, "tags/list?n=1000")?;
+        let url = url_of(of, "tags/list?n=1000")?;
         let answer = self
             .ask(of, Method::GET, url, HeaderMap::new(), None, "pull")
             .await?;
@@ -260,14 +260,14 @@ impl Registries {
             digest: format!("sha256:{digest}"),
             size: bytes.len() as u64,
         };
-        let url = self.url(to, &format!("blobs/sha256:{digest}"))?;
+        let url = url_of(to, &format!("blobs/sha256:{digest}"))?;
         let there = self
             .ask(to, Method::HEAD, url, HeaderMap::new(), None, "pull,push")
             .await?;
         if there.status == 200 {
             return Ok(descriptor);
         }
-        let url = self.url(to, "blobs/uploads/")?;
+        let url = url_of(to, "blobs/uploads/")?;
         let begun = self
             .ask(
                 to,
@@ -300,7 +300,7 @@ impl Registries {
 
     /// Goes where a registry keeps its blobs, without its credentials.
     async fn follow(&self, from: &Reference, mut answer: Response) -> Result<Response, Error> {
-        let mut base = self.url(from, "")?;
+        let mut base = url_of(from, "")?;
         for _ in 0..REDIRECTS {
             if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
                 return Ok(answer);
@@ -314,13 +314,6 @@ impl Registries {
                 .await?;
         }
         Ok(answer)
-    }
-
-    fn url(&self, reference: &Reference, rest: &str) -> Result<Url, Error> {
-        let scheme = if reference.plain { "http" } else { "https" };
-        let (registry, repository) = (&reference.registry, &reference.repository);
-        let text = format!("{scheme}://{registry}/v2/{repository}/{rest}");
-        Url::parse(&text).map_err(|error| refused(reference, &error.to_string()))
     }
 
     /// Sends a request, and once more with a login where the registry wants one.
@@ -423,6 +416,13 @@ impl Registries {
         let answer = self.egress.send(request, &limits).await;
         answer.map_err(|error| refused(about, &error.to_string()))
     }
+}
+
+fn url_of(reference: &Reference, rest: &str) -> Result<Url, Error> {
+    let scheme = if reference.plain { "http" } else { "https" };
+    let (registry, repository) = (&reference.registry, &reference.repository);
+    let text = format!("{scheme}://{registry}/v2/{repository}/{rest}");
+    Url::parse(&text).map_err(|error| refused(reference, &error.to_string()))
 }
 
 fn expect(about: &Reference, what: &str, answer: &Response, statuses: &[u16]) -> Result<(), Error> {

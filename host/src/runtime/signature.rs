@@ -74,7 +74,7 @@ impl SigningKey {
     pub fn generate(entropy: &dyn Entropy) -> (Self, SecretString) {
         let mut seed = Zeroizing::new([0; KEY]);
         entropy.fill(&mut *seed);
-        let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(&*seed));
+        let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(seed.as_slice()));
         let text = SecretString::from(format!("{SECRET}{}", *text));
         let key = Self::parse(&text).expect("any 32 bytes are a seed");
         (key, text)

@@ -73,7 +73,7 @@ pub(in crate::cli) enum Command {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Install {
-    /// A file, oci://REGISTRY/REPOSITORY[:TAG|@sha256:DIGEST], or a connector's name
+    /// A file, a place in a registry (see the examples), or a connector's name
     from: String,
     /// Do not ask whether it may have what it asks for
     #[arg(long)]
