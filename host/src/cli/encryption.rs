@@ -129,7 +129,7 @@ async fn list(store: &Store, provider: &dyn KeyProvider) -> Result<String> {
         )?;
     }
     text.push_str("Data keys, the oldest first:\n");
-    let sealing = data_keys.iter().filter(|key| key.seals).next_back();
+    let sealing = data_keys.iter().rfind(|key| key.seals);
     for key in &data_keys {
         let state = match sealing {
             Some(sealing) if sealing.number == key.number => "seals",

@@ -19,9 +19,10 @@ pub const MASK: &str = "[redacted]";
 /// Shorter texts occur everywhere by chance; masking them would destroy what is around them.
 pub const SHORTEST_MASKED: usize = 8;
 
-/// Texts that must not be seen, in every spelling that is looked for: as it is, percent-encoded
-/// (and as in a form), in base64 (alone or within something longer, both alphabets), in
-/// hexadecimal, and with the escapes of JSON.
+/// Texts that must not be seen, in every spelling that is looked for.
+///
+/// They are: as it is, percent-encoded (and as in a form), in base64 (alone or within something
+/// longer, both alphabets), in hexadecimal, and with the escapes of JSON.
 #[derive(Default)]
 pub struct Masks {
     /// The longest first: a secret within another must not leave the rest of the longer behind.

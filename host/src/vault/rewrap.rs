@@ -18,9 +18,10 @@ pub struct Rewrapped {
     pub failed: u64,
 }
 
-/// Seals under the newest key whatever is not, `batch` values in a transaction. `progress` is told
-/// after each. Ended in the middle, the next pass finds the rest: what is left to do is read off
-/// the values themselves.
+/// Seals under the newest key whatever is not, `batch` values in a transaction.
+///
+/// `progress` is told after each. Ended in the middle, the next pass finds the rest: what is left
+/// to do is read off the values themselves.
 ///
 /// # Errors
 /// The database failed.

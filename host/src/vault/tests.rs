@@ -746,3 +746,26 @@ async fn nothing_prints_a_secret() {
     assert!(!printed.contains("canary"), "{printed}");
     assert!(!printed.contains(&world.key));
 }
+
+#[tokio::test]
+async fn a_denied_secret_is_in_the_audit_log_a_few_times() {
+    let world = World::new().await;
+    let scope = world.connect_oauth().await;
+    let scheme = world.manifest.scheme("oauth").unwrap().clone();
+    let authorizer = world.vault.authorizer(&scope, scheme);
+    for _ in 0..50 {
+        authorizer.denied("other\u{1b}[2J_slot").await;
+    }
+    let filter = store::AuditFilter {
+        action: Some("secret.denied".to_owned()),
+        limit: 100,
+        ..Default::default()
+    };
+    let entries = world.store.audit_log(&filter).await.unwrap();
+    assert_eq!(entries.len(), 10);
+    let entry = &entries[0].entry;
+    assert_eq!(entry.project, Some(world.project));
+    assert_eq!(entry.subject, scope.connection().id.to_string());
+    assert_eq!(entry.actor, "connector:demo-crm");
+    assert_eq!(entry.details["secret"], "other\u{1b}[2J_slot");
+}

@@ -154,7 +154,7 @@ impl State {
             let mut outgoing = egress::Request {
                 method: method.clone(),
                 url: url.clone(),
-                headers: self.headers(&request.headers, authorization)?,
+                headers: headers(&request.headers, authorization)?,
                 body: body.clone(),
             };
             if let Some(authorization) = authorization.filter(|_| request.authenticated) {
@@ -215,44 +215,44 @@ impl State {
         }
         sent
     }
+}
 
-    fn headers(
-        &self,
-        headers: &[http::Header],
-        authorization: Option<&Arc<Authorization>>,
-    ) -> Result<HeaderMap, http::HttpError> {
-        let mut map = HeaderMap::new();
-        for header in headers {
-            let name = HeaderName::from_bytes(header.name.as_bytes())
-                .map_err(|_| denied(format!("{:?} is not a header's name", header.name)))?;
-            let has_secret = header
-                .value
-                .iter()
-                .any(|part| matches!(part, http::Part::Secret(_)));
-            if is_refused(&name, has_secret) {
-                return Err(denied(format!("the host sets the header {name}")));
-            }
-            let mut text = String::new();
-            for part in &header.value {
-                match part {
-                    http::Part::Text(plain) => text.push_str(plain),
-                    http::Part::Secret(secret) => {
-                        let value = authorization
-                            .and_then(|authorization| authorization.secret(secret))
-                            .ok_or_else(|| {
-                                denied(format!("the connection has no secret {secret:?}"))
-                            })?;
-                        text.push_str(value.expose_secret());
-                    }
+/// The headers of a request, with secrets in their places. Which may be there was checked.
+fn headers(
+    headers: &[http::Header],
+    authorization: Option<&Arc<Authorization>>,
+) -> Result<HeaderMap, http::HttpError> {
+    let mut map = HeaderMap::new();
+    for header in headers {
+        let name = HeaderName::from_bytes(header.name.as_bytes())
+            .map_err(|_| denied(format!("{:?} is not a header's name", header.name)))?;
+        let has_secret = header
+            .value
+            .iter()
+            .any(|part| matches!(part, http::Part::Secret(_)));
+        if is_refused(&name, has_secret) {
+            return Err(denied(format!("the host sets the header {name}")));
+        }
+        let mut text = String::new();
+        for part in &header.value {
+            match part {
+                http::Part::Text(plain) => text.push_str(plain),
+                http::Part::Secret(secret) => {
+                    let value = authorization
+                        .and_then(|authorization| authorization.secret(secret))
+                        .ok_or_else(|| {
+                            denied(format!("the connection has no secret {secret:?}"))
+                        })?;
+                    text.push_str(value.expose_secret());
                 }
             }
-            let mut value = HeaderValue::from_str(&text)
-                .map_err(|_| denied(format!("the value of {name} has forbidden characters")))?;
-            value.set_sensitive(has_secret);
-            map.append(name, value);
         }
-        Ok(map)
+        let mut value = HeaderValue::from_str(&text)
+            .map_err(|_| denied(format!("the value of {name} has forbidden characters")))?;
+        value.set_sensitive(has_secret);
+        map.append(name, value);
     }
+    Ok(map)
 }
 
 /// Whether only the host may set this header.
