@@ -99,7 +99,14 @@ impl Command {
                 Box::pin(update(&config.load()?, slug.as_ref(), yes)).await
             }
             Self::Search { word, config } => {
-                search(&app::outlets(&config.load()?)?, word.as_deref()).await
+                let config = config.load()?;
+                if config.marketplace.indexes.is_empty() {
+                    bail!(
+                        "no index is configured; name one in marketplace.indexes \
+                         (`jackfield config` explains it)"
+                    );
+                }
+                search(&app::outlets(&config)?, word.as_deref()).await
             }
             Self::Publish {
                 wasm,
@@ -216,7 +223,11 @@ async fn search(outlets: &Outlets, word: Option<&str>) -> Result<()> {
                 listed.description, listed.publisher
             )
         });
-    print(&lines.collect::<String>())
+    let lines: String = lines.collect();
+    if lines.is_empty() {
+        note("no connector in the indexes speaks of that");
+    }
+    print(&lines)
 }
 
 async fn index(outlets: &Outlets, from: &[String], to: Option<&Reference>) -> Result<()> {
