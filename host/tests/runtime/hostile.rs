@@ -184,9 +184,9 @@ pub(crate) fn all() -> Vec<Hostile> {
         Hostile {
             name: "long cursor",
             guest: Guest {
-                fetch: "(i32.store8 (i32.const 1100) (i32.const 1))
-                    (i32.store (i32.const 1104) (i32.const 2048))
-                    (i32.store (i32.const 1108) (i32.const 5000)) (i32.const 1088)",
+                fetch: "(i32.store8 (i32.const 1104) (i32.const 1))
+                    (i32.store (i32.const 1108) (i32.const 2048))
+                    (i32.store (i32.const 1112) (i32.const 5000)) (i32.const 1088)",
                 ..good("bad", &"x".repeat(5000))
             },
             operation: Operation::Fetch,
@@ -195,7 +195,7 @@ pub(crate) fn all() -> Vec<Hostile> {
         Hostile {
             name: "crash in the middle of a page",
             guest: Guest {
-                fetch: "(i32.store (i32.const 1092) (i32.const 2048)) unreachable",
+                fetch: "(i32.store (i32.const 1096) (i32.const 2048)) unreachable",
                 ..bad()
             },
             operation: Operation::Fetch,

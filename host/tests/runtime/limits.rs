@@ -242,7 +242,7 @@ async fn handles_and_instances_have_an_end() {
             with_endless_handles(&component),
             "it holds more than 1000 handles",
         ),
-        (with_instances(&component, 9), "instances"),
+        (with_instances(&component, 65), "instances"),
     ] {
         let house = House::new();
         house.put("good.wasm", &good("good", "[1]").bytes());
