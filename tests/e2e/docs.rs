@@ -29,6 +29,7 @@ const OTHERS: [&str; 7] = [
     "README.md",
     "connectors.md",
     "connector-spec.md",
+    "other-languages.md",
     "reliability.md",
     "security.md",
     "threat-model.md",

@@ -35,6 +35,7 @@ mod hot_reload;
 mod hubspot;
 mod inbound;
 mod keys;
+mod languages;
 mod limits;
 mod marketplace;
 mod oauth;

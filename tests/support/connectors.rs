@@ -27,6 +27,20 @@ pub fn built(slug: &str) -> PathBuf {
     file
 }
 
+/// The file of a connector of `examples/` that `tests/run` built.
+///
+/// # Panics
+/// It is not there.
+pub fn example(slug: &str) -> PathBuf {
+    let file = target().join(format!("test-examples/{slug}.wasm"));
+    assert!(
+        file.is_file(),
+        "{} is missing; tests/run builds it",
+        file.display()
+    );
+    file
+}
+
 /// Another version of the demo connector, 0.2.0, in which first and last names are swapped. Built
 /// at the first use on a machine.
 ///

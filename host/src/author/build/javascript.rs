@@ -9,7 +9,7 @@ use super::{Error, contract};
 use crate::model::Manifest;
 
 const SCRIPT: &str = include_str!("javascript.mjs");
-const GET_NODE: &str = "install Node.js 20 or later with npm: https://nodejs.org";
+const GET_NODE: &str = "install Node.js 18 or later with npm: https://nodejs.org";
 /// A copy of the lock file that `node_modules` was made from.
 const STAMP: &str = "node_modules/.jackfield-made-from";
 
