@@ -4,9 +4,7 @@
 use std::{fs, time::Duration};
 
 use jackfield::demo::Collection;
-use jackfield_tests::{
-    Api, Backend, DemoProvider, Server, api::text, connectors, until_within,
-};
+use jackfield_tests::{Api, Backend, DemoProvider, Server, api::text, connectors, until_within};
 use serde_json::{Value, json};
 
 const CONNECTORS: [&str; 2] = ["demo-crm-js", "demo-crm-py"];
@@ -78,7 +76,8 @@ async fn a_file_made_by_another_language_is_synced_listed_and_written() {
         assert_eq!(at_provider["family_name"], "King", "{slug}");
         assert_eq!(at_provider["mobile"], Value::Null, "{slug}");
 
-        let two = json!([{ "email_address": "a@example.com" }, { "email_address": "b@example.com" }]);
+        let two =
+            json!([{ "email_address": "a@example.com" }, { "email_address": "b@example.com" }]);
         let refused = api.patch(&path, &json!({ "email_addresses": two })).await;
         let refused = refused.json(422).to_string();
         assert!(refused.contains("email_addresses"), "{slug}: {refused}");
