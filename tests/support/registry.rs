@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{connectors, until};
+use crate::{api::http, connectors, until};
 
 /// Who may use the registry.
 pub const USER: &str = "test";
@@ -53,7 +53,7 @@ impl Registry {
         };
         let url = format!("http://{}/v2/", registry.host);
         until("the registry listens", async || {
-            let answer = reqwest::get(&url).await.ok()?;
+            let answer = http().get(&url).send().await.ok()?;
             (answer.status().as_u16() == 401).then_some(())
         })
         .await;
