@@ -18,11 +18,11 @@ pub(super) const REFUSED: i32 = 3;
 /// How much less than others the child may compute when there is not enough for all.
 const NICENESS: i32 = 10;
 
-/// Compiles the component at standard input to machine code at standard output, where the arguments
-/// ask for it: `jackfield compile-component CPU_SECONDS MEMORY_MIB`. None where they ask for
-/// something else.
+/// Compiles the component at standard input to machine code at standard output.
 ///
-/// It has to be called before anything else is done with the process, and is not for people.
+/// It does where the arguments ask for it, `jackfield compile-component CPU_SECONDS MEMORY_MIB`, and
+/// answers none where they ask for something else. It has to be called before anything else is done
+/// with the process, and is not for people.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let mut words = arguments.into_iter().skip(1);
     if words.next().as_deref() != Some(OsStr::new(COMMAND)) {
