@@ -44,6 +44,10 @@ conflicts cases='1000000':
 fuzz target seconds='3600':
     cargo +nightly fuzz run --fuzz-dir tests/fuzz --features libfuzzer --sanitizer none {{target}} -- -max_total_time={{seconds}} -rss_limit_mb=4096
 
+# Throw so many changed copies of the corpus at every target of tests/fuzz, without libFuzzer
+mutate copies='1000000':
+    JACKFIELD_TEST_COPIES={{copies}} cargo test --locked -p jackfield-fuzz --test short
+
 # Build every connector for WebAssembly into target/wasm32-unknown-unknown/connector
 plugins:
     cargo build --locked --target wasm32-unknown-unknown --profile connector {{ `for folder in plugins/*/ tests/fixtures/*/; do printf -- '-p %s ' "$(basename "$folder")"; done` }}

@@ -209,7 +209,9 @@ impl Tenant {
             ("sync-failures", "id") => &self.failure,
             ("changes", "id") => &self.change,
             ("conflicts", "id") => &self.conflict,
-            ("connectors" | "marketplace", "slug") | ("inbound", "connector") => return ("omni".into(), false),
+            ("connectors" | "marketplace", "slug") | ("inbound", "connector") => {
+                return ("omni".into(), false);
+            }
             ("inbound", "rest") => return (self.connection.clone(), false),
             ("passthrough", "path") => return ("v1/me".into(), false),
             ("sync", "vertical") => return ("crm".into(), false),

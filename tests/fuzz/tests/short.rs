@@ -1,12 +1,13 @@
 //! Every target over its corpus, and over copies of it that were changed by a fixed rule: the
-//! same in every run, and over within seconds. `just fuzz` goes on from here.
+//! same in every run, and over within seconds. `JACKFIELD_TEST_COPIES` says how many others, and
+//! `just fuzz` lets libFuzzer look for them.
 
 use std::{fs, path::Path};
 
 use jackfield_fuzz::{TARGETS, Target};
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 
-/// Changed copies for each target.
+/// Changed copies for each target where nobody says another number.
 const COPIES: usize = 3_000;
 /// Pieces that mean something somewhere.
 const WORDS: [&[u8]; 20] = [
@@ -38,7 +39,10 @@ fn run(name: &str, target: Target) {
         target(seed);
     }
     let mut random = SmallRng::seed_from_u64(7);
-    for _ in 0..COPIES {
+    let copies = std::env::var("JACKFIELD_TEST_COPIES").map_or(COPIES, |number| {
+        number.parse().expect("JACKFIELD_TEST_COPIES is a number")
+    });
+    for _ in 0..copies {
         target(&changed(&corpus, &mut random));
     }
 }
