@@ -49,7 +49,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tower", &["http", "demo"]),
     ("tower_http", &["http", "demo"]),
     ("tracing_subscriber", &["telemetry"]),
-    ("wasmparser", &["runtime"]),
+    ("wasmparser", &["author", "runtime"]),
     ("wasmtime", &["runtime"]),
     ("wit_component", &["runtime"]),
 ];
