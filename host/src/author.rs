@@ -1,22 +1,39 @@
 //! What the author of a connector needs: make one, build it, look into it, check it, and notice
 //! when its source changes.
 
+mod bench;
 mod build;
+mod candidate;
+mod conformance;
+mod develop;
+mod fixture;
 mod inspect;
+mod lab;
 mod lint;
+mod provider;
+mod record;
 mod scaffold;
 mod sources;
 mod validate;
 
 use std::{io, path::PathBuf};
 
-use crate::{model::SlugError, runtime::LoadError};
+use crate::{
+    model::{Mistake, SlugError},
+    runtime::LoadError,
+};
 
+pub use bench::{Figures, Speed, bench};
 pub use build::{Built, build};
+pub use candidate::Candidate;
+pub use conformance::{Check, Conformance, Outcome, conformance};
+pub use develop::{Round, Session};
+pub use fixture::{Exchange, Fixture, Fixtures, Mapping, Request, Response, Source};
 pub use inspect::{DescribedImport, Inspection, inspect};
+pub use record::{RecordOptions, login, record};
 pub use scaffold::{Auth, Language, NewOptions, new};
 pub use sources::SourceWatch;
-pub use validate::{Level, Problem, Report, validate};
+pub use validate::{Level, Problem, Report, validate, validate_path};
 
 /// Why an author's command fails. Each text is a sentence for the author.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +85,33 @@ pub enum Error {
     /// The file is not a connector.
     #[error("{} is refused", .0.display())]
     Refused(PathBuf, #[source] LoadError),
+    /// The manifest has a mistake.
+    #[error("{}{}: {}{}", .file.display(), place(.mistake.line), of_key(&.mistake.key), .mistake.message)]
+    Manifest {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong, and where.
+        mistake: Mistake,
+    },
+    /// The connector has no such login.
+    #[error("{0:?} is no login of this connector; [auth] of connector.toml has {1}")]
+    Login(String, String),
+    /// What was typed to log in with is of no use.
+    #[error("the credentials are of no use: {0}")]
+    Credentials(String),
+    /// A call of the connector failed.
+    #[error("{0}")]
+    Provider(String),
+    /// A fixture has another form.
+    #[error("{}{}: {message}", .file.display(), place(*.line))]
+    Fixture {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1; 0 where the whole file is meant.
+        line: usize,
+        /// What is wrong, and what to do.
+        message: String,
+    },
     /// The sandbox cannot be started at all.
     #[error("the sandbox cannot be started")]
     Sandbox(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -96,4 +140,20 @@ pub enum Error {
     /// What was given as the SDK is not it.
     #[error("{} is not the SDK: it has no Cargo.toml of jackfield-sdk", .0.display())]
     NotTheSdk(PathBuf),
+}
+
+/// `:12`, or nothing for no line.
+fn place(line: usize) -> String {
+    match line {
+        0 => String::new(),
+        line => format!(":{line}"),
+    }
+}
+
+/// `key: `, or nothing for no key.
+fn of_key(key: &str) -> String {
+    match key {
+        "" => String::new(),
+        key => format!("{key}: "),
+    }
 }

@@ -58,10 +58,10 @@ pub use id::{
 pub use manifest::{
     ApiKeyPlace, AuthField, AuthKind, AuthScheme, BudgetScope, ClientAuthentication, Endpoint,
     FullPass, HttpRule, HttpRuleError, LimitHeaders, MANIFEST_SECTION, Manifest, ManifestError,
-    Meaning, OAuthClient, ObjectSupport, OneOrMany, Permissions, PushOperation, RateBucket,
-    RateLimits, Retry, RetryRule, RuleHost, SAMPLES_SECTION, Setting, SettingType, Template,
-    TemplateError, TimeForm, Variable, VariableType, WebhookRoute, WebhookSecret, Webhooks,
-    WriteSafety,
+    Meaning, Mistake, OAuthClient, ObjectSupport, OneOrMany, Permissions, PushOperation,
+    RateBucket, RateLimits, Retry, RetryRule, RuleHost, SAMPLES_SECTION, Setting, SettingType,
+    Template, TemplateError, TimeForm, Variable, VariableType, WebhookRoute, WebhookSecret,
+    Webhooks, WriteSafety,
 };
 pub use nearest::nearest;
 pub use origin::{Origin, UnifiedBy, ValueSource, Written};

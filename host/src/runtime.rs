@@ -14,6 +14,7 @@ mod capabilities;
 mod changes;
 mod charges;
 mod compiler;
+mod contract;
 mod coverage;
 mod engine;
 mod error;
@@ -47,12 +48,13 @@ use crate::{
 };
 
 pub use announced::Announced;
-pub use artifact::{Artifact, Import};
+pub use artifact::{Artifact, Import, MAX_FILE};
 pub use bindings::types::{Account, FetchRequest, Invalid, PushAction, PushRequest, RecordPage};
 pub use breaker::BreakerPolicy;
 pub use call::CallContext;
 pub use changes::Changes;
 pub use compiler::{CompileError, CompileLimits, Compiler, compile_in_child};
+pub use contract::first_difference;
 pub use coverage::{Coverage, FieldCoverage};
 pub use error::{CallError, Failure, LoadError};
 pub use gate::GateOptions;

@@ -30,7 +30,7 @@ use crate::{
 };
 
 pub use apps::OAuthApps;
-pub use credentials::Credentials;
+pub use credentials::{Credentials, authorization};
 pub use key::Key;
 pub use keys::{HANDING_ROUND, Keys};
 pub use oauth::FinishedOAuth;

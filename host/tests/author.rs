@@ -58,7 +58,7 @@ async fn a_new_connector_builds_validates_and_serves_a_record_without_edits() {
     let again = author::build(&crate_dir, &out, &|_| {}).await.unwrap();
     assert_eq!(again.digest, built.digest);
 
-    let report = author::validate(&built.path, Compiler::InProcess)
+    let report = author::validate_path(&crate_dir, None, Compiler::InProcess, &|_| {})
         .await
         .unwrap();
     assert!(report.ok && report.problems.is_empty(), "{report}");
@@ -243,12 +243,16 @@ fn a_new_connector_needs_a_name_an_object_a_place_and_the_sdk() {
     assert!(matches!(refused("acme", &good), Error::Exists(_)));
 }
 
+async fn validated(path: &Path) -> Result<author::Report, Error> {
+    author::validate_path(path, None, Compiler::InProcess, &|_| {}).await
+}
+
 #[tokio::test]
 async fn a_bad_file_is_reported_with_a_key_and_something_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bad.wasm");
     fs::write(&file, "not at all").unwrap();
-    let report = author::validate(&file, Compiler::InProcess).await.unwrap();
+    let report = validated(&file).await.unwrap();
     assert!(!report.ok);
     assert_eq!(report.problems[0].level, Level::Error);
     assert_eq!(report.problems[0].key, "file");
@@ -258,10 +262,7 @@ async fn a_bad_file_is_reported_with_a_key_and_something_to_do() {
     );
     assert!(matches!(author::inspect(&file), Err(Error::Refused(..))));
     let missing = folder.path().join("missing.wasm");
-    assert!(matches!(
-        author::validate(&missing, Compiler::InProcess).await,
-        Err(Error::Read(..))
-    ));
+    assert!(matches!(validated(&missing).await, Err(Error::Read(..))));
     let built = author::build(folder.path(), folder.path(), &|_| {}).await;
     assert!(matches!(built, Err(Error::NotACrate { .. })));
 }

@@ -32,7 +32,7 @@ const LEVELS: &[(u8, &str)] = &[
 /// A library from outside is named only in the modules that own it. `config` is not among them:
 /// the library and our module have the same name.
 const OWNERS: &[(&str, &[&str])] = &[
-    ("axum", &["http", "demo"]),
+    ("axum", &["http", "demo", "author"]),
     ("chacha20poly1305", &["vault"]),
     ("clap", &["cli"]),
     ("croner", &["model"]),
@@ -52,6 +52,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("wasmparser", &["author", "runtime"]),
     ("wasmtime", &["runtime"]),
     ("wit_component", &["runtime"]),
+    ("wit_parser", &["runtime"]),
 ];
 
 const LONGEST_FILE: usize = 800;

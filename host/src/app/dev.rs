@@ -25,7 +25,8 @@ use crate::{
     demo::{self, Demo},
     http,
     model::{
-        Environment, LinkedUser, Project, ProjectId, Slug, SystemEntropy, consent::ConsentPolicy,
+        Environment, LinkedUser, Manifest, Project, ProjectId, Slug, SystemEntropy,
+        consent::ConsentPolicy,
     },
     telemetry,
     unify::ConnectRequest,
@@ -34,6 +35,8 @@ use crate::{
 
 /// The connector of the demo provider.
 const DEMO: &str = "demo-crm";
+/// Where manifests say that the demo provider is.
+const DEMO_ADDRESS: &str = "http://demo.jackfield.localhost";
 /// The linked user that it is connected for.
 const DEMO_USER: &str = "demo-user";
 
@@ -101,7 +104,7 @@ pub async fn dev(args: DevArgs) -> Result<()> {
         http::Limits::new(&config.http),
         stop.clone(),
     ));
-    reach_demo(&mut config, &provider_url)?;
+    reach_demo(&mut config, &provider_url, &crates)?;
     let key_file = config.data_dir.join("key");
     Key::load_or_create(&key_file, &SystemEntropy)?;
     let keys = Arc::new(FileKeys::new(key_file, Arc::new(SystemEntropy)));
@@ -166,9 +169,15 @@ async fn build_all(crates: &[PathBuf], built: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Points the demo connector at the provider beside this server. Only this command does so: the
-/// connector's own manifest names an address that does not exist.
-fn reach_demo(config: &mut Config, provider: &Url) -> Result<()> {
+/// Points the demo connector at the provider beside this server, and every other one that names its
+/// address. Only this command does so: the address in the manifest does not exist.
+fn reach_demo(config: &mut Config, provider: &Url, crates: &[PathBuf]) -> Result<()> {
+    for (slug, endpoint) in crates.iter().flat_map(|dir| speak_to_demo(dir)) {
+        let one = config.connectors.entry(slug).or_default();
+        one.endpoints
+            .entry(endpoint)
+            .or_insert_with(|| provider.clone());
+    }
     let demo = config.connectors.entry(DEMO.parse()?).or_default();
     demo.endpoints.insert("api".to_owned(), provider.clone());
     demo.oauth.client_id = Some(demo::CLIENT_ID.to_owned());
@@ -181,6 +190,21 @@ fn reach_demo(config: &mut Config, provider: &Url) -> Result<()> {
         config.egress.allow_private.push(address.into());
     }
     Ok(())
+}
+
+/// The endpoints of a connector that are the demo provider's.
+fn speak_to_demo(dir: &Path) -> Vec<(Slug, String)> {
+    let text = fs::read_to_string(dir.join("connector.toml")).unwrap_or_default();
+    let Ok(manifest) = Manifest::parse(&text) else {
+        return Vec::new();
+    };
+    let endpoints = manifest.endpoints.iter();
+    let theirs = endpoints.filter(|(_, endpoint)| {
+        endpoint.production.to_string().trim_end_matches('/') == DEMO_ADDRESS
+    });
+    theirs
+        .map(|(name, _)| (manifest.slug.clone(), name.clone()))
+        .collect()
 }
 
 /// A project, a key, a linked user and a connection to the demo provider: those of the last run

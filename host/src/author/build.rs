@@ -18,7 +18,7 @@ use tokio::process::Command;
 use super::{Error, Language};
 use crate::{
     model::{Digest, Manifest, Slug},
-    runtime::{Artifact, LoadError},
+    runtime::Artifact,
 };
 
 const TARGET: &str = "wasm32-unknown-unknown";
@@ -66,6 +66,7 @@ pub async fn build(
     if !dir.join("connector.toml").is_file() {
         return Err(lacks("connector.toml"));
     }
+    let (text, manifest) = good_manifest(&dir)?;
     let language = Language::of(&dir).ok_or_else(|| lacks(MARKERS))?;
     let (file, bytes) = match language {
         Language::Rust => {
@@ -76,11 +77,6 @@ pub async fn build(
             (module, bytes)
         }
         Language::JavaScript | Language::Python => {
-            let file = dir.join("connector.toml");
-            let text =
-                fs::read_to_string(&file).map_err(|error| Error::Read(file.clone(), error))?;
-            let manifest = Manifest::parse(&text)
-                .map_err(|error| Error::Refused(file.clone(), LoadError::from(error)))?;
             let mut bytes = if language == Language::JavaScript {
                 javascript::build(&dir, &manifest, progress).await?
             } else {
@@ -105,6 +101,19 @@ pub async fn build(
         bytes: artifact.component.len() as u64,
         seconds: started.elapsed().as_secs_f64(),
     })
+}
+
+/// A mistake in the manifest is told with its line, and before anything is built.
+fn good_manifest(dir: &Path) -> Result<(String, Manifest), Error> {
+    let file = dir.join("connector.toml");
+    let text = fs::read_to_string(&file).map_err(|error| Error::Read(file.clone(), error))?;
+    match Manifest::parse(&text) {
+        Ok(manifest) => Ok((text, manifest)),
+        Err(error) => {
+            let mistake = error.mistake(&text);
+            Err(Error::Manifest { file, mistake })
+        }
+    }
 }
 
 /// Makes sure that the toolchain of the crate's folder can compile to WebAssembly.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Error;
 use crate::{
     model::{Manifest, ObjectSupport, WebhookRoute},
-    runtime::{Artifact, Described},
+    runtime::{Announced, Artifact, Described, LoadError},
 };
 
 /// What is in a connector's file. Its `Display` is for people, its JSON for programs.
@@ -19,6 +19,8 @@ pub struct Inspection {
     pub slug: String,
     /// SHA-256 of the file, hexadecimal.
     pub digest: String,
+    /// The key of who signed it; the signature is good.
+    pub publisher: Option<String>,
     /// The file's size.
     pub bytes: u64,
     /// The size of the component made of it; the same where it is one already.
@@ -51,19 +53,21 @@ pub fn inspect(file: &Path) -> Result<Inspection, Error> {
     let bytes = fs::read(file).map_err(|error| Error::Read(file.to_owned(), error))?;
     let artifact =
         Artifact::read(&bytes).map_err(|error| Error::Refused(file.to_owned(), error))?;
-    Ok(Inspection::of(file, bytes.len(), &artifact))
+    Inspection::of(file, &bytes, &artifact).map_err(|error| Error::Refused(file.to_owned(), error))
 }
 
 impl Inspection {
-    pub(super) fn of(file: &Path, bytes: usize, artifact: &Artifact) -> Self {
-        Self {
+    pub(super) fn of(file: &Path, bytes: &[u8], artifact: &Artifact) -> Result<Self, LoadError> {
+        let publisher = Announced::read(bytes)?.publisher;
+        Ok(Self {
             file: file
                 .file_name()
                 .map(|name| name.to_string_lossy().into_owned())
                 .unwrap_or_default(),
             slug: artifact.manifest.slug.to_string(),
             digest: artifact.digest.to_string(),
-            bytes: bytes as u64,
+            publisher: publisher.map(|key| key.to_string()),
+            bytes: bytes.len() as u64,
             component_bytes: artifact.component.len() as u64,
             imports: artifact
                 .imports
@@ -80,7 +84,7 @@ impl Inspection {
                 artifact.has_discovery(),
             ),
             manifest: artifact.manifest.clone(),
-        }
+        })
     }
 
     /// The optional interfaces that it has, and what they give.
@@ -122,6 +126,8 @@ impl fmt::Display for Inspection {
             self.file, self.bytes, self.component_bytes
         )?;
         writeln!(formatter, "sha256       {}", self.digest)?;
+        let publisher = self.publisher.as_deref().unwrap_or("not signed");
+        writeln!(formatter, "publisher    {publisher}")?;
         let licence = manifest.licence.as_deref().unwrap_or("not said");
         writeln!(formatter, "licence      {licence}")?;
         if let Some(source) = &manifest.source {
@@ -188,9 +194,10 @@ fn object(object: &ObjectSupport) -> (String, String) {
         words.push("(incremental)");
     }
     let fields = or_none(&object.fields.join(", "), "no field said");
+    let (filled, all) = (object.fields.len(), object.kind.spec().properties.len());
     (
         object.kind.name().to_owned(),
-        format!("{}: {fields}", words.join(" ")),
+        format!("{}: {fields} ({filled} of {all})", words.join(" ")),
     )
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Problem;
 use crate::{
     model::{AuthKind, HttpRule, Manifest, Operation, PushOperation, VariableType},
-    runtime::Artifact,
+    runtime::{Artifact, MAX_FILE},
 };
 
 /// All findings, in the order of the manifest.
@@ -16,6 +16,7 @@ pub(super) fn all(artifact: &Artifact) -> Vec<Problem> {
     problems.extend(plain_logins(manifest));
     problems.extend(objects(manifest));
     problems.extend(permissions(artifact));
+    problems.extend(size(artifact));
     problems
 }
 
@@ -72,11 +73,7 @@ fn endpoints(artifact: &Artifact) -> Vec<Problem> {
         }
         // The compiler keeps the text of an address as it stands in the source.
         let needle = format!("{{{name}}}");
-        let used = artifact
-            .component
-            .windows(needle.len())
-            .any(|window| window == needle.as_bytes());
-        if !used {
+        if !mentions(artifact, &needle) {
             problems.push(Problem::warning(
                 key,
                 format!("nothing in the component mentions {needle}"),
@@ -85,6 +82,16 @@ fn endpoints(artifact: &Artifact) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// Whether a text stands anywhere in the component, the manifest and samples in it aside.
+fn mentions(artifact: &Artifact, text: &str) -> bool {
+    let component = &artifact.component;
+    let times = |bytes: &[u8]| {
+        let windows = bytes.windows(text.len());
+        windows.filter(|window| *window == text.as_bytes()).count()
+    };
+    times(component) > times(artifact.manifest_text.as_bytes()) + times(artifact.samples.as_bytes())
 }
 
 /// Whether a rule allows anything at or below an endpoint.
@@ -191,6 +198,26 @@ fn permissions(artifact: &Artifact) -> Vec<Problem> {
             ));
         }
         problems.extend(unencrypted("permissions.http", &rule));
+        if let Some((scheme, host)) = rule.trim_end_matches('/').split_once("://")
+            && !host.contains('/')
+            && !host.contains('{')
+        {
+            problems.push(Problem::warning(
+                "permissions.http",
+                format!("{rule} allows every path of that host"),
+                &format!("Name the part that you need, for example {scheme}://{host}/v1/."),
+            ));
+        }
+    }
+    for secret in &permissions.secrets {
+        // The compiler keeps the name as it stands in the source.
+        if !mentions(artifact, secret) {
+            problems.push(Problem::warning(
+                "permissions.secrets",
+                format!("lists {secret:?}, and nothing in the component mentions it"),
+                "Take it out: what is not needed is not asked for.",
+            ));
+        }
     }
     let imports = |interface: &str| {
         artifact
@@ -213,4 +240,16 @@ fn permissions(artifact: &Artifact) -> Vec<Problem> {
         ));
     }
     problems
+}
+
+/// Large files are compiled for long, and one day refused.
+fn size(artifact: &Artifact) -> Option<Problem> {
+    let bytes = artifact.component.len() as u64;
+    (bytes > MAX_FILE / 4 * 3).then(|| {
+        Problem::warning(
+            "file",
+            format!("has {bytes} bytes; at most {MAX_FILE} are taken"),
+            "Leave out what is not needed, and build with the profile `connector`.",
+        )
+    })
 }

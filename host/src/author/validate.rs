@@ -1,15 +1,15 @@
 //! Checks a connector's file as the host would, and says what is wrong and what to do.
 
-use std::{collections::BTreeMap, fmt, fs, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, path::Path};
 
 use serde::Serialize;
+use serde_json::{Map, Value, json};
 
-use super::{Error, Inspection, lint};
+use super::{Candidate, Error, Fixtures, Inspection, conformance::mapping, lab::Lab, lint};
 use crate::{
-    egress::{Egress, Policy},
-    model::{Manifest, ManifestError, PushOperation, SystemClock},
+    model::{Manifest, ManifestError, PushOperation},
     runtime::{
-        Artifact, CallError, Compiler, ConnectorVersion, Failure, LoadError, Options, Runtime,
+        Artifact, CallError, Compiler, ConnectorVersion, Failure, LoadError, first_difference,
     },
 };
 
@@ -94,30 +94,115 @@ impl fmt::Display for Report {
     }
 }
 
-/// Reads, compiles and starts the connector in a file, and calls its two pure functions. The
-/// server's own compiler is [`Compiler::this_program`] in a process that is `jackfield`.
+/// The same for a connector's folder, which is built first, or a file. A mistake in the manifest or
+/// in a fixture of a folder is told with its line.
 ///
 /// # Errors
-/// The file cannot be read, or the sandbox not be started. What is wrong with the connector is in
-/// the report.
-pub async fn validate(file: &Path, compiler: Compiler) -> Result<Report, Error> {
-    let bytes = fs::read(file).map_err(|error| Error::Read(file.to_owned(), error))?;
-    let artifact = match Artifact::read(&bytes) {
+/// It does not build, something cannot be read, or the sandbox not be started.
+pub async fn validate_path(
+    path: &Path,
+    fixtures: Option<&Path>,
+    compiler: Compiler,
+    progress: &(dyn Fn(&str) + Sync),
+) -> Result<Report, Error> {
+    match Candidate::open(path, fixtures, compiler, progress).await {
+        Ok(candidate) => validate(&candidate).await,
+        Err(error @ Error::Manifest { .. }) => Ok(report(
+            vec![Problem::error(
+                "connector.toml",
+                error.to_string(),
+                "Correct this line; the keys that exist are in docs/connectors.md.",
+            )],
+            None,
+        )),
+        Err(error @ Error::Fixture { .. }) => Ok(report(
+            vec![Problem::error(
+                "fixtures",
+                error.to_string(),
+                "Correct it; `cargo doc -p jackfield-sdk` describes the form under `testing`.",
+            )],
+            None,
+        )),
+        Err(Error::Refused(_, error)) => Ok(report(vec![refusal(&error, &[])], None)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads, compiles and starts a connector, and calls its two pure functions, also with the
+/// documents of its fixtures.
+///
+/// # Errors
+/// The sandbox cannot be started. What is wrong with the connector is in the report.
+pub async fn validate(candidate: &Candidate) -> Result<Report, Error> {
+    let bytes = &candidate.bytes;
+    let artifact = match Artifact::read(bytes) {
         Ok(artifact) => artifact,
-        Err(error) => return Ok(report(vec![refusal(&error)], None)),
+        Err(error) => return Ok(report(vec![refusal(&error, bytes)], None)),
     };
     let mut problems = lint::all(&artifact);
-    let cache = tempfile::tempdir().map_err(|error| Error::Sandbox(error.into()))?;
-    let sandbox = sandbox(cache.path(), compiler)?;
-    match sandbox.check(bytes.clone()).await {
-        Ok(version) => {
-            problems.extend(promises(&version, &artifact.manifest).await);
-            problems.extend(uncovered(&version).await);
+    match Lab::open(candidate, BTreeMap::new(), None).await? {
+        Ok(lab) => {
+            problems.extend(promises(&lab.version, &artifact.manifest).await);
+            problems.extend(documents(&lab.version, &candidate.fixtures).await);
+            problems.extend(uncovered(&lab.version).await);
         }
-        Err(error) => problems.push(refusal(&error)),
+        Err(error) => problems.push(refusal(&error, &artifact.component)),
     }
-    let inspection = Inspection::of(file, bytes.len(), &artifact);
-    Ok(report(problems, Some(inspection)))
+    let inspection = match Inspection::of(&candidate.path, bytes, &artifact) {
+        Ok(inspection) => Some(inspection),
+        Err(error) => {
+            problems.push(refusal(&error, bytes));
+            None
+        }
+    };
+    Ok(report(problems, inspection))
+}
+
+/// What the documents of the fixtures become: the same in every instance, and what the schemas say.
+async fn documents(version: &ConnectorVersion, fixtures: &Fixtures) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for object in &version.manifest().objects {
+        let kind = object.kind;
+        let key = format!("objects.{:?}", kind.name());
+        let cases = fixtures.documents(kind);
+        let remotes: Vec<Value> = cases
+            .iter()
+            .filter_map(|(_, case)| case.remote.clone())
+            .collect();
+        match mapping::same_answers(version, kind, &remotes).await {
+            Ok(true) => {}
+            Ok(false) => problems.push(Problem::error(
+                &key,
+                "unify answers other bytes each time for the same documents",
+                "Use maps that keep an order, and neither the time nor chance.",
+            )),
+            Err(error) => {
+                problems.extend(broken(&key, "unify", Err(error)));
+                continue;
+            }
+        }
+        for (place, case) in cases {
+            let remote = json!([case.remote]).to_string();
+            let Ok(text) = version.unify(kind, remote, &case.mappings()).await else {
+                continue;
+            };
+            let entries: Vec<Map<String, Value>> = serde_json::from_str(&text).unwrap_or_default();
+            let Some(unified) = entries.first().filter(|one| !one.contains_key("error")) else {
+                continue;
+            };
+            if let Err(violations) = mapping::fits_schema(kind, unified) {
+                problems.push(Problem::error(
+                    place,
+                    format!(
+                        "unify makes of it what is no {kind}: {}",
+                        mapping::sentence(&violations)
+                    ),
+                    "Correct unify; the schemas are under wit/models/.",
+                ));
+            }
+        }
+    }
+    problems
 }
 
 fn report(mut problems: Vec<Problem>, inspection: Option<Inspection>) -> Report {
@@ -129,28 +214,6 @@ fn report(mut problems: Vec<Problem>, inspection: Option<Inspection>) -> Report 
         problems,
         inspection,
     }
-}
-
-/// A runtime with the limits that a host has by default.
-fn sandbox(cache_dir: &Path, compiler: Compiler) -> Result<Runtime, Error> {
-    let options = Options {
-        folders: Vec::new(),
-        cache_dir: cache_dir.to_owned(),
-        compiler,
-        poll: Duration::from_secs(2),
-        max_memory_mib: 256,
-        call_timeout: Duration::from_secs(20),
-        exchange_timeout: Duration::from_secs(20),
-        cpu_timeout: Duration::from_secs(5),
-        max_output: 16 * 1024 * 1024,
-        max_response: 16 * 1024 * 1024,
-        max_transfer: 256 * 1024 * 1024,
-        max_instances: 2,
-        endpoints: BTreeMap::new(),
-    };
-    let egress = Egress::new(Policy::default()).map_err(|error| Error::Sandbox(error.into()))?;
-    Runtime::new(options, egress, Arc::new(SystemClock))
-        .map_err(|error| Error::Sandbox(error.into()))
 }
 
 /// Whether the pure functions know every object that the manifest names. What they answer to an
@@ -233,7 +296,7 @@ fn broken(key: &str, function: &str, answer: Result<String, CallError>) -> Optio
 }
 
 /// A refusal of the host, as a problem with something to do.
-fn refusal(error: &LoadError) -> Problem {
+fn refusal(error: &LoadError, component: &[u8]) -> Problem {
     let message = error.to_string();
     let (key, fix) = match error {
         LoadError::Manifest(ManifestError::Value { key, message }) => {
@@ -271,10 +334,14 @@ fn refusal(error: &LoadError) -> Problem {
             "file",
             "Build for wasm32-unknown-unknown, and leave out crates that want files, sockets or the clock of the system.",
         ),
-        LoadError::Contract(_) => (
-            "file",
-            "Build it with the SDK of this version of Jackfield.",
-        ),
+        LoadError::Contract(_) => {
+            let difference = first_difference(component).unwrap_or(message);
+            return Problem::error(
+                "file",
+                format!("it does not match the contract: {difference}"),
+                "Build it with the SDK, or the files of wit/, of this version of Jackfield.",
+            );
+        }
         LoadError::Probe(_) => (
             "file",
             "Nothing may be computed before the first call: look for a start function or a constructor.",

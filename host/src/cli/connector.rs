@@ -1,9 +1,13 @@
 //! What a connector's author does on the command line.
 
+mod bench;
+mod dev;
 mod new;
 mod operator;
 mod outlets;
 mod publisher;
+mod record;
+mod test;
 
 use std::{fmt::Display, path::PathBuf};
 
@@ -35,13 +39,35 @@ pub(super) enum Command {
         #[command(flatten)]
         form: Form,
     },
-    /// Check a `.wasm` file as the server would, and try it, without serving it.
+    /// Check a connector as the server would, and try it, without serving it.
+    #[command(
+        after_help = "Examples:\n  jackfield connector validate plugins/acme-crm\n  jackfield connector validate acme-crm.wasm --json"
+    )]
     Validate {
-        /// The file
-        file: PathBuf,
+        /// The connector's folder, which is built first, or a `.wasm` file
+        #[arg(value_name = "DIR_OR_FILE")]
+        path: PathBuf,
+        /// The folder of its fixtures [default: DIR/fixtures, else what the file carries]
+        #[arg(long, value_name = "DIR")]
+        fixtures: Option<PathBuf>,
         #[command(flatten)]
         form: Form,
     },
+    /// Run a connector in the sandbox against its fixtures and a provider on this machine that misbehaves.
+    #[command(
+        after_help = "Examples:\n  jackfield connector test plugins/acme-crm\n  jackfield connector test acme.wasm --fixtures fixtures --json"
+    )]
+    Test(test::Test),
+    /// Read from the real provider, and write what it answered as a fixture, without credentials.
+    #[command(after_help = record::HELP)]
+    Record(record::Record),
+    /// Work on a connector: built, checked and shown again whenever a file is saved.
+    #[command(
+        after_help = "Example:\n  jackfield connector dev plugins/acme-crm --fixture contacts.json\n\nWhat is good goes to the folder of a running `jackfield dev`, which swaps it in."
+    )]
+    Dev(dev::Dev),
+    /// Measure how fast a connector maps the documents of its fixtures.
+    Bench(bench::Bench),
     /// Show what a `.wasm` file is and what it may reach, without running it.
     Inspect {
         /// The file
@@ -74,16 +100,24 @@ impl Command {
                 let text = format!("{} {}\n", built.path.display(), built.version);
                 show(&built, &text, form)
             }
-            Self::Validate { file, form } => {
+            Self::Validate {
+                path,
+                fixtures,
+                form,
+            } => {
+                let compiler = Compiler::this_program(CompileLimits::default());
                 let report =
-                    author::validate(&file, Compiler::this_program(CompileLimits::default()))
-                        .await?;
+                    author::validate_path(&path, fixtures.as_deref(), compiler, &note).await?;
                 show(&report, &report, form)?;
                 if !report.ok {
-                    bail!("{} would not be served", file.display());
+                    bail!("{} would not be served", path.display());
                 }
                 Ok(())
             }
+            Self::Test(test) => test.run().await,
+            Self::Record(record) => record.run().await,
+            Self::Dev(dev) => dev.run().await,
+            Self::Bench(bench) => bench.run().await,
             Self::Inspect { file, form } => {
                 let inspection = author::inspect(&file)?;
                 show(&inspection, &inspection, form)

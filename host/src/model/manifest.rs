@@ -3,6 +3,7 @@
 //! Unknown keys are errors, and every key that exists has an effect.
 
 mod auth;
+mod place;
 mod rate_limit;
 mod retry;
 mod rule;
@@ -16,6 +17,7 @@ use serde::Deserialize;
 use super::{ObjectKind, Slug};
 
 pub use auth::{ApiKeyPlace, AuthField, AuthKind, AuthScheme, ClientAuthentication, OAuthClient};
+pub use place::Mistake;
 pub use rate_limit::{BudgetScope, LimitHeaders, RateBucket, RateLimits, TimeForm};
 pub use retry::{Meaning, OneOrMany, Retry, RetryRule};
 pub use rule::{HttpRule, HttpRuleError, RuleHost};

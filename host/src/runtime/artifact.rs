@@ -8,7 +8,7 @@ use super::LoadError;
 use crate::model::{Digest, MANIFEST_SECTION, Manifest, SAMPLES_SECTION};
 
 /// The most bytes of a connector's file.
-pub(super) const MAX_FILE: u64 = 32 * 1024 * 1024;
+pub const MAX_FILE: u64 = 32 * 1024 * 1024;
 /// The most bytes of the component that is made of a file.
 pub(super) const MAX_COMPONENT: u64 = 2 * MAX_FILE;
 
@@ -27,6 +27,8 @@ pub struct Artifact {
     pub digest: Digest,
     /// What it says of itself.
     pub manifest: Manifest,
+    /// The same as text, as it lies in the file.
+    pub manifest_text: String,
     /// What it can reach.
     pub imports: Vec<Import>,
     /// What it offers: names of interfaces.
@@ -97,9 +99,9 @@ impl Artifact {
             return Err(LoadError::NotWasm);
         };
         let outline = Outline::of(&component)?;
-        let manifest = match outline.manifests.as_slice() {
+        let (manifest, manifest_text) = match outline.manifests.as_slice() {
             [] => return Err(LoadError::NoManifest),
-            [manifest] => Manifest::parse(manifest)?,
+            [manifest] => (Manifest::parse(manifest)?, manifest.clone()),
             several => return Err(LoadError::ManyManifests(several.len())),
         };
         if let Some(foreign) = outline
@@ -132,6 +134,7 @@ impl Artifact {
         Ok(Self {
             digest,
             manifest,
+            manifest_text,
             imports: outline.imports.into_iter().map(Import).collect(),
             exports: outline.exports,
             samples: outline.samples,

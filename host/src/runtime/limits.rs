@@ -1,6 +1,9 @@
 //! What a guest may use up.
 
-use std::sync::atomic::Ordering;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use wasmtime::{ResourceLimiter, Store, Trap, UpdateDeadline};
 
@@ -45,14 +48,17 @@ pub(super) enum Exceeded {
 /// Memory and tables of one instance.
 pub(super) struct Limits {
     memory: usize,
+    /// The most memory that an instance of the connector had, bytes.
+    peak: Arc<AtomicU64>,
     /// The limit that the guest ran into: tells a crash for lack of memory from others.
     pub(super) exceeded: Option<Exceeded>,
 }
 
 impl Limits {
-    pub(super) const fn new(memory_mib: u32) -> Self {
+    pub(super) const fn new(memory_mib: u32, peak: Arc<AtomicU64>) -> Self {
         Self {
             memory: memory_mib as usize * 1024 * 1024,
+            peak,
             exceeded: None,
         }
     }
@@ -66,7 +72,9 @@ impl ResourceLimiter for Limits {
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let granted = desired <= self.memory;
-        if !granted {
+        if granted {
+            self.peak.fetch_max(desired as u64, Ordering::Relaxed);
+        } else {
             self.exceeded = Some(Exceeded::Memory);
         }
         Ok(granted)

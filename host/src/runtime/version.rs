@@ -50,6 +50,8 @@ pub(super) struct Counters {
     pub(super) calls: AtomicU64,
     pub(super) traps: AtomicU64,
     pub(super) running: AtomicU64,
+    /// The most memory of an instance, bytes.
+    peak_memory: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for ConnectorVersion {
@@ -147,6 +149,12 @@ impl ConnectorVersion {
     #[must_use]
     pub const fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// The most memory that one of its instances had, bytes.
+    #[must_use]
+    pub fn peak_memory(&self) -> u64 {
+        self.counters.peak_memory.load(Ordering::Relaxed)
     }
 
     /// What it can reach.
@@ -313,7 +321,10 @@ impl ConnectorVersion {
             shared: Arc::clone(&self.shared),
             manifest: Arc::clone(&self.manifest),
             outside,
-            limits: Limits::new(self.manifest.permissions.memory_mib),
+            limits: Limits::new(
+                self.manifest.permissions.memory_mib,
+                Arc::clone(&self.counters.peak_memory),
+            ),
             cpu: self.shared.options.cpu_timeout,
             ticks: Arc::default(),
             log_lines: 0,

@@ -35,6 +35,33 @@ const IDENTIFIERS: [&str; 2] = ["username", CLIENT_ID];
 /// A private key in PEM is the longest thing anyone has to type.
 const LONGEST: usize = 16 * 1024;
 
+/// What somebody typed, in the places where the scheme wants it, for a use that keeps nothing. For
+/// OAuth it is an `access_token` that was made elsewhere.
+///
+/// # Errors
+/// A value is missing, or cannot be sent.
+pub fn authorization(
+    manifest: &Manifest,
+    scheme: &AuthScheme,
+    fields: &BTreeMap<String, String>,
+) -> Result<Authorization, Error> {
+    let credentials = if scheme.oauth().is_some() {
+        let mut credentials = Credentials::default();
+        let token = fields.get(ACCESS_TOKEN).map(|token| token.trim());
+        let token = token
+            .filter(|token| !token.is_empty())
+            .ok_or_else(|| Error::field(ACCESS_TOKEN, "Access token is missing".to_owned()))?;
+        credentials.add(ACCESS_TOKEN, "Access token", token)?;
+        credentials.add_password_settings(manifest, fields)?;
+        credentials
+    } else {
+        Credentials::from_fields(manifest, scheme, fields)?
+    };
+    credentials
+        .authorization(scheme, 1)
+        .map_err(|error| Error::field(scheme.name.as_str(), error.to_string()))
+}
+
 impl Credentials {
     /// When the access token expires; none where it does not, or nobody knows.
     #[must_use]

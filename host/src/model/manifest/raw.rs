@@ -12,7 +12,9 @@ use super::{
     MAX_MEMORY_MIB, ManifestError, OAuthClient, ObjectSupport, PushOperation, RateLimits, Retry,
     Setting, SettingType, Template, Variable, Webhooks, WriteSafety,
 };
-use crate::model::{ObjectKind, Slug};
+use crate::model::{ObjectKind, Slug, nearest};
+
+const OPERATIONS: [&str; 4] = ["read", "create", "update", "delete"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -393,8 +395,10 @@ impl Auth {
 impl Object {
     fn check(self, name: &str) -> Result<ObjectSupport, ManifestError> {
         let key = format!("objects.{name:?}");
-        let kind = ObjectKind::parse(name)
-            .ok_or_else(|| ManifestError::value(&key, "is no known object"))?;
+        let kind = ObjectKind::parse(name).ok_or_else(|| {
+            let known = ObjectKind::all().map(ObjectKind::name);
+            ManifestError::value(&key, format!("is no known object{}", meant(name, known)))
+        })?;
         for (name, value, most) in [
             ("since_granularity", self.since_granularity, 86_400),
             ("history_days", self.history_days, 3_650),
@@ -433,7 +437,11 @@ impl Object {
                 other => {
                     return Err(ManifestError::value(
                         format!("{key}.operations"),
-                        format!("{other:?} is not one of read, create, update, delete"),
+                        format!(
+                            "{other:?} is not one of {}{}",
+                            OPERATIONS.join(", "),
+                            meant(other, OPERATIONS)
+                        ),
                     ));
                 }
             }
@@ -448,7 +456,13 @@ impl Object {
             if kind.spec().property(&field).is_none() {
                 return Err(ManifestError::value(
                     format!("{key}.fields"),
-                    format!("{name} has no field {field:?}"),
+                    format!(
+                        "{name} has no field {field:?}{}",
+                        meant(
+                            &field,
+                            kind.spec().properties.iter().map(|one| one.name.as_str())
+                        )
+                    ),
                 ));
             }
             support.fields.push(field);
@@ -531,6 +545,13 @@ fn known_variable(
             format!("{{{name}}} is not declared: add [variables.{name}]"),
         ))
     }
+}
+
+/// `; did you mean …?` where something known is near.
+fn meant<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(word, known)
+        .map(|near| format!("; did you mean {near:?}?"))
+        .unwrap_or_default()
 }
 
 fn not_empty(key: &str, text: &str) -> Result<(), ManifestError> {
