@@ -13,7 +13,7 @@ async fn validate(guest: &Guest) -> Report {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("acme.wasm");
     fs::write(&file, guest.bytes()).expect("the folder can be written");
-    author::validate(&file, Compiler::InProcess)
+    author::validate_path(&file, None, Compiler::InProcess, &|_| {})
         .await
         .expect("the file can be read")
 }

@@ -247,9 +247,11 @@ pub(super) async fn install(
     }
     let copy = tempfile::Builder::new().suffix(".wasm").tempfile()?;
     fs::write(copy.path(), offer.bytes())?;
-    let report = author::validate(
+    let report = author::validate_path(
         copy.path(),
+        None,
         Compiler::this_program(CompileLimits::default()),
+        &|_| {},
     )
     .await?;
     if !report.ok {
