@@ -40,22 +40,24 @@ pub(super) fn unpack(manifest: &Manifest) -> io::Result<TempDir> {
     }
     let signs = !manifest.permissions.secrets.is_empty() || manifest.webhooks.is_some();
     let secrets = if signs { "import secrets; " } else { "" };
-    let mut worlds = "package jackfield:connector@0.1.0;\n".to_owned();
-    for optional in [
-        &[][..],
+    let optional: [&[&str]; 4] = [
+        &[],
         &["webhooks"],
         &["discovery"],
         &["webhooks", "discovery"],
-    ] {
-        let exports: String = optional
-            .iter()
-            .map(|name| format!("export {name}; "))
-            .collect();
-        worlds.push_str(&format!(
-            "world {} {{ import types; import http; {secrets}import log; import clock; export connector; {exports}}}\n",
-            world(optional)
-        ));
-    }
+    ];
+    let worlds = optional.map(|optional| {
+        let exports = optional.iter().map(|name| format!("export {name}; "));
+        let exports = exports.collect::<Vec<_>>().concat();
+        let name = world(optional);
+        format!(
+            "world {name} {{ import types; import http; {secrets}import log; import clock; export connector; {exports}}}"
+        )
+    });
+    let worlds = format!(
+        "package jackfield:connector@0.1.0;\n{}\n",
+        worlds.join("\n")
+    );
     fs::write(folder.path().join(WORLDS), worlds)?;
     Ok(folder)
 }
