@@ -328,6 +328,17 @@ pub enum Error {
     Invalid(String),
 }
 
+/// A variable of the environment whose name begins with `JACKFIELD_` and that is no key.
+///
+/// # Errors
+/// A variable of ours is not text.
+pub fn variable(name: &str) -> Result<Option<String>, Error> {
+    let mut variables = layers::process_environment()?.into_iter();
+    Ok(variables
+        .find(|(known, _)| known == name)
+        .map(|(_, value)| value))
+}
+
 impl Config {
     /// The defaults, `file` over them where it is given, and the process's environment over both.
     ///

@@ -79,7 +79,7 @@ impl Session {
         let Ok(lab) = Lab::open(candidate, std::collections::BTreeMap::new(), None).await? else {
             return Ok(String::new());
         };
-        let mut text = String::new();
+        let mut texts = Vec::new();
         for object in &lab.manifest().objects {
             for (place, case) in candidate.fixtures.documents(object.kind) {
                 let chosen = |name: &String| place.contains(&format!("/{name}"));
@@ -98,10 +98,10 @@ impl Session {
                         .unwrap_or_default(),
                     Err(error) => json!({ "error": error.to_string() }),
                 };
-                text.push_str(&format!("{place} {}\n{entry:#}\n", object.kind));
+                texts.push(format!("{place} {}\n{entry:#}\n", object.kind));
             }
         }
-        Ok(text)
+        Ok(texts.concat())
     }
 }
 

@@ -8,10 +8,11 @@ use super::{Config, Error};
 const PREFIX: &str = "JACKFIELD_";
 
 /// Variables with our prefix that are not configuration: the file's name is an argument of the
-/// command line, tests have their own, and Kubernetes sets the others for a service that is
+/// command line, `connector record` and tests have their own, and Kubernetes sets the others for a service that is
 /// called "jackfield".
-const FOREIGN: [&str; 4] = [
+const FOREIGN: [&str; 5] = [
     "JACKFIELD_CONFIG",
+    "JACKFIELD_RECORD_",
     "JACKFIELD_TEST_",
     "JACKFIELD_SERVICE_",
     "JACKFIELD_PORT",

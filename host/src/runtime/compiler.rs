@@ -48,8 +48,8 @@ impl Default for CompileLimits {
     fn default() -> Self {
         Self {
             cpu_seconds: 60,
-            memory_mib: 1024,
-            wall_seconds: 120,
+            memory_mib: 1536,
+            wall_seconds: 600,
         }
     }
 }

@@ -238,7 +238,7 @@ mod tests {
             Announced::read(&again).unwrap().publisher,
             Some(other.public())
         );
-        let mut twice = again.clone();
+        let mut twice = again;
         twice.extend_from_slice(&signed[signed.len() - SECTION..]);
         assert!(matches!(
             Announced::read(&twice),

@@ -39,8 +39,9 @@ fn run(name: &str, target: Target) {
         target(seed);
     }
     let mut random = SmallRng::seed_from_u64(7);
-    let copies = std::env::var("JACKFIELD_TEST_COPIES").map_or(COPIES, |number| {
-        number.parse().expect("JACKFIELD_TEST_COPIES is a number")
+    let copies = std::env::var_os("JACKFIELD_TEST_COPIES").map_or(COPIES, |number| {
+        let number = number.to_str().and_then(|number| number.parse().ok());
+        number.expect("JACKFIELD_TEST_COPIES is a number")
     });
     for _ in 0..copies {
         target(&changed(&corpus, &mut random));

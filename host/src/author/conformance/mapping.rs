@@ -254,7 +254,8 @@ fn differs(place: &str, entry: &Value, expected: Option<&Map<String, Value>>) ->
         });
     };
     let found = entry.as_object();
-    let field = first_difference(expected, found.unwrap_or(&Map::new()))?;
+    let nothing = Map::new();
+    let field = first_difference(expected, found.unwrap_or(&nothing))?;
     let of = |map: Option<&Map<String, Value>>| {
         let value = map.and_then(|map| map.get(&field));
         value.map_or_else(|| "nothing".to_owned(), Value::to_string)
@@ -485,7 +486,7 @@ async fn refuses(bench: &Bench<'_>, kind: ObjectKind) -> Verdict {
     ];
     for (function, answer) in answers {
         if !matches!(answer, Err(CallError::Failure(Failure::Unsupported(_)))) {
-            let found = answer.map_or_else(|error| error.to_string(), |text| text);
+            let found = answer.unwrap_or_else(|error| error.to_string());
             return Verdict::failed(
                 format!("{function} answers {found}"),
                 "Answer the failure `unsupported` for an object that connector.toml does not name.",

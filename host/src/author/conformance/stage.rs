@@ -196,7 +196,7 @@ impl State {
 
 impl Address {
     fn new(url: &str) -> Self {
-        let Ok(url) = Url::parse(url) else {
+        let Ok(mut url) = Url::parse(url) else {
             return Self {
                 place: url.to_owned(),
                 query: Vec::new(),
@@ -207,11 +207,10 @@ impl Address {
             .map(|(name, value)| (name.into_owned(), value.into_owned()))
             .collect();
         query.sort();
-        let mut place = url.clone();
-        place.set_query(None);
-        place.set_fragment(None);
+        url.set_query(None);
+        url.set_fragment(None);
         Self {
-            place: place.as_str().trim_end_matches('/').to_owned(),
+            place: url.as_str().trim_end_matches('/').to_owned(),
             query,
         }
     }

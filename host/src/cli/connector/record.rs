@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     author::{self, RecordOptions},
+    config,
     model::{ObjectKind, nearest},
 };
 
@@ -136,7 +137,7 @@ impl Record {
 /// A field of the login, from the environment or from the person at the terminal.
 fn value(id: &str, title: &str, secret: bool) -> Result<String> {
     let variable = format!("JACKFIELD_RECORD_{}", id.to_uppercase());
-    if let Ok(value) = std::env::var(&variable) {
+    if let Some(value) = config::variable(&variable)? {
         return Ok(value);
     }
     if !io::stdin().is_terminal() {
