@@ -35,9 +35,12 @@ fn beside(mut block: Block) -> Block {
 async fn the_guide_leads_from_nothing_to_records() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let here = connectors::target();
-    let path = std::env::var("PATH").unwrap_or_default();
+    let path = std::env::var_os("PATH").unwrap_or_default();
     let environment = [
-        ("PATH", format!("{}:{path}", here.display())),
+        (
+            "PATH",
+            format!("{}:{}", here.display(), path.to_string_lossy()),
+        ),
         ("JACKFIELD", connectors::repository().display().to_string()),
         // Any port: others may run beside this.
         ("JACKFIELD_LISTEN", "127.0.0.1:0".to_owned()),

@@ -76,7 +76,10 @@ async fn refusal(limits: CompileLimits, bomb: &Guest) -> String {
     house.runtime.scan().await;
     house.put("bomb.wasm", &bomb.bytes());
     house.settle().await;
-    assert_eq!(house.unify("good").await.unwrap(), "[1]");
+    assert_eq!(
+        house.unify("good").await.expect("the good one answers"),
+        "[1]"
+    );
     house.refusal("bomb.wasm").expect("it is refused")
 }
 

@@ -105,7 +105,7 @@ fn calling(
     authenticate: &str,
     change: impl FnOnce(&mut jackfield::runtime::Options),
 ) -> House {
-    let address = format!("http://{}", listener.local_addr().unwrap());
+    let address = format!("http://{}", listener.local_addr().expect("it listens"));
     let house = House::with(|options| {
         let api = [("api".to_owned(), address)].into();
         options.endpoints.insert(slug("bad"), api);

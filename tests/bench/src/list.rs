@@ -11,8 +11,9 @@ use axum::{
     routing::get,
 };
 use jackfield::{
-    egress::StreamLimits,
+    egress::{Egress, Policy, StreamLimits},
     http::{self, Limits, RateLimit, Services},
+    market::{Logins, Market, Outlets},
     model::{Clock, Cursor, Entropy, RecordId, SystemClock, SystemEntropy, Timestamp},
     unify::Unify,
 };
@@ -186,6 +187,12 @@ async fn serve_ours(
         entropy,
         public_url: "http://127.0.0.1".parse()?,
         inbound: Arc::default(),
+        market: Market::new(database.store.clone(), Arc::new(SystemClock)),
+        outlets: Outlets::new(
+            Egress::new(Policy::default())?,
+            Logins::default(),
+            Vec::new(),
+        ),
         request_timeout: Duration::from_secs(60),
         sync_interval: Duration::from_secs(3600),
         rate_limit: RateLimit::new(0),
