@@ -99,7 +99,11 @@ async fn one(hostile: &Hostile, rounds: usize) -> Result<(f64, f64)> {
         stops.push(began.elapsed());
         let alone = p99(&good).await?;
         let stop = Arc::new(AtomicBool::new(false));
-        let neighbour = tokio::spawn(misbehave(hostile.operation, bad.clone(), Arc::clone(&stop)));
+        let neighbour = tokio::spawn(misbehave(
+            hostile.operation,
+            Arc::clone(&bad),
+            Arc::clone(&stop),
+        ));
         let beside = p99(&good).await?;
         stop.store(true, Ordering::Relaxed);
         neighbour.await?;
