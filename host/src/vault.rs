@@ -176,7 +176,7 @@ impl Vault {
         self.inner.keys.refresh(&self.inner.store).await
     }
 
-    /// Seals under the newest key whatever is not; see [`rewrap`].
+    /// Seals under the newest key whatever is not; see [`rewrap()`].
     ///
     /// # Errors
     /// The database failed.
