@@ -5,11 +5,14 @@
     reason = "a test may panic on what it did not expect"
 )]
 
+#[path = "runtime/guest.rs"]
+mod guest;
+
 use std::{collections::BTreeMap, fs, path::Path, process::Command, sync::Arc, time::Duration};
 
 use axum::{Json, Router, routing::get};
 use jackfield::{
-    author::{self, Auth, Error, Level, NewOptions},
+    author::{self, Auth, Candidate, Error, Fixtures, Level, NewOptions, Outcome},
     egress::{
         Authorization, AuthorizeError, Authorizer, BoxFuture, Downstream, Egress, Policy, Priority,
         Unlimited,
@@ -265,4 +268,57 @@ async fn a_bad_file_is_reported_with_a_key_and_something_to_do() {
     assert!(matches!(validated(&missing).await, Err(Error::Read(..))));
     let built = author::build(folder.path(), folder.path(), &|_| {}).await;
     assert!(matches!(built, Err(Error::NotACrate { .. })));
+}
+
+#[tokio::test]
+async fn a_connector_that_does_not_do_what_it_says_is_told_what_and_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = json!({
+        "description": "People",
+        "source": "constructed",
+        "documents": [{
+            "object": "crm.contact",
+            "remote": { "given_name": "Ada" },
+            "unified": { "first_name": "Ada" },
+        }],
+    });
+    fs::write(folder.path().join("people.json"), fixture.to_string()).unwrap();
+    let failed = async |answer: &str| {
+        let candidate = Candidate {
+            path: "bad.wasm".into(),
+            bytes: guest::good("bad", answer).bytes(),
+            fixtures: Fixtures::read(folder.path()).unwrap(),
+            compiler: Compiler::InProcess,
+        };
+        let result = author::conformance(&candidate, &BTreeMap::new())
+            .await
+            .unwrap();
+        assert!(!result.ok, "{result}");
+        let checks = result.checks.into_iter();
+        checks
+            .filter(|check| check.outcome == Outcome::Failed)
+            .inspect(|check| assert!(!check.fix.is_empty(), "{check:?}"))
+            .map(|check| format!("{} {}: {}", check.name, check.subject, check.detail))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let one_for_two = failed(r#"[{"first_name":"Ada"}]"#).await;
+    assert!(
+        one_for_two.contains("unify crm.contact: unify answers"),
+        "{one_for_two}"
+    );
+    let none = failed("[]").await;
+    assert!(
+        none.contains("unify crm.contact: 2 documents become 0 entries"),
+        "{none}"
+    );
+    let another =
+        failed(r#"[{"first_name":"Eve"},{"error":{"message":"this is only a text"}}]"#).await;
+    for told in [
+        r#"first_name is "Eve", and the fixture says "Ada""#,
+        "account : authenticate answers no account",
+        "foreign object ",
+    ] {
+        assert!(another.contains(told), "{another}");
+    }
 }

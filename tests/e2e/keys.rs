@@ -71,7 +71,7 @@ async fn a_wrong_encryption_key_is_refused_at_start(backend: Backend) {
         !log.contains("11111111") && !log.contains("22222222"),
         "{log}"
     );
-    let told = server.command_line_fails(&["key", "list"]);
+    let told = server.refused_command(&["key", "list"]);
     assert!(told.contains("fingerprint"), "{told}");
 
     server.set(KEY, Some(&format!("{NEW},{OLD}")));
@@ -92,7 +92,7 @@ async fn keys_are_rotated_while_the_server_runs(backend: Backend) {
     server.set(KEY, Some(&format!("{NEW},{OLD}")));
     server.start_again().await;
 
-    let told = server.command_line_fails(&["key", "drop", "1"]);
+    let told = server.refused_command(&["key", "drop", "1"]);
     assert!(told.contains("the one that seals"), "{told}");
     let told = server.command_line(&["key", "rotate", "--after", "5"]);
     assert!(told.contains("Data key 2"), "{told}");
@@ -107,7 +107,7 @@ async fn keys_are_rotated_while_the_server_runs(backend: Backend) {
     assert!(!list.contains(OLD) && !list.contains(NEW), "{list}");
     server.command_line(&["key", "drop", "1"]);
     assert_eq!(values(&server, 1), None);
-    let told = server.command_line_fails(&["key", "drop", "2"]);
+    let told = server.refused_command(&["key", "drop", "2"]);
     assert!(told.contains("the one that seals"), "{told}");
     assert!(
         server

@@ -14,6 +14,7 @@ mod database;
 mod disk;
 mod figures;
 mod hosts;
+mod install;
 mod keys;
 mod kills;
 mod matrix;

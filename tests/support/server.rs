@@ -147,20 +147,6 @@ impl Server {
         text
     }
 
-    /// What `jackfield` with these arguments says as it fails.
-    ///
-    /// # Panics
-    /// It does not fail.
-    pub fn command_line_fails(&self, arguments: &[&str]) -> String {
-        let output = command(&self.environment)
-            .args(arguments)
-            .output()
-            .expect("the program starts");
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!output.status.success(), "jackfield {arguments:?}: {text}");
-        text
-    }
-
     /// The folder of connectors.
     pub fn plugins(&self) -> PathBuf {
         self.folder.path().join("plugins")

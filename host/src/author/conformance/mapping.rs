@@ -371,6 +371,7 @@ async fn round_trip(bench: &Bench<'_>, kind: ObjectKind) -> Verdict {
         Ok(entries.into_iter().next().unwrap_or_default())
     };
     let (mut passed, mut refused) = (0, String::new());
+    let mut unseen = BTreeSet::new();
     for (place, case) in bench.fixtures.documents(kind) {
         let (Some(remote), None) = (&case.remote, &case.error) else {
             continue;
@@ -410,6 +411,7 @@ async fn round_trip(bench: &Bench<'_>, kind: ObjectKind) -> Verdict {
             );
         }
         passed += 1;
+        unseen.extend(gone(&before, &after));
     }
     match (passed, refused.is_empty()) {
         (0, true) => Verdict::skipped("no fixture has a document of it", RECORD),
@@ -417,14 +419,31 @@ async fn round_trip(bench: &Bench<'_>, kind: ObjectKind) -> Verdict {
             format!("desunify refuses what unify answers: {refused}"),
             "Refuse only what the provider cannot keep.",
         ),
-        (passed, _) => Verdict::ok(format!("{passed} documents stay as they are")),
+        (passed, _) if unseen.is_empty() => {
+            Verdict::ok(format!("{passed} documents stay as they are"))
+        }
+        (passed, _) => Verdict::ok(format!(
+            "{passed} documents stay as they are; not seen, for they are written in another form \
+             than they are read: {}",
+            Vec::from_iter(unseen).join(", ")
+        )),
     }
 }
 
-/// The first field that has another value now. One that has none any more says nothing: many
+fn empty(value: &Value) -> bool {
+    value.is_null() || value.as_array().is_some_and(Vec::is_empty)
+}
+
+/// Fields that have no value any more.
+fn gone(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<String> {
+    let fields = before.iter().filter(|(_, value)| !empty(value));
+    let gone = fields.filter(|(name, _)| after.get(*name).is_none_or(empty));
+    gone.map(|(name, _)| name.clone()).collect()
+}
+
+/// The first field that has another value now. One that has none any more is not told: many
 /// providers take another form than they give.
 fn changed(before: &Map<String, Value>, after: &Map<String, Value>) -> Option<String> {
-    let empty = |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
     let mut fields = before.iter().filter(|(_, value)| !empty(value));
     let field = fields.find(|(name, value)| {
         let now = after.get(*name).filter(|now| !empty(now));
