@@ -37,11 +37,7 @@ async fn hostile_files_are_refused_with_a_sentence(backend: Backend) {
             b"<!doctype html><title>404</title>",
             "not a WebAssembly file",
         ),
-        (
-            "module.wasm",
-            &wasm::EMPTY_MODULE,
-            "without the connector contract",
-        ),
+        ("module.wasm", &wasm::EMPTY_MODULE, "it has no manifest"),
         ("truncated.wasm", half, "not valid"),
         ("twin.wasm", &good, "demo-crm"),
         ("endless.wasm", &wasm::with_endless_start(&redmine), ""),

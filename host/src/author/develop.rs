@@ -168,7 +168,7 @@ fn difference(before: &str, after: &str) -> String {
     }
     let near = |index: usize| {
         let from = index.saturating_sub(2);
-        let around = lines.iter().skip(from).take(5);
+        let around = lines.iter().skip(from).take(index + 3 - from);
         around.into_iter().any(|(mark, _)| *mark != ' ')
     };
     lines

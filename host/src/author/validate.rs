@@ -207,6 +207,7 @@ async fn documents(version: &ConnectorVersion, fixtures: &Fixtures) -> Vec<Probl
 
 fn report(mut problems: Vec<Problem>, inspection: Option<Inspection>) -> Report {
     problems.sort_by_key(|problem| problem.level);
+    problems.dedup();
     Report {
         ok: problems
             .iter()

@@ -26,7 +26,9 @@ pub enum LoadError {
     #[error("the WebAssembly is not valid: {0}")]
     Malformed(String),
     /// It has no manifest.
-    #[error("it has no manifest: the custom section `jackfield:manifest` is missing")]
+    #[error(
+        "it has no manifest: the custom section `jackfield:manifest` is missing; `jackfield connector build` puts it in"
+    )]
     NoManifest,
     /// It has several manifests.
     #[error("it has {0} manifests; there must be one")]

@@ -31,12 +31,19 @@ fn found(report: &Report, level: Level) -> Vec<&str> {
 async fn warnings_do_not_make_a_file_bad() {
     let report = validate(&good("acme", "[{}]")).await;
     assert!(report.ok, "{report}");
-    let warnings = ["overview", "icon", "licence", "endpoints.api", "file"];
+    let warnings = [
+        "overview",
+        "icon",
+        "licence",
+        "endpoints.api",
+        "permissions.http",
+        "file",
+    ];
     assert_eq!(found(&report, Level::Warning), warnings, "{report}");
     assert!(
         report
             .to_string()
-            .ends_with("acme 1.0.0 is good, with 5 warnings\n"),
+            .ends_with("acme 1.0.0 is good, with 6 warnings\n"),
         "{report}"
     );
 }
@@ -74,6 +81,8 @@ async fn what_a_manifest_asks_for_too_much_or_in_vain_is_told() {
         "endpoints.api",
         "objects.\"crm.user\".fields",
         "objects.\"crm.user\".operations",
+        "permissions.http",
+        "permissions.http",
         "permissions.http",
         "permissions.http",
         "file",

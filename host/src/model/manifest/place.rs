@@ -34,11 +34,13 @@ impl ManifestError {
             Self::Syntax(error) => {
                 let span = error.span().unwrap_or_default();
                 let at = text.get(span.clone()).unwrap_or_default();
-                let is_key = at
-                    .chars()
-                    .all(|letter| letter.is_alphanumeric() || "_-.\"".contains(letter));
-                let key = if is_key && !at.is_empty() { at } else { "" };
                 let message = error.message();
+                // Of an unknown word the span is the value's.
+                let is_key = !message.starts_with("unknown variant")
+                    && at
+                        .chars()
+                        .all(|letter| letter.is_alphanumeric() || "_-.\"".contains(letter));
+                let key = if is_key { at } else { "" };
                 Mistake {
                     line: line_at(text, span.start),
                     key: key.to_owned(),
@@ -179,7 +181,7 @@ http = ["https://api.example.com/"]
                 "objects.\"crm.contacts\"",
                 "did you mean \"crm.contact\"?",
             ),
-            ("\"bearer\"", "\"bearr\"", 9, "", "did you mean `bearer`?"),
+            ("\"bearer\"", "\"bearr\"", 10, "", "did you mean `bearer`?"),
             (
                 "type = \"text\"",
                 "type = \"select\"",
