@@ -39,7 +39,7 @@ async fn the_guide_leads_from_nothing_to_records() {
     let environment = [
         (
             "PATH",
-            format!("{}:{}", here.display(), path.to_string_lossy()),
+            format!("{}/debug:{}", here.display(), path.to_string_lossy()),
         ),
         ("JACKFIELD", connectors::repository().display().to_string()),
         // Any port: others may run beside this.
@@ -67,7 +67,7 @@ async fn the_guide_leads_from_nothing_to_records() {
 /// The exit codes and texts that scripts and people rely on.
 fn says_what_is_wrong(built: &Path, folder: &Path) {
     let run = |arguments: &[&str]| {
-        let mut command = Command::new(connectors::target().join("jackfield"));
+        let mut command = Command::new(connectors::target().join("debug/jackfield"));
         let output = command
             .arg("connector")
             .args(arguments)

@@ -33,7 +33,7 @@ class Connector(jackfield.Connector):
             "page_token": request.cursor,
         }
         page = jackfield.request("GET", url, query=query).json()
-        return [record(item) for item in page["items"]], page["next_page_token"], page["total"]
+        return [record(item) for item in page["items"]], page["next_page_token"], page.get("total")
 
     def push_record(self, connection, request):
         of = collection(request.object)

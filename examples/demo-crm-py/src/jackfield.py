@@ -3,7 +3,6 @@ provider, and failures. Copy it as it is."""
 
 import functools
 import json
-import traceback
 from types import SimpleNamespace
 from urllib.parse import quote, urlencode
 
@@ -65,10 +64,21 @@ def _guarded(operation):
             return operation(*values)
         except Failure as failure:
             raise Err(failure.value) from None
-        except Exception:
-            raise Err(wit.Failure_Unexpected(traceback.format_exc(limit=-3))) from None
+        except Exception as error:
+            raise Err(wit.Failure_Unexpected(_told(error))) from None
 
     return guarded
+
+
+def _told(error):
+    """An error and where it was raised. The module `traceback` would look for the sources, and there are no files."""
+    places = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        places.append(f"{code.co_filename}:{trace.tb_lineno} in {code.co_name}")
+        trace = trace.tb_next
+    return f"{type(error).__name__}: {error} (at {', '.join(places[-3:])})"
 
 
 class Connector:

@@ -304,6 +304,11 @@ impl Runtime {
             return false;
         }
         let owner_is_there = found.contains_key(&connector.file);
+        let is_twin = connector.file != path && self.rank(path) == self.rank(&connector.file);
+        if owner_is_there && is_twin {
+            // To be refused with a sentence: two files of one folder are somebody's mistake.
+            return false;
+        }
         if !owner_is_there || self.rank(path) < self.rank(&connector.file) {
             path.clone_into(&mut connector.file);
         }

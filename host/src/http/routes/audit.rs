@@ -13,13 +13,7 @@ use super::{
     lists::{limit, parsed},
 };
 use crate::{
-    http::{
-        Services,
-        caller::Audience,
-        error::Error,
-        operation::{Operation, Parameter},
-        query::Query,
-    },
+    http::{Services, caller::Audience, error::Error, operation::Operation, query::Query},
     model::{AuditId, AuditRow, DEFAULT_LIMIT, MAX_LIMIT},
     store::AuditFilter,
 };
@@ -33,10 +27,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .describe("With a project's key: what concerns that project. With an operator's key: everything of this server.")
             .query::<String>("action", "Only entries of this action, such as `connector.grant`.")
             .query::<String>("subject", "Only entries about this subject: a slug, an id, a name.")
-            .parameter(Parameter::query::<Uuid>(
-                "cursor",
-                "From where: `next_cursor` of another page.",
-            ))
+            .query::<String>("cursor", "From where: `next_cursor` of another page.")
             .parameter(limit())
             .gives::<PageBody>(200, "A page."),
     ]
