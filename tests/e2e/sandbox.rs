@@ -30,7 +30,7 @@ async fn a_bomb_for_the_compiler_hits_only_itself() {
     let before = server.resident_kib();
 
     let connector = fs::read(connectors::built("demo-crm")).expect("it was built");
-    let bomb = wasm::with_bomb(&connector, 9000);
+    let bomb = wasm::with_bomb(&connector, 3000);
     // In place of the good version, and beside it.
     server.drop_in("demo-crm.wasm", &bomb);
     let refused = until_within(PATIENCE, "the bomb is refused", async || {

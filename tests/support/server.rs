@@ -120,7 +120,7 @@ impl Server {
     /// # Panics
     /// It does not fail.
     pub fn refused_command(&self, arguments: &[&str]) -> String {
-        let output = command(&self.environment)
+        let output = command_of(&self.program, &self.environment)
             .args(arguments)
             .stdin(Stdio::null())
             .output()
@@ -134,7 +134,7 @@ impl Server {
     /// # Panics
     /// It fails.
     pub fn command_line(&self, arguments: &[&str]) -> String {
-        let output = command(&self.environment)
+        let output = command_of(&self.program, &self.environment)
             .args(arguments)
             .output()
             .expect("the program starts");

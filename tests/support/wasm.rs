@@ -67,16 +67,24 @@ pub fn with_bomb(connector: &[u8], values: u64) -> Vec<u8> {
     const TYPE: u8 = 1;
     const FUNCTION: u8 = 3;
     const ADD: u8 = 0x7c;
+    const MULTIPLY: u8 = 0x7e;
     let get = |local: u64| [&[0x20], &number(local)[..]].concat();
     let set = |local: u64| [&[0x21], &number(local)[..]].concat();
-    // One group of locals, i64 (0x7e), all 0; each becomes the sum of itself and others.
+    // One group of locals, i64 (0x7e), after the parameter. None is known before it runs, and all
+    // are needed for the result: else there would be nothing to compile.
     let mut body = [&[1], &number(values)[..], &[0x7e]].concat();
+    for local in 1..=values {
+        let constant = [&[0x42], &number(local)[..]].concat();
+        let product = [get(local - 1), get(0), constant, vec![ADD, MULTIPLY]].concat();
+        body.extend([product, set(local)].concat());
+    }
     for round in 0..20 {
-        for local in 0..values {
-            let other = (local * 7 + round * 13 + 1) % values;
+        for local in 1..=values {
+            let other = (local * 7 + round * 13) % values + 1;
             body.extend([get(local), get(other), vec![ADD], set(local)].concat());
         }
     }
+    body.extend(get(1));
     body.push(0x0b);
     let code = [&number(body.len() as u64)[..], &body].concat();
     let mut sections = sections(connector);
@@ -87,8 +95,8 @@ pub fn with_bomb(connector: &[u8], values: u64) -> Vec<u8> {
         *content = appended;
         count
     };
-    // () -> (): no parameters, no results.
-    let function_type = add(TYPE, &[0x60, 0, 0]);
+    // (i64) -> (i64)
+    let function_type = add(TYPE, &[0x60, 1, 0x7e, 1, 0x7e]);
     add(FUNCTION, &number(function_type));
     add(CODE, &code);
     module(&sections)
