@@ -102,6 +102,10 @@ impl RuleHost {
     fn parse(text: &str, addresses: bool) -> Result<Self, HttpRuleError> {
         let form = || HttpRuleError::Form(text.to_owned());
         let (scheme, rest) = text.split_once("://").ok_or_else(form)?;
+        // A URL's reader forgives a scheme without slashes, and would take the next for the host.
+        if !scheme.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+            return Err(form());
+        }
         let (wildcard, rest) = match rest.strip_prefix("*.") {
             Some(rest) => (true, rest),
             None => (false, rest),
