@@ -122,7 +122,8 @@ impl RuleHost {
         }
         let host = match url.host().ok_or_else(form)? {
             Host::Domain(name) => {
-                let name = name.trim_end_matches('.');
+                // One dot says that the name is whole; of `44..` it would leave an address.
+                let name = name.strip_suffix('.').unwrap_or(name);
                 let labels = name.split('.').count();
                 // `*.com.` would stand for all of `com`.
                 if name.split('.').any(str::is_empty) || (wildcard && labels < 2) {
