@@ -16,19 +16,25 @@
 #[macro_use]
 mod fault_point;
 
+pub mod access;
 pub mod app;
 pub mod author;
 pub mod cli;
 pub mod config;
+pub mod dashboard;
 pub mod demo;
+pub mod diagnosis;
 pub mod egress;
 pub mod http;
 pub mod jobs;
 pub mod market;
+pub mod mcp;
 pub mod model;
+pub mod portal;
 pub mod runtime;
 pub mod store;
 pub mod telemetry;
 pub mod unify;
 pub mod vault;
+pub mod web;
 pub mod webhook;

@@ -1,0 +1,1 @@
+//! People who operate the server: their passwords, sessions and roles.

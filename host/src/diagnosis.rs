@@ -1,0 +1,1 @@
+//! From what is stored to causes and next steps.
