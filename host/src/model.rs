@@ -20,6 +20,7 @@ mod id;
 mod manifest;
 pub mod money;
 mod nearest;
+mod operator;
 mod origin;
 mod page;
 mod pending;
@@ -52,8 +53,8 @@ pub use field::{FieldMapping, RemoteField};
 pub use filter::{FilterError, Filters, Scalar, filterable};
 pub use id::{
     ApiKeyId, AuditId, ChangeId, ConflictId, ConnectionId, CustomFieldId, DeliveryId,
-    DeliveryIdError, EventId, FailureId, LinkedUserId, MappingId, ProjectId, RecordId, RetryId,
-    RunId, Slug, SlugError, WebhookId,
+    DeliveryIdError, EventId, FailureId, LinkedUserId, MappingId, OperatorId, ProjectId, RecordId,
+    RetryId, RunId, SessionId, Slug, SlugError, WebhookId,
 };
 pub use manifest::{
     ApiKeyPlace, AuthField, AuthKind, AuthScheme, BudgetScope, ClientAuthentication, Endpoint,
@@ -64,6 +65,7 @@ pub use manifest::{
     Webhooks, WriteSafety,
 };
 pub use nearest::nearest;
+pub use operator::{EmailAddress, EmailAddressError, Operator, OperatorSession, Place, Role};
 pub use origin::{Origin, UnifiedBy, ValueSource, Written};
 pub use page::{Cursor, CursorError, DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest};
 pub use pending::{Decision, Edit, Pending, Push, Reconciled};

@@ -25,6 +25,9 @@ mod inbound;
 mod lease;
 mod lists;
 mod migrate;
+mod operator_accounts;
+mod operator_links;
+mod operator_sessions;
 mod operators;
 mod pages;
 mod passes;
@@ -37,6 +40,7 @@ mod remaps;
 mod retention;
 mod runs;
 mod settled;
+mod sign_in_attempts;
 mod sync_config;
 mod syncs;
 mod webhooks;
@@ -65,6 +69,9 @@ pub use self::{
     history::{FieldOrigin, HistoryEntry, HistoryPlace, OriginRow, RecordPlace},
     idempotency::{KeyClaim, KeyOwner, KeyState, REMEMBERED},
     inbound::{ClaimedNotice, NoticeOutcome},
+    operator_accounts::{Amended, NewOperator, OperatorRow},
+    operator_links::{LinkPurpose, OperatorLink},
+    operator_sessions::SessionEnd,
     pages::{PageOutcome, Source},
     passes::{Missing, Pass, Way},
     passthrough::{ClaimedRetry, RetryRow},
@@ -73,6 +80,7 @@ pub use self::{
     remaps::{Remap, RemapPass},
     retention::Pruned,
     runs::RunFilter,
+    sign_in_attempts::{AttemptRule, AttemptSubject},
     sync_config::{SyncFilter, planned},
     syncs::{Checkpoint, ClaimedSync, Renewal, SyncOutcome, SyncState},
 };

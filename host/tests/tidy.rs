@@ -41,7 +41,15 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("argon2", &["access"]),
     (
         "axum",
-        &["http", "demo", "author", "web", "portal", "dashboard", "mcp"],
+        &[
+            "http",
+            "demo",
+            "author",
+            "web",
+            "portal",
+            "dashboard",
+            "mcp",
+        ],
     ),
     ("chacha20poly1305", &["vault"]),
     ("clap", &["cli"]),

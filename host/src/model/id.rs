@@ -94,6 +94,10 @@ uuid_ids! {
     WebhookId,
     /// A passed-through request that is sent again later.
     RetryId,
+    /// Somebody who operates this server.
+    OperatorId,
+    /// An operator's browser that is signed in.
+    SessionId,
 }
 
 /// The id of a delivery, derived from what it is: one event on its way to one endpoint.

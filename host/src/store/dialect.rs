@@ -14,8 +14,8 @@ use tokio::sync::Notify;
 
 use super::Error;
 use crate::model::{
-    ApiKeyId, ConnectionId, CustomFieldId, Digest, EventId, LinkedUserId, MappingId, ProjectId,
-    RecordId, RetryId, Slug, Timestamp, WebhookId,
+    ApiKeyId, ConnectionId, CustomFieldId, Digest, EventId, LinkedUserId, MappingId, OperatorId,
+    ProjectId, RecordId, RetryId, SessionId, Slug, Timestamp, WebhookId,
 };
 
 /// One statement: a single constant text where possible, else one for each database.
@@ -196,6 +196,9 @@ into_value! {
     Option<LinkedUserId> => |value| Self::Text(value.map(|id| id.to_string()));
     WebhookId => |value| Self::Text(Some(value.to_string()));
     RetryId => |value| Self::Text(Some(value.to_string()));
+    OperatorId => |value| Self::Text(Some(value.to_string()));
+    Option<OperatorId> => |value| Self::Text(value.map(|id| id.to_string()));
+    SessionId => |value| Self::Text(Some(value.to_string()));
     RecordId => |value| Self::Bytes(Some(value.as_bytes().to_vec()));
     &Digest => |value| Self::Bytes(Some(value.as_bytes().to_vec()));
     Vec<u8> => |value| Self::Bytes(Some(value));

@@ -117,6 +117,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/sqlite/0019_data_keys.sql"),
         include_str!("../../../migrations/postgres/0019_data_keys.sql"),
     ),
+    (
+        20,
+        "operators",
+        include_str!("../../../migrations/sqlite/0020_operators.sql"),
+        include_str!("../../../migrations/postgres/0020_operators.sql"),
+    ),
 ];
 
 /// Connects. The schema has to be up to date already.
