@@ -20,7 +20,7 @@ use crate::{
     market::{Login, Logins, Market, Outlets},
     model::{Clock, ConnectionId, Entropy, SystemClock, SystemEntropy},
     runtime::{self, Runtime},
-    store::Store,
+    store::{RequestTally, Store},
     unify::Unify,
     vault::{EnvironmentKeys, FileKeys, KeyProvider, Keys, OAuthApps, Vault},
     webhook::{self, Schedule, Webhooks},
@@ -206,6 +206,7 @@ impl App {
     /// requests, running ones finish, syncs stop after the page they are at.
     async fn run(self, listener: TcpListener, stop: CancellationToken) -> Result<()> {
         let address = listener.local_addr()?;
+        let requests = Arc::new(RequestTally::default());
         let services = http::Services {
             store: self.store.clone(),
             unify: self.unify.clone(),
@@ -222,6 +223,7 @@ impl App {
             // deadline.
             request_timeout: Duration::from_secs(self.config.runtime.call_timeout_seconds * 3),
             sync_interval: Duration::from_secs(self.config.sync.interval_seconds),
+            requests: Arc::clone(&requests),
             rate_limit: http::RateLimit::new(self.config.http.rate_limit),
             stopping: stop.clone(),
             stream_limits: egress::StreamLimits {
@@ -274,9 +276,12 @@ impl App {
             deliveries: days(self.config.retention.deliveries_days),
             runs: days(self.config.retention.sync_runs_days),
             audit: days(self.config.retention.audit_days),
+            requests: days(self.config.retention.requests_days),
         };
         let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
         tasks.spawn(jobs::keep_house(store, clock, retention, stop.clone()));
+        let (store, tally) = (self.store.clone(), Arc::clone(&requests));
+        tasks.spawn(jobs::keep_request_counts(store, tally, stop.clone()));
         tasks.spawn(retries.run(stop.clone()));
         tasks.spawn(jobs::keep_keys(self.vault.clone(), stop.clone()));
         tasks.spawn(jobs::keep_remapped(
@@ -302,6 +307,9 @@ impl App {
         fault_point!("shutdown.drained");
         if let Err(error) = self.store.release_syncs_of(&owner).await {
             tracing::warn!(error = %error, "syncs cannot be given back; their leases will run out");
+        }
+        if let Err(error) = self.store.add_request_counts(&requests).await {
+            tracing::warn!(error = %error, "numbers of the last requests are lost");
         }
         self.vault.close().await;
         self.store.close().await;

@@ -177,6 +177,8 @@ pub struct Retention {
     pub sync_runs_days: u64,
     /// Days that the audit log is kept.
     pub audit_days: u64,
+    /// Days that numbers of requests are kept.
+    pub requests_days: u64,
 }
 
 /// Limits of connectors.
@@ -452,6 +454,7 @@ impl Config {
             ("retention.deliveries_days", self.retention.deliveries_days),
             ("retention.sync_runs_days", self.retention.sync_runs_days),
             ("retention.audit_days", self.retention.audit_days),
+            ("retention.requests_days", self.retention.requests_days),
         ];
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(Error::Invalid(format!("{key} must be at least 1")));

@@ -25,7 +25,7 @@ use crate::{
     market::{Market, Outlets},
     model::{Clock, Entropy},
     runtime::Runtime,
-    store::Store,
+    store::{RequestTally, Store},
     unify::Unify,
     vault::Vault,
     webhook::Webhooks,
@@ -66,6 +66,8 @@ pub struct Services {
     pub request_timeout: Duration,
     /// From the end of a background read to the next, where a project chose nothing.
     pub sync_interval: Duration,
+    /// How many requests were answered since that was last written down.
+    pub requests: Arc<RequestTally>,
     /// How many requests a project may make.
     pub rate_limit: RateLimit,
     /// What a request that is streamed through may cost; [`Self::request_timeout`] does not hold

@@ -9,6 +9,7 @@ mod passthrough;
 mod push;
 mod queue;
 mod remap;
+mod requests;
 mod sync;
 
 pub use deliver::{DeliveryOptions, DeliveryWorkers};
@@ -18,4 +19,5 @@ pub use keys::keep_keys;
 pub use passthrough::RetryWorkers;
 pub use push::PushWorkers;
 pub use remap::keep_remapped;
+pub use requests::keep_request_counts;
 pub use sync::{Options, SyncWorkers};

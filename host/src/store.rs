@@ -37,6 +37,7 @@ mod pull_frequencies;
 mod rate_budget;
 mod records;
 mod remaps;
+mod request_counts;
 mod retention;
 mod runs;
 mod settled;
@@ -78,6 +79,7 @@ pub use self::{
     pull_frequencies::NEVER,
     rate_budget::{BudgetKey, Leased},
     remaps::{Remap, RemapPass},
+    request_counts::{Outcome, RequestBucket, RequestTally},
     retention::Pruned,
     runs::RunFilter,
     sign_in_attempts::{AttemptRule, AttemptSubject},

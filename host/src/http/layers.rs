@@ -28,7 +28,7 @@ use super::{
     limits::DOWNSTREAM,
     rate_limit::Counted,
 };
-use crate::telemetry::METRICS;
+use crate::{store::Outcome, telemetry::METRICS};
 
 /// Bodies up to so many bytes are read before a handler runs.
 const SHORT_BODY: usize = 64 * 1024;
@@ -159,6 +159,10 @@ async fn observe(
         headers.insert(REQUEST_ID, value);
     }
     let status = response.status();
+    let outcome = Outcome::of(status.as_u16());
+    services
+        .requests
+        .count(counted.project(), services.clock.now(), outcome);
     let time = started.elapsed();
     METRICS
         .http_requests

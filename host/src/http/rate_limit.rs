@@ -48,9 +48,13 @@ pub(super) struct Standing {
     remaining: u32,
 }
 
-/// Where a request's standing is left for the layer that writes headers.
+/// Where a request's project and its standing are left for the layer that counts requests and
+/// writes headers.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Counted(Arc<OnceLock<Standing>>);
+pub(super) struct Counted {
+    project: Arc<OnceLock<ProjectId>>,
+    standing: Arc<OnceLock<Standing>>,
+}
 
 impl RateLimit {
     /// So many requests in a minute, which may come at once; 0 for any number.
@@ -65,10 +69,13 @@ impl RateLimit {
 
     /// Counts a request of `project`, once however many arguments of a handler ask.
     pub(super) fn count(&self, project: ProjectId, counted: Option<&Counted>) -> Result<(), Error> {
+        if let Some(counted) = counted {
+            counted.project.get_or_init(|| project);
+        }
         let Some((per_minute, limiter)) = &self.0 else {
             return Ok(());
         };
-        if counted.is_some_and(|counted| counted.0.get().is_some()) {
+        if counted.is_some_and(|counted| counted.standing.get().is_some()) {
             return Ok(());
         }
         let checked = limiter.check_key(&project);
@@ -80,7 +87,7 @@ impl RateLimit {
             remaining,
         };
         if let Some(counted) = counted {
-            counted.0.get_or_init(|| standing);
+            counted.standing.get_or_init(|| standing);
         }
         let Err(refused) = checked else {
             return Ok(());
@@ -96,9 +103,14 @@ impl RateLimit {
 }
 
 impl Counted {
+    /// The project whose key came with the request.
+    pub(super) fn project(&self) -> Option<ProjectId> {
+        self.project.get().copied()
+    }
+
     /// Writes the headers, where a request was counted.
     pub(super) fn write(&self, headers: &mut HeaderMap) {
-        let Some(standing) = self.0.get() else {
+        let Some(standing) = self.standing.get() else {
             return;
         };
         let Standing {

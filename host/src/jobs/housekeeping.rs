@@ -28,6 +28,8 @@ pub struct Retention {
     pub runs: Duration,
     /// The audit log.
     pub audit: Duration,
+    /// Numbers of requests.
+    pub requests: Duration,
 }
 
 /// Removes what is old until `stop`; after an error it goes on with the next round.
@@ -64,7 +66,10 @@ async fn round(store: &Store, clock: &dyn Clock, retention: Retention) -> Result
     let audit = store
         .prune_audit_log(now.minus(retention.audit), REST)
         .await?;
-    if deliveries + events + notices + retries + runs + history + audit > 0 {
+    let requests = store
+        .prune_request_counts(now.minus(retention.requests), REST)
+        .await?;
+    if deliveries + events + notices + retries + runs + history + audit + requests > 0 {
         tracing::info!(
             deliveries,
             events,
@@ -73,6 +78,7 @@ async fn round(store: &Store, clock: &dyn Clock, retention: Retention) -> Result
             runs,
             history,
             audit,
+            requests,
             "removed what is past its keeping time"
         );
     }

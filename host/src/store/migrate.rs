@@ -123,6 +123,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/sqlite/0020_operators.sql"),
         include_str!("../../../migrations/postgres/0020_operators.sql"),
     ),
+    (
+        24,
+        "request_counts",
+        include_str!("../../../migrations/sqlite/0024_request_counts.sql"),
+        include_str!("../../../migrations/postgres/0024_request_counts.sql"),
+    ),
 ];
 
 /// Connects. The schema has to be up to date already.

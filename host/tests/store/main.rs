@@ -26,6 +26,7 @@ mod projects;
 mod pull_frequencies;
 mod rate_budget;
 mod remaps;
+mod request_counts;
 mod runs;
 mod support;
 mod syncs;
@@ -177,6 +178,9 @@ contract! {
         a_pass_goes_on_where_it_was_and_shows_how_far_it_is,
         what_is_written_by_another_version_during_a_pass_voids_it,
         objects_unified_by_another_version_are_found;
+    request_counts:
+        requests_are_counted_by_minute_and_project,
+        counts_that_cannot_be_written_stay_counted;
     runs:
         pages_are_counted_in_their_own_transaction,
         a_run_goes_on_over_turns_crashes_and_failures,
