@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Config, KeySource},
+    dashboard,
     egress::{self, Egress},
     http,
     jobs::{
@@ -19,10 +20,12 @@ use crate::{
     },
     market::{Login, Logins, Market, Outlets},
     model::{Clock, ConnectionId, Entropy, SystemClock, SystemEntropy},
+    portal,
     runtime::{self, Runtime},
     store::{RequestTally, Store},
     unify::Unify,
     vault::{EnvironmentKeys, FileKeys, KeyProvider, Keys, OAuthApps, Vault},
+    web,
     webhook::{self, Schedule, Webhooks},
 };
 
@@ -207,7 +210,7 @@ impl App {
     async fn run(self, listener: TcpListener, stop: CancellationToken) -> Result<()> {
         let address = listener.local_addr()?;
         let requests = Arc::new(RequestTally::default());
-        let services = http::Services {
+        let services = Arc::new(http::Services {
             store: self.store.clone(),
             unify: self.unify.clone(),
             vault: self.vault.clone(),
@@ -230,7 +233,10 @@ impl App {
                 idle: Duration::from_secs(self.config.passthrough.idle_seconds),
                 max_bytes: self.config.passthrough.max_stream_mib * 1024 * 1024,
             },
-        };
+        });
+        let pages = web::routes()
+            .merge(portal::routes(&services))
+            .merge(dashboard::routes(&services));
         let retries = RetryWorkers {
             store: self.store.clone(),
             unify: self.unify.clone(),
@@ -295,7 +301,7 @@ impl App {
             .with_context(|| format!("{} cannot be written", address_file.display()))?;
         tracing::info!(address = %address, "listening");
         let limits = http::Limits::new(&self.config.http);
-        http::serve(listener, http::router(services), limits, stop).await?;
+        http::serve(listener, http::router(services, pages), limits, stop).await?;
         fault_point!("shutdown.begun");
         let drain = Duration::from_secs(self.config.http.drain_seconds);
         let ended = async { while tasks.join_next().await.is_some() {} };

@@ -1,1 +1,31 @@
-//! The pages of operators.
+//! The pages of operators: whether all is well, and why not.
+//!
+//! A page asks the same use cases and the same store as the API. Each file is a section with its
+//! routes; [`shell`] is what stands around all of them.
+
+mod section;
+mod shell;
+
+use std::sync::Arc;
+
+use axum::Router;
+
+use crate::{http::Services, web};
+
+pub(crate) use section::Section;
+
+/// What the pages use.
+#[derive(Clone, Debug)]
+pub(crate) struct Desktop {
+    /// What the API uses.
+    pub(crate) services: Arc<Services>,
+}
+
+/// All pages of operators.
+pub fn routes(services: &Arc<Services>) -> Router<Arc<Services>> {
+    let state = Arc::new(Desktop {
+        services: Arc::clone(services),
+    });
+    let pages = Router::new();
+    web::same_site(pages).with_state(state)
+}

@@ -96,8 +96,9 @@ impl Services {
     }
 }
 
-/// The whole API.
-pub fn router(services: Services) -> Router {
-    let services = Arc::new(services);
-    layers::around(routes::all(), &services).with_state(services)
+/// The whole API, and beside it `pages` for people.
+pub fn router(services: Arc<Services>, pages: Router<Arc<Services>>) -> Router {
+    layers::around(routes::all(), &services)
+        .merge(layers::around_pages(pages, &services))
+        .with_state(services)
 }

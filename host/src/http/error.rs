@@ -96,8 +96,15 @@ impl Error {
         self.code
     }
 
-    /// What is wrong with the input.
-    pub(super) fn violations(&self) -> &[Violation] {
+    /// What happened, for the caller.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// What is wrong with the input, with the paths.
+    #[must_use]
+    pub fn violations(&self) -> &[Violation] {
         &self.violations
     }
 

@@ -37,7 +37,7 @@ const SHORT_BODY_LIMIT: Duration = Duration::from_secs(30);
 
 const REQUEST_ID: &str = "x-request-id";
 
-/// Puts the layers around `routes`, the innermost first.
+/// Puts the layers around the API's `routes`, the innermost first.
 pub(super) fn around(
     routes: Router<Arc<Services>>,
     services: &Arc<Services>,
@@ -62,6 +62,14 @@ pub(super) fn around(
             .chain(DOWNSTREAM.map(header::HeaderName::from_static))
             .collect::<Vec<_>>(),
         );
+    around_pages(routes, services).layer(cors)
+}
+
+/// The same for pages, which other origins have no business with: some act on cookies.
+pub(super) fn around_pages(
+    routes: Router<Arc<Services>>,
+    services: &Arc<Services>,
+) -> Router<Arc<Services>> {
     routes
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| {
@@ -69,7 +77,6 @@ pub(super) fn around(
         }))
         .layer(from_fn(read_short_body))
         .layer(from_fn_with_state(Arc::clone(services), observe))
-        .layer(cors)
 }
 
 /// Reads a short body before anything is answered. An answer that overtakes the body, a 404 for
@@ -130,12 +137,15 @@ async fn observe(
         Error::new(Code::RequestTimeout, detail).into_response()
     });
     let mut failure = response.extensions_mut().remove::<Error>();
-    if failure.is_none() && response.status() == StatusCode::BAD_REQUEST {
+    let is_page = is_html(&response);
+    if failure.is_none() && response.status() == StatusCode::BAD_REQUEST && !is_page {
         // The library refused a path before a handler saw it.
         let detail = "The path cannot be read: its parts must be UTF-8, and ids must be ids.";
         failure = Some(Error::new(Code::InvalidParameter, detail));
     }
-    if let Some(failure) = &failure {
+    if let Some(failure) = &failure
+        && !is_page
+    {
         let headers = std::mem::take(response.headers_mut());
         response = failure.render(&path, &request_id, services.clock.now());
         for (name, value) in &headers {
@@ -177,6 +187,12 @@ async fn observe(
         failure.as_ref(),
     );
     response
+}
+
+/// A page has its own words for what went wrong; only the log takes the error from here.
+fn is_html(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
 }
 
 fn log(

@@ -1,0 +1,118 @@
+//! What went wrong, as a page for people.
+
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use maud::{Markup, html};
+
+use super::Page;
+use crate::{http, model::SystemEntropy};
+
+/// A page that says what happened, why, and what to do next.
+#[derive(Debug)]
+pub struct Error {
+    status: StatusCode,
+    title: String,
+    detail: String,
+    help: String,
+    /// For the log.
+    cause: Option<http::Error>,
+}
+
+impl Error {
+    /// There is nothing at this address, or it is another's.
+    #[must_use]
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        let help = "Check the address, or go back and choose again: it may have been deleted.";
+        Self::new(StatusCode::NOT_FOUND, "Not found", detail, help)
+    }
+
+    /// What was typed cannot be used.
+    #[must_use]
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        let help = "Go back, change it, and send it again. Nothing was saved.";
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "This cannot be used",
+            detail,
+            help,
+        )
+    }
+
+    /// The person may not do that.
+    #[must_use]
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        let help = "Ask an owner of this server for another role.";
+        Self::new(StatusCode::FORBIDDEN, "Not allowed", detail, help)
+    }
+
+    /// With all its words.
+    #[must_use]
+    pub fn new(
+        status: StatusCode,
+        title: impl Into<String>,
+        detail: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        Self {
+            status,
+            title: title.into(),
+            detail: detail.into(),
+            help: help.into(),
+            cause: None,
+        }
+    }
+
+    /// The status of the answer.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What happened, for a message within a page.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    fn body(&self) -> Markup {
+        html! {
+            main.alone id="main" {
+                article.card {
+                    p.muted { "Error " (self.status.as_u16()) }
+                    h1 { (self.title) }
+                    p { (self.detail) }
+                    @if !self.help.is_empty() { p.muted { (self.help) } }
+                    p { a.button href="/dashboard" { "To the dashboard" } }
+                }
+            }
+        }
+    }
+}
+
+impl<E: Into<http::Error>> From<E> for Error {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        let code = error.code();
+        Self {
+            status: code.status(),
+            title: code.title().to_owned(),
+            detail: error.detail().to_owned(),
+            help: code.help().to_owned(),
+            cause: Some(error),
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let body = self.body();
+        let page = Page::new(self.title).status(self.status).body(body);
+        let mut response = page.render(&SystemEntropy);
+        if let Some(cause) = self.cause {
+            response.extensions_mut().insert(cause);
+        }
+        response
+    }
+}
