@@ -1,6 +1,7 @@
 //! Composition: everything is made of the configuration here, and ends here.
 
 mod dev;
+mod operators;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -10,6 +11,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    access::Access,
     config::{Config, KeySource},
     dashboard,
     egress::{self, Egress},
@@ -41,6 +43,7 @@ pub struct App {
     runtime: Runtime,
     unify: Unify,
     webhooks: Webhooks,
+    egress: Egress,
 }
 
 impl std::fmt::Debug for App {
@@ -85,7 +88,9 @@ pub async fn serve(config: Config) -> Result<()> {
     let folders = vec![config.plugins_dir.clone()];
     let listener = bind(config.listen).await?;
     let app = App::build(config, keys, folders).await?;
-    app.run(listener, stop_signal()).await
+    let access = app.access(listener.local_addr()?);
+    operators::welcome(&access).await?;
+    app.run(listener, access, stop_signal()).await
 }
 
 /// The encryption keys that the configuration names.
@@ -187,7 +192,7 @@ impl App {
         );
         let webhooks = Webhooks::new(
             store.clone(),
-            egress,
+            egress.clone(),
             vault.clone(),
             Arc::clone(&clock),
             Arc::clone(&entropy),
@@ -202,12 +207,18 @@ impl App {
             runtime,
             unify,
             webhooks,
+            egress,
         })
     }
 
     /// Serves `listener` and works in the background until `stop`, then ends in order: no new
     /// requests, running ones finish, syncs stop after the page they are at.
-    async fn run(self, listener: TcpListener, stop: CancellationToken) -> Result<()> {
+    async fn run(
+        self,
+        listener: TcpListener,
+        access: Access,
+        stop: CancellationToken,
+    ) -> Result<()> {
         let address = listener.local_addr()?;
         let requests = Arc::new(RequestTally::default());
         let services = Arc::new(http::Services {
@@ -236,7 +247,7 @@ impl App {
         });
         let pages = web::routes()
             .merge(portal::routes(&services))
-            .merge(dashboard::routes(&services));
+            .merge(dashboard::routes(&services, access));
         let retries = RetryWorkers {
             store: self.store.clone(),
             unify: self.unify.clone(),

@@ -1,6 +1,7 @@
 //! Configuration: one commented default file, a file of the operator over it, the environment
 //! over both.
 
+mod access;
 mod layers;
 
 use std::{
@@ -16,6 +17,8 @@ use serde::{Deserialize, Deserializer, de};
 use url::Url;
 
 use crate::model::{Slug, consent::ConsentPolicy};
+
+pub use access::{Access, ClaimValues, Oidc};
 
 /// The commented file with every key and its default; the documentation of the configuration.
 pub const DEFAULT_FILE: &str = include_str!("../config.default.toml");
@@ -58,6 +61,8 @@ pub struct Config {
     pub webhooks: Webhooks,
     /// How long things are kept.
     pub retention: Retention,
+    /// Operators and how they sign in.
+    pub access: Access,
     /// Limits of connectors.
     pub runtime: Runtime,
     /// What connectors are allowed.
@@ -454,11 +459,14 @@ impl Config {
             ("retention.deliveries_days", self.retention.deliveries_days),
             ("retention.sync_runs_days", self.retention.sync_runs_days),
             ("retention.audit_days", self.retention.audit_days),
+            ("access.idle_hours", self.access.idle_hours),
+            ("access.absolute_days", self.access.absolute_days),
             ("retention.requests_days", self.retention.requests_days),
         ];
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(Error::Invalid(format!("{key} must be at least 1")));
         }
+        self.access.check()?;
         if self.runtime.compile_memory_mib < LEAST_COMPILE_MEMORY_MIB {
             return Err(Error::Invalid(format!(
                 "runtime.compile_memory_mib must be at least {LEAST_COMPILE_MEMORY_MIB}: the \

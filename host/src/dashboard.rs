@@ -3,6 +3,7 @@
 //! A page asks the same use cases and the same store as the API. Each file is a section with its
 //! routes; [`shell`] is what stands around all of them.
 
+mod desk;
 mod section;
 mod shell;
 
@@ -10,8 +11,9 @@ use std::sync::Arc;
 
 use axum::Router;
 
-use crate::{http::Services, web};
+use crate::{access::Access, http::Services, web};
 
+pub(crate) use desk::{Desk, ProjectDesk};
 pub(crate) use section::Section;
 
 /// What the pages use.
@@ -19,12 +21,15 @@ pub(crate) use section::Section;
 pub(crate) struct Desktop {
     /// What the API uses.
     pub(crate) services: Arc<Services>,
+    /// Who may see them.
+    pub(crate) access: Access,
 }
 
 /// All pages of operators.
-pub fn routes(services: &Arc<Services>) -> Router<Arc<Services>> {
+pub fn routes(services: &Arc<Services>, access: Access) -> Router<Arc<Services>> {
     let state = Arc::new(Desktop {
         services: Arc::clone(services),
+        access,
     });
     let pages = Router::new();
     web::same_site(pages).with_state(state)

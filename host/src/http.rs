@@ -35,7 +35,7 @@ pub use error::{Code, Error};
 pub use openapi::text as openapi_text;
 pub use rate_limit::RateLimit;
 pub use routes::InboundRate;
-pub use server::{Limits, serve};
+pub use server::{Limits, Peer, serve};
 
 /// What the handlers use.
 #[derive(Clone)]

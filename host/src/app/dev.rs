@@ -20,6 +20,7 @@ use url::Url;
 
 use super::{App, bind, stop_signal};
 use crate::{
+    access::Link,
     author,
     config::Config,
     demo::{self, Demo},
@@ -55,7 +56,7 @@ pub struct DevArgs {
 #[derive(Debug, Serialize, Deserialize)]
 struct DevFile {
     base_url: String,
-    /// None until there is a dashboard to show.
+    /// Signs a browser in, as long as this process runs.
     dashboard_url: Option<String>,
     api_key: String,
     project_id: String,
@@ -111,11 +112,14 @@ pub async fn dev(args: DevArgs) -> Result<()> {
     let folders = vec![built.clone(), config.plugins_dir.clone()];
     let data_dir = config.data_dir.clone();
     let app = App::build(config, keys, folders).await?;
-    let base_url = app.config.public_url(listener.local_addr()?);
-    let file = prepare(&app, &base_url, &provider_url, &data_dir.join("dev.json")).await?;
+    let address = listener.local_addr()?;
+    let base_url = app.config.public_url(address);
+    let (access, dashboard) = app.access(address).for_development().await?;
+    let path = data_dir.join("dev.json");
+    let file = prepare(&app, &base_url, &provider_url, &dashboard, &path).await?;
     welcome(&file, &app, &data_dir);
     tokio::spawn(keep_built(sources, built, stop.clone()));
-    app.run(listener, stop).await
+    app.run(listener, access, stop).await
 }
 
 /// The port after the API's where it is free, so that addresses stay the same from run to run.
@@ -209,7 +213,13 @@ fn speak_to_demo(dir: &Path) -> Vec<(Slug, String)> {
 
 /// A project, a key, a linked user and a connection to the demo provider: those of the last run
 /// where they are still good.
-async fn prepare(app: &App, base_url: &Url, provider_url: &Url, path: &Path) -> Result<DevFile> {
+async fn prepare(
+    app: &App,
+    base_url: &Url,
+    provider_url: &Url,
+    dashboard: &Link,
+    path: &Path,
+) -> Result<DevFile> {
     let last: Option<DevFile> = fs::read(path)
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -256,7 +266,7 @@ async fn prepare(app: &App, base_url: &Url, provider_url: &Url, path: &Path) -> 
     }
     let file = DevFile {
         base_url: base_url.as_str().trim_end_matches('/').to_owned(),
-        dashboard_url: None,
+        dashboard_url: Some(dashboard.expose().to_owned()),
         api_key: api_key.expose_secret().to_owned(),
         project_id: project.id.to_string(),
         linked_user_id: linked_user.id.to_string(),
@@ -329,6 +339,9 @@ fn welcome(file: &DevFile, app: &App, data_dir: &Path) {
     let key = &file.api_key;
     println!();
     println!("Jackfield is ready at {base}");
+    if let Some(dashboard) = &file.dashboard_url {
+        println!("  dashboard      {dashboard}");
+    }
     println!("  connectors     {}", loaded(app));
     println!(
         "  demo provider  {} (a fake CRM; nothing in it is real)",

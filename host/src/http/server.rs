@@ -3,10 +3,16 @@
 //! `axum::serve` sets no timer, so a client that sends half a head stays connected for ever
 //! (measured); this loop has deadlines, a cap on connections, and an orderly end.
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::Router;
-use hyper::server::conn::http1;
+use hyper::{Request, body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -17,6 +23,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::util::MapRequest;
 use tracing::{debug, info, warn};
 
 /// When asked to stop: the longest time for which those are let in whom the system has connected,
@@ -24,6 +31,11 @@ use tracing::{debug, info, warn};
 const LAST_CALL: Duration = Duration::from_millis(250);
 /// Time without a new one after which there is none.
 const SILENCE: Duration = Duration::from_millis(10);
+
+/// Who is at the other end of a request's connection: the client, or a proxy in front of us. Every
+/// request has one among its extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
 
 /// Limits of the front door.
 #[derive(Clone, Copy, Debug)]
@@ -67,9 +79,9 @@ pub async fn serve(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
         .max_buf_size(64 * 1024);
-    let serve = |stream, peer, permit| {
+    let serve = |stream, peer: SocketAddr, permit| {
         let connection = talk(
-            stream,
+            (stream, peer.ip()),
             builder.clone(),
             router.clone(),
             limits.head_timeout,
@@ -125,7 +137,7 @@ pub async fn serve(
 /// One connection, from its first byte to its end. After `stop` a request that was begun is
 /// answered, and no further one is taken.
 async fn talk(
-    stream: TcpStream,
+    (stream, peer): (TcpStream, IpAddr),
     builder: http1::Builder,
     router: Router,
     patience: Duration,
@@ -134,7 +146,11 @@ async fn talk(
     if !speaks(&stream, patience, &stop).await {
         return Ok(());
     }
-    let service = TowerToHyperService::new(router);
+    let service = MapRequest::new(router, move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        request
+    });
+    let service = TowerToHyperService::new(service);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         // The connection first: `graceful_shutdown` closes one of which nothing was read yet.

@@ -42,6 +42,12 @@ impl Page {
         }
     }
 
+    /// Its title.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
     /// The language of its texts (BCP 47).
     #[must_use]
     pub const fn language(mut self, language: &'static str) -> Self {
