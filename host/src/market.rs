@@ -20,7 +20,7 @@ use crate::{
         Clock, Digest, Slug,
         consent::{Book, Wanted},
     },
-    runtime::{Announced, Artifact, LoadError},
+    runtime::{Announced, Artifact, LoadError, Runtime},
     store::{self, Store},
 };
 
@@ -456,6 +456,46 @@ impl Market {
         altered.await?.map_err(Error::Refused)
     }
 
+    /// Installs a connector after all that would keep this host from loading it was tried, and lets
+    /// the host look for it at once.
+    ///
+    /// # Errors
+    /// It would not be loaded; or as for [`Self::install`].
+    pub async fn install_checked(
+        &self,
+        runtime: &Runtime,
+        offer: &Offer,
+        consent: Digest,
+        wanted: Wanted,
+        by: &str,
+    ) -> Result<Book, Error> {
+        runtime.check_signature(&offer.announced)?;
+        runtime.check(offer.bytes().to_vec()).await?;
+        let book = self.install(offer, consent, wanted, by).await?;
+        runtime.look_soon();
+        Ok(book)
+    }
+
+    /// What could be installed, and how it stands here: the listed connectors that fit, by slug,
+    /// and what is wrong with indexes that cannot be read.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn shelf(
+        &self,
+        outlets: &Outlets,
+        wanted: &ShelfFilter<'_>,
+    ) -> Result<(Vec<OnShelf>, Vec<String>), Error> {
+        let books = self.store.connector_books().await?.books;
+        let (found, problems) = outlets.listed().await;
+        let stands = |found: Found| {
+            let serving = books.get(&found.listed.slug).and_then(Book::serving);
+            OnShelf::new(found, serving.map(|known| known.version.clone()))
+        };
+        let shelf = found.into_iter().map(stands);
+        Ok((shelf.filter(|one| wanted.takes(one)).collect(), problems))
+    }
+
     /// Changes what was decided of a connector.
     ///
     /// # Errors
@@ -482,6 +522,63 @@ impl Market {
             Ok(book.entry(change, by, now))
         });
         altered.await?.map_err(Error::Refused)
+    }
+}
+
+/// A connector that could be installed, and how it stands here.
+#[derive(Clone, Debug)]
+pub struct OnShelf {
+    /// What the index says.
+    pub found: Found,
+    /// The version of it that serves, whether it was installed or lies in the folder.
+    pub installed_version: Option<String>,
+    /// Whether a newer version is listed.
+    pub updatable: bool,
+}
+
+impl OnShelf {
+    fn new(found: Found, installed_version: Option<String>) -> Self {
+        let newest = found.listed.version(None);
+        let installed = installed_version.as_deref();
+        let installed = installed.and_then(|version| semver::Version::parse(version).ok());
+        Self {
+            updatable: installed
+                .zip(newest)
+                .is_some_and(|(here, newest)| here < newest.version),
+            installed_version,
+            found,
+        }
+    }
+}
+
+/// Which connectors are wanted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ShelfFilter<'a> {
+    /// A word in name or description.
+    pub word: Option<&'a str>,
+    /// A vertical that it has objects of.
+    pub vertical: Option<&'a str>,
+    /// `available`, `installed` or `updatable`.
+    pub state: Option<&'a str>,
+    /// Only those after this one.
+    pub after: Option<&'a str>,
+}
+
+impl ShelfFilter<'_> {
+    fn takes(&self, one: &OnShelf) -> bool {
+        let listed = &one.found.listed;
+        let is_installed = one.installed_version.is_some();
+        self.word.is_none_or(|word| listed.speaks_of(word))
+            && self
+                .vertical
+                .is_none_or(|wanted| listed.verticals.iter().any(|vertical| vertical == wanted))
+            && self.after.is_none_or(|after| listed.slug.as_str() > after)
+            && match self.state {
+                Some("available") => !is_installed,
+                Some("installed") => is_installed,
+                Some("updatable") => one.updatable,
+                _ => true,
+            }
     }
 }
 

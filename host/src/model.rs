@@ -20,6 +20,7 @@ mod id;
 mod manifest;
 pub mod money;
 mod nearest;
+mod oauth_app;
 mod operator;
 mod origin;
 mod page;
@@ -65,6 +66,7 @@ pub use manifest::{
     Webhooks, WriteSafety,
 };
 pub use nearest::nearest;
+pub use oauth_app::OAuthAppKey;
 pub use operator::{EmailAddress, EmailAddressError, Operator, OperatorSession, Place, Role};
 pub use origin::{Origin, UnifiedBy, ValueSource, Written};
 pub use page::{Cursor, CursorError, DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest};

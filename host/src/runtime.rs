@@ -22,6 +22,7 @@ mod gate;
 mod lane;
 mod limits;
 mod linked;
+mod live_log;
 mod optional;
 mod passthrough;
 mod registry;
@@ -58,6 +59,7 @@ pub use contract::first_difference;
 pub use coverage::{Coverage, FieldCoverage};
 pub use error::{CallError, Failure, LoadError};
 pub use gate::GateOptions;
+pub use live_log::{LogLevel, LogLine};
 pub use optional::{Incoming, Notice, Receipt, Rejection, Reply};
 pub use passthrough::{Passage, PassageError, Place};
 pub use routes::{Routes, RoutesError};
@@ -117,6 +119,7 @@ pub(crate) struct Shared {
     registry: std::sync::Mutex<registry::Registry>,
     /// How many swaps there were; others wait for it to change.
     swaps: watch_channel::Sender<u64>,
+    live_log: live_log::LiveLog,
     /// None where every good file serves.
     gate: OnceLock<gate::Gate>,
 }
@@ -163,6 +166,7 @@ impl Runtime {
             active: ArcSwap::default(),
             registry: std::sync::Mutex::default(),
             swaps: watch_channel::Sender::new(0),
+            live_log: live_log::LiveLog::default(),
             gate: OnceLock::new(),
         })))
     }
@@ -196,6 +200,13 @@ impl Runtime {
     #[must_use]
     pub fn all_active(&self) -> Vec<Arc<ConnectorVersion>> {
         self.0.active.load().values().map(Arc::clone).collect()
+    }
+
+    /// What a connector logged in this process, oldest first: lines after the one numbered `after`
+    /// that matter at least so much. Only the last few hundred are kept.
+    #[must_use]
+    pub fn live_log(&self, slug: &Slug, after: u64, least: LogLevel) -> Vec<LogLine> {
+        self.0.live_log.lines(slug, after, least)
     }
 
     /// Changes whenever another version begins to serve.

@@ -4,6 +4,7 @@
 //! only this module can make and only by finding the connection within a project; all others take
 //! the project's id. Whatever belongs together is written in one transaction, events included.
 
+mod api_keys;
 mod audit;
 mod changes;
 mod conflicts;
@@ -29,6 +30,7 @@ mod operator_accounts;
 mod operator_links;
 mod operator_sessions;
 mod operators;
+mod oauth_apps;
 mod pages;
 mod passes;
 mod passthrough;
@@ -54,6 +56,7 @@ use self::dialect::{Database, Tx, values};
 use crate::model::{Clock, Entropy, ObjectKind, Timestamp};
 
 pub use self::{
+    api_keys::ApiKeyRow,
     audit::AuditFilter,
     changes::{ChangeFilter, ClaimedChange, LocalWrite, PushTask, Queued, WrittenBy},
     conflicts::ConflictFilter,
@@ -70,6 +73,7 @@ pub use self::{
     history::{FieldOrigin, HistoryEntry, HistoryPlace, OriginRow, RecordPlace},
     idempotency::{KeyClaim, KeyOwner, KeyState, REMEMBERED},
     inbound::{ClaimedNotice, NoticeOutcome},
+    oauth_apps::StoredOAuthApp,
     operator_accounts::{Amended, NewOperator, OperatorRow},
     operator_links::{LinkPurpose, OperatorLink},
     operator_sessions::SessionEnd,
@@ -102,6 +106,7 @@ struct Inner {
     events_written: Arc<Notify>,
     deliveries_due: Arc<Notify>,
     changes_due: Arc<Notify>,
+    key_uses: api_keys::Uses,
 }
 
 /// Which database it is. For showing to people: nothing may depend on it.
@@ -182,6 +187,7 @@ impl Store {
                 events_written: Arc::default(),
                 deliveries_due: Arc::default(),
                 changes_due: Arc::default(),
+                key_uses: api_keys::Uses::default(),
             }),
         })
     }

@@ -16,6 +16,7 @@ mod webhook;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
+use apps::{Login, Wanted};
 use secrecy::{ExposeSecret as _, SecretString, zeroize::Zeroizing};
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -29,7 +30,9 @@ use crate::{
     store::{self, Store},
 };
 
-pub use apps::OAuthApps;
+pub use apps::{
+    AppSecret, AppSource, NewProjectApp, OAuthApps, ProjectApp, ServerApp, name as app_variable,
+};
 pub use credentials::{Credentials, authorization};
 pub use key::Key;
 pub use keys::{HANDING_ROUND, Keys};
@@ -84,7 +87,7 @@ pub enum Error {
     },
     /// The operator has not registered an OAuth app with the provider.
     #[error(
-        "no OAuth app is configured for {connector}: set connectors.{connector}.oauth.client_id and client_secret, or the variables {variable} and its _SECRET"
+        "no OAuth app is configured for {connector}: set connectors.{connector}.oauth.client_id and client_secret, or the variables {variable} and its _SECRET, or give the project its own under OAuth apps"
     )]
     NoOAuthApp {
         /// The connector.
@@ -385,24 +388,20 @@ impl Vault {
         Credentials::from_json(&self.open(&context, sealed)?)
     }
 
-    fn app(&self, connector: &Slug, vertical: &str) -> Result<apps::App, Error> {
-        let app = self.inner.oauth_apps.app(connector, vertical);
-        app.ok_or_else(|| Error::NoOAuthApp {
-            connector: connector.clone(),
-            variable: apps::name(connector, vertical, "CLIENT_ID"),
-        })
-    }
-
-    /// Who asks a provider for tokens: the operator's app, or the customer's own client where the
-    /// credentials hold one.
-    fn client(
+    /// Who asks a provider for tokens: the app that the login was made with, or the customer's own
+    /// client where the credentials hold one.
+    async fn client(
         &self,
-        connector: &Slug,
-        vertical: &str,
-        scheme: &AuthScheme,
-        settings: &BTreeMap<String, String>,
+        login: Login<'_>,
+        wanted: Wanted<'_>,
         credentials: Option<&Credentials>,
     ) -> Result<grant::Client, Error> {
+        let Login {
+            connector,
+            scheme,
+            settings,
+            ..
+        } = login;
         let Some(oauth) = scheme.oauth() else {
             return Err(Error::Scheme(scheme.name.clone()));
         };
@@ -415,9 +414,11 @@ impl Vault {
                     .expose_secret()
                     .to_owned(),
                 client_secret: value(credentials::CLIENT_SECRET).cloned(),
+                scopes: None,
+                source: AppSource::Project,
             }
         } else {
-            self.app(connector, vertical)?
+            self.app(login, wanted).await?
         };
         let overrides = self.inner.oauth_apps.overrides(connector);
         let overridden = overrides.and_then(|oauth| oauth.token_url.as_ref());
@@ -425,6 +426,7 @@ impl Vault {
             token_url: address(overridden, &oauth.token_url, settings)?,
             id: app.client_id,
             secret: app.client_secret,
+            source: app.source,
             authentication: oauth.client_authentication,
             parameters: oauth.token_parameters.clone(),
         })

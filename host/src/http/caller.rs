@@ -36,6 +36,7 @@ impl FromRequestParts<Arc<Services>> for Caller {
         let (_, project) = found.ok_or_else(unknown_key)?;
         let counted = parts.extensions.get::<Counted>();
         services.rate_limit.count(project.id, counted)?;
+        used(services, &digest).await;
         Ok(Self { project })
     }
 }
@@ -129,6 +130,7 @@ impl FromRequestParts<Arc<Services>> for Scoped {
             if let Some(scope) = scope {
                 let counted = parts.extensions.get::<Counted>();
                 services.rate_limit.count(scope.project(), counted)?;
+                used(services, &key).await;
                 return Ok(Self(scope));
             }
         }
@@ -220,6 +222,13 @@ fn api_key(headers: &HeaderMap) -> Result<Digest, Error> {
             Error::new(Code::ApiKeyInvalid, detail)
         }
     })
+}
+
+/// Notes that a key is in use. A request is not refused because that cannot be written.
+async fn used(services: &Services, key: &Digest) {
+    if let Err(error) = services.store.api_key_used(key).await {
+        tracing::warn!(%error, "an API key's use cannot be noted");
+    }
 }
 
 fn unknown_key() -> Error {

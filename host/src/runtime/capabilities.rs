@@ -5,6 +5,7 @@ pub(super) mod http;
 use std::sync::Arc;
 
 use super::{
+    LogLevel,
     bindings::{clock, log, secrets, types},
     call::{Outside, State},
     limits::{MAX_LOG_LINE, MAX_LOG_LINES, SIGNATURE},
@@ -129,6 +130,15 @@ impl log::Host for State {
             end -= 1;
         }
         let text = text.get(..end).unwrap_or_default();
+        let shown = match level {
+            log::Level::Debug => LogLevel::Debug,
+            log::Level::Info => LogLevel::Info,
+            log::Level::Warn => LogLevel::Warn,
+            log::Level::Error => LogLevel::Error,
+        };
+        let at = self.shared.clock.now();
+        let live_log = &self.shared.live_log;
+        live_log.add(&self.manifest.slug, at, shown, connection, text);
         match level {
             log::Level::Debug => tracing::debug!(connector = slug, connection, "{text}"),
             log::Level::Info => tracing::info!(connector = slug, connection, "{text}"),

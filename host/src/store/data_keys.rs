@@ -46,6 +46,8 @@ pub enum SealedKind {
     PassthroughRequest,
     /// What came of one.
     PassthroughResult,
+    /// What a project's own OAuth app proves itself with.
+    OAuthApp,
 }
 
 /// One sealed value.
@@ -54,7 +56,7 @@ pub struct SealedValue {
     pub place: SealedPlace,
     /// The project that its seal names.
     pub project: String,
-    /// The connection, endpoint or request that its seal names.
+    /// The connection, endpoint, request or app that its seal names.
     pub subject: String,
     /// Itself.
     pub sealed: Vec<u8>,
@@ -127,7 +129,7 @@ macro_rules! statements {
 
 impl SealedKind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Credential,
         Self::ConnectionToken,
         Self::WebhookSecret,
@@ -135,6 +137,7 @@ impl SealedKind {
         Self::InboundSecret,
         Self::PassthroughRequest,
         Self::PassthroughResult,
+        Self::OAuthApp,
     ];
 
     const fn statements(self) -> Statements {
@@ -168,6 +171,11 @@ impl SealedKind {
             Self::PassthroughResult => statements!(
                 "passthrough_retry", key "id", project "project", subject "id", "result",
                 "passthrough_retry"."id" = "result"
+            ),
+            Self::OAuthApp => statements!(
+                "oauth_app", key "number", project "project",
+                subject "connector || '/' || scheme || '/' || environment", "sealed_secret",
+                "oauth_app"."number" = "sealed_secret"
             ),
         }
     }

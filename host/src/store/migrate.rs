@@ -124,6 +124,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/postgres/0020_operators.sql"),
     ),
     (
+        23,
+        "oauth_apps",
+        include_str!("../../../migrations/sqlite/0023_oauth_apps.sql"),
+        include_str!("../../../migrations/postgres/0023_oauth_apps.sql"),
+    ),
+    (
         24,
         "request_counts",
         include_str!("../../../migrations/sqlite/0024_request_counts.sql"),

@@ -4,7 +4,9 @@ use super::{
     Error, Store,
     dialect::{Row, values},
 };
-use crate::model::{ApiKeyId, Digest, Environment, LinkedUser, LinkedUserId, Project, ProjectId};
+use crate::model::{
+    ApiKeyId, AuditEntry, Digest, Environment, LinkedUser, LinkedUserId, Project, ProjectId,
+};
 
 impl Store {
     /// A new project.
@@ -50,6 +52,29 @@ impl Store {
         let sql = "SELECT id, name, environment, created_at FROM project WHERE id = $1";
         let row = self.database().read_one(sql, values![id]).await?;
         row.map(|row| project(&row, 0)).transpose()
+    }
+
+    /// Another name and environment for a project, with the entry of the audit log; false where
+    /// there is none. Connections keep the environment that they were made in.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn change_project(
+        &self,
+        id: ProjectId,
+        name: &str,
+        environment: Environment,
+        entry: &AuditEntry,
+    ) -> Result<bool, Error> {
+        let sql = "UPDATE project SET name = $2, environment = $3 WHERE id = $1";
+        let mut tx = self.begin().await?;
+        let values = values![id, name, environment.as_str()];
+        let changed = tx.execute(sql, values).await? > 0;
+        if changed {
+            self.audit_in(&mut tx, entry).await?;
+        }
+        tx.commit().await?;
+        Ok(changed)
     }
 
     /// A new API key, of which only the `hash` is kept. `hint` is shown in lists.

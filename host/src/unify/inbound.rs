@@ -7,8 +7,8 @@ use secrecy::SecretString;
 use super::{Error, Unify};
 use crate::{
     model::{
-        ConnectionId, Manifest, ObjectKind, Scope, Slug, Trigger, ValueSource, WebhookRoute,
-        WebhookSecret,
+        ConnectionId, Manifest, ObjectKind, ProjectId, Scope, Slug, Trigger, ValueSource,
+        WebhookRoute, WebhookSecret,
     },
     runtime::{Failure, Incoming, Notice, Rejection, Reply},
     store::ClaimedNotice,
@@ -63,10 +63,24 @@ impl Unify {
                 }
             },
         };
-        let Some(secret) = self.webhook_secret(manifest, named.as_ref()).await? else {
+        let mut secrets = self.webhook_secrets(manifest, named.as_ref()).await?;
+        let Some((mut of, last)) = secrets.pop() else {
             return Ok(Err(Refused::NoSecret(missing(manifest))));
         };
-        let receipt = match version.receive(request, secret).await {
+        let mut received = None;
+        // One app after the other: which of them signed is only seen by trying.
+        for (project, secret) in secrets {
+            let tried = version.receive(request.clone(), secret).await;
+            if !matches!(tried, Ok(Err(Rejection::Forged(_)))) {
+                (of, received) = (project, Some(tried));
+                break;
+            }
+        }
+        let received = match received {
+            Some(received) => received,
+            None => version.receive(request, last).await,
+        };
+        let receipt = match received {
             Ok(Ok(receipt)) => receipt,
             Ok(Err(rejection)) => {
                 let (outcome, reason) = match &rejection {
@@ -81,7 +95,7 @@ impl Unify {
             Err(error) => return Err(Error::Connector(error)),
         };
         let notices = self
-            .routed(manifest, named.as_ref(), receipt.notices)
+            .routed(manifest, named.as_ref(), of, receipt.notices)
             .await?;
         if !notices.is_empty() {
             self.0.store.queue_notices(&notices).await?;
@@ -103,26 +117,40 @@ impl Unify {
         Ok(self.0.store.inbound_connection(connector, id).await?)
     }
 
-    /// The secret that a request must be signed with; none where the operator has to set it.
-    async fn webhook_secret(
+    /// The secrets that a request may be signed with, each with the project that it speaks for;
+    /// empty where the operator has to set one.
+    async fn webhook_secrets(
         &self,
         manifest: &Manifest,
         named: Option<&Scope>,
-    ) -> Result<Option<SecretString>, Error> {
+    ) -> Result<Vec<(Option<ProjectId>, SecretString)>, Error> {
         let own = manifest
             .webhooks
             .is_some_and(|webhooks| webhooks.secret == WebhookSecret::Connection);
         match named.filter(|_| own) {
-            Some(scope) => Ok(Some(self.0.vault.connection_webhook_secret(scope).await?)),
-            None => Ok(self.0.vault.shared_webhook_secret(manifest)),
+            Some(scope) => {
+                let secret = self.0.vault.connection_webhook_secret(scope).await?;
+                Ok(vec![(None, secret)])
+            }
+            None => {
+                let mut secrets = self.0.vault.shared_webhook_secrets(manifest).await?;
+                secrets.retain(|(project, _)| {
+                    named
+                        .zip(*project)
+                        .is_none_or(|(scope, project)| scope.project() == project)
+                });
+                Ok(secrets)
+            }
         }
     }
 
-    /// Each notice for each connection that it concerns.
+    /// Each notice for each connection that it concerns. With a project's own app only that
+    /// project's connections are spoken of.
     async fn routed(
         &self,
         manifest: &Manifest,
         named: Option<&Scope>,
+        of: Option<ProjectId>,
         notices: Vec<Notice>,
     ) -> Result<Vec<(Scope, ObjectKind, Option<String>)>, Error> {
         let connector = &manifest.slug;
@@ -140,11 +168,9 @@ impl Unify {
                 (None, Some(account)) => match accounts.get(account) {
                     Some(scopes) => scopes.clone(),
                     None => {
-                        let scopes = self
-                            .0
-                            .store
-                            .connections_of_account(connector, account)
-                            .await?;
+                        let store = &self.0.store;
+                        let mut scopes = store.connections_of_account(connector, account).await?;
+                        scopes.retain(|scope| of.is_none_or(|of| scope.project() == of));
                         accounts.insert(account.clone(), scopes.clone());
                         scopes
                     }

@@ -23,6 +23,8 @@ use crate::{
 pub struct Credentials {
     values: BTreeMap<String, SecretString>,
     expires_at: Option<Timestamp>,
+    /// The secret of the app that asked for the tokens: nobody may see it either. Not stored here.
+    app_secret: Option<SecretString>,
 }
 
 pub(super) const ACCESS_TOKEN: &str = "access_token";
@@ -80,6 +82,10 @@ impl Credentials {
 
     pub(super) fn set(&mut self, name: &str, value: SecretString) {
         self.values.insert(name.to_owned(), value);
+    }
+
+    pub(super) fn set_app_secret(&mut self, secret: Option<SecretString>) {
+        self.app_secret = secret;
     }
 
     pub(super) const fn set_expiry(&mut self, expires_at: Option<Timestamp>) {
@@ -200,6 +206,9 @@ impl Credentials {
                 }
             }
         };
+        if let Some(secret) = &self.app_secret {
+            authorization = authorization.with_masked(secret);
+        }
         for (name, value) in &self.values {
             authorization = if name == REFRESH_TOKEN {
                 authorization.with_masked(value)
@@ -240,6 +249,7 @@ impl Credentials {
                 })
                 .collect(),
             expires_at: read.expires_at,
+            app_secret: None,
         })
     }
 }

@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
 
+use super::AppSource;
 use crate::{
     egress::{self, Egress, HeaderMap, HeaderValue, Limits, Masks, Method, Request, header},
     model::{ClientAuthentication, Timestamp},
@@ -31,6 +32,8 @@ pub(super) struct Client {
     pub(super) id: String,
     /// None for a public client.
     pub(super) secret: Option<SecretString>,
+    /// Where its id and secret are set.
+    pub(super) source: AppSource,
     pub(super) authentication: ClientAuthentication,
     /// Added to every token request.
     pub(super) parameters: BTreeMap<String, String>,

@@ -12,7 +12,8 @@ use url::Url;
 
 use super::{
     Credentials, Error, Vault,
-    credentials::{ACCESS_TOKEN, REFRESH_TOKEN},
+    apps::{Login, Wanted},
+    credentials::{ACCESS_TOKEN, CLIENT_ID, REFRESH_TOKEN},
     grant::{Failure, Grant, Tokens},
 };
 use crate::model::{
@@ -56,6 +57,9 @@ struct Pending {
     settings: BTreeMap<String, String>,
     return_url: Option<Url>,
     verifier: Option<String>,
+    /// Whose code comes back, whatever app is set by then.
+    #[serde(default)]
+    client_id: Option<String>,
 }
 
 impl Vault {
@@ -91,7 +95,14 @@ impl Vault {
         else {
             return Err(Error::Scheme(scheme.name.clone()));
         };
-        let app = self.app(&manifest.slug, vertical)?;
+        let login = Login {
+            owner: Some((project, environment)),
+            connector: &manifest.slug,
+            vertical,
+            scheme,
+            settings: &settings,
+        };
+        let app = self.app(login, Wanted::New).await?;
         let overrides = self.inner.oauth_apps.overrides(&manifest.slug);
         // The app's secret goes to the token address. Where the customer chooses the host, the
         // operator has to say that it is theirs, or anyone could collect the secret.
@@ -114,8 +125,9 @@ impl Vault {
                 .append_pair("response_type", "code")
                 .append_pair("client_id", &app.client_id)
                 .append_pair("redirect_uri", redirect_uri.as_str());
-            if !client.scopes.is_empty() {
-                query.append_pair("scope", &client.scopes.join(&client.scope_separator));
+            let scopes = app.scopes.as_ref().unwrap_or(&client.scopes);
+            if !scopes.is_empty() {
+                query.append_pair("scope", &scopes.join(&client.scope_separator));
             }
             query.append_pair("state", state.expose_secret());
             if let Some(verifier) = &verifier {
@@ -139,6 +151,7 @@ impl Vault {
             settings,
             return_url,
             verifier: verifier.map(|verifier| verifier.expose_secret().to_owned()),
+            client_id: Some(app.client_id),
         };
         let json = Zeroizing::new(serde_json::to_vec(&pending).expect("texts are always JSON"));
         let hash = Digest::of(state.expose_secret());
@@ -173,13 +186,15 @@ impl Vault {
         let scheme = manifest
             .scheme(&pending.scheme)
             .ok_or_else(|| Error::Scheme(pending.scheme.clone()))?;
-        let client = self.client(
-            &manifest.slug,
-            &pending.vertical,
+        let login = Login {
+            owner: Some((project, pending.environment)),
+            connector: &manifest.slug,
+            vertical: &pending.vertical,
             scheme,
-            &pending.settings,
-            None,
-        )?;
+            settings: &pending.settings,
+        };
+        let wanted = Wanted::Made(pending.client_id.as_deref());
+        let client = self.client(login, wanted, None).await?;
         let code = SecretString::from(code);
         let verifier = pending.verifier.take().map(SecretString::from);
         let grant = Grant::Code {
@@ -197,6 +212,8 @@ impl Vault {
             })?;
 
         let mut credentials = Credentials::default();
+        credentials.set(CLIENT_ID, client.id.into());
+        credentials.set_app_secret(client.secret);
         credentials.renew(tokens);
         credentials.add_password_settings(&manifest, &pending.settings)?;
         let is_password = |id: &str| {

@@ -15,12 +15,13 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use secrecy::ExposeSecret;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    Credentials, Error, Vault,
-    apps::App,
-    credentials::{ACCESS_TOKEN, REFRESH_TOKEN},
+    AppSource, Credentials, Error, Vault,
+    apps::{App, Login, Wanted},
+    credentials::{ACCESS_TOKEN, CLIENT_ID, REFRESH_TOKEN},
     grant::{self, Failure, Grant, Tokens},
 };
 use crate::{
@@ -196,6 +197,17 @@ struct Subject {
 }
 
 impl Subject {
+    fn login(&self) -> Login<'_> {
+        let connection = self.scope.connection();
+        Login {
+            owner: Some((self.scope.project(), connection.environment)),
+            connector: &connection.connector,
+            vertical: &connection.vertical,
+            scheme: &self.scheme,
+            settings: &connection.settings,
+        }
+    }
+
     async fn audit_denied(&self, secret: &str) {
         let connection = self.scope.connection();
         let secret: String = secret.chars().take(100).collect();
@@ -228,13 +240,18 @@ impl Subject {
             ));
         };
         let connection = self.scope.connection();
-        let credentials = self
+        let mut credentials = self
             .vault
             .open_credentials(self.scope.project(), connection.id, &stored.sealed)
             .map_err(|error| {
                 tracing::error!(connection = %connection.id, %error, "cannot open credentials");
                 unavailable(&error)
             })?;
+        if let AuthKind::OAuth2Code { .. } = self.scheme.kind {
+            let own = self.vault.project_app(self.login()).await;
+            let own = own.map_err(|error| unavailable(&error))?;
+            credentials.set_app_secret(own.and_then(|app| app.client_secret));
+        }
         Ok(Held {
             credentials,
             generation: stored.generation,
@@ -349,14 +366,7 @@ impl Subject {
     /// With the lease held: asks the provider and stores what it says.
     async fn exchange(&self, held: &Held, owner: &str) -> Result<Held, AuthorizeError> {
         let connection = self.scope.connection();
-        let asked = ask(
-            &self.vault,
-            &connection.connector,
-            &connection.vertical,
-            &self.scheme,
-            &connection.settings,
-            &held.credentials,
-        );
+        let asked = ask(&self.vault, self.login(), &held.credentials);
         let tokens = match asked.await {
             Ok(tokens) => tokens,
             Err(error) => return self.give_up(held, owner, error).await,
@@ -436,15 +446,18 @@ impl Subject {
 /// Asks the provider for tokens in exchange for what the credentials hold.
 async fn ask(
     vault: &Vault,
-    connector: &Slug,
-    vertical: &str,
-    scheme: &AuthScheme,
-    settings: &BTreeMap<String, String>,
+    login: Login<'_>,
     credentials: &Credentials,
 ) -> Result<Tokens, AuthorizeError> {
+    let Login {
+        connector, scheme, ..
+    } = login;
+    let made_by = credentials.get(CLIENT_ID).map(ExposeSecret::expose_secret);
     let client = vault
-        .client(connector, vertical, scheme, settings, Some(credentials))
+        .client(login, Wanted::Made(made_by), Some(credentials))
+        .await
         .map_err(|error| unavailable(&error))?;
+    let other_app = made_by.is_some_and(|id| id != client.id);
     let scope = scheme
         .oauth()
         .map(|oauth| oauth.scopes.join(&oauth.scope_separator))
@@ -467,15 +480,23 @@ async fn ask(
         .tokens(&vault.inner.egress, &grant, now)
         .await
         .map_err(|failure| match failure {
+            Failure::Rejected(text) if other_app => AuthorizeError::Dead(format!(
+                "{text}; the login was made with another OAuth app than the one that is set now: log in again"
+            )),
             Failure::Rejected(text) => AuthorizeError::Dead(format!("{text}; log in again")),
             // The customer typed the client's id and secret: only they can correct it.
             Failure::Client(text) if own_client => {
                 AuthorizeError::Dead(format!("{text}; log in again"))
             }
-            // It is the operator's app: no connection of it is to blame.
-            Failure::Client(text) => AuthorizeError::Unavailable(format!(
-                "{text}; check connectors.{connector}.oauth in the server's configuration"
-            )),
+            // It is the app: no connection of it is to blame.
+            Failure::Client(text) => AuthorizeError::Unavailable(match client.source {
+                AppSource::Project => {
+                    format!("{text}; check the project's OAuth app for {connector}")
+                }
+                AppSource::Configuration | AppSource::Variables => format!(
+                    "{text}; check connectors.{connector}.oauth in the server's configuration"
+                ),
+            }),
             Failure::Unavailable(text) => AuthorizeError::Unavailable(text),
         })
 }
@@ -506,14 +527,15 @@ impl Provisional {
                     "the provider does not accept these credentials".to_owned(),
                 ));
             }
-            let asked = ask(
-                &self.vault,
-                &self.connector,
-                &self.vertical,
-                &self.scheme,
-                &self.settings,
-                &held.credentials,
-            );
+            // The customer's own client asks: no app is looked for.
+            let login = Login {
+                owner: None,
+                connector: &self.connector,
+                vertical: &self.vertical,
+                scheme: &self.scheme,
+                settings: &self.settings,
+            };
+            let asked = ask(&self.vault, login, &held.credentials);
             let tokens = asked.await?;
             held.credentials.renew(tokens);
             held.generation += 1;
@@ -595,13 +617,16 @@ impl Vault {
         let Some((hint, token)) = token else {
             return Ok(());
         };
-        let client = self.client(
-            &connection.connector,
-            &connection.vertical,
+        let login = Login {
+            owner: Some((scope.project(), connection.environment)),
+            connector: &connection.connector,
+            vertical: &connection.vertical,
             scheme,
-            &connection.settings,
-            Some(&credentials),
-        )?;
+            settings: &connection.settings,
+        };
+        let made_by = credentials.get(CLIENT_ID).map(ExposeSecret::expose_secret);
+        let wanted = Wanted::Made(made_by);
+        let client = self.client(login, wanted, Some(&credentials)).await?;
         let overrides = self.inner.oauth_apps.overrides(&connection.connector);
         let overridden = overrides.and_then(|oauth| oauth.revoke_url.as_ref());
         let url = super::address(overridden, template, &connection.settings)?;

@@ -82,5 +82,6 @@ const fn label(kind: SealedKind) -> &'static str {
         SealedKind::InboundSecret => "inbound_secret",
         SealedKind::PassthroughRequest => "passthrough request",
         SealedKind::PassthroughResult => "passthrough result",
+        SealedKind::OAuthApp => super::apps::LABEL,
     }
 }

@@ -424,6 +424,8 @@ async fn an_apps_secret_goes_to_no_host_that_a_customer_chose() {
     assert!(outcomes[1].is_ok());
 }
 
+mod apps;
+
 #[tokio::test]
 async fn a_rejected_token_is_refreshed_once_and_the_rotated_one_is_used_next() {
     let world = World::new().await;

@@ -3,23 +3,41 @@
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Error, Vault, token};
-use crate::model::{Manifest, Scope, WebhookSecret};
+use crate::model::{Manifest, ProjectId, Scope, WebhookSecret};
 
 const PREFIX: &str = "whin_";
 
 impl Vault {
-    /// The secret of all connections of a connector: that of its OAuth app, or the operator's.
-    /// None where it is not configured, or each connection has its own.
-    #[must_use]
-    pub fn shared_webhook_secret(&self, manifest: &Manifest) -> Option<SecretString> {
+    /// The secrets that webhooks of a connector may be signed with: those of its OAuth apps, or the
+    /// operator's. With a project comes what concerns that project's connections only. Empty where
+    /// nothing is configured, or each connection has its own.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn shared_webhook_secrets(
+        &self,
+        manifest: &Manifest,
+    ) -> Result<Vec<(Option<ProjectId>, SecretString)>, Error> {
         let apps = &self.inner.oauth_apps;
-        match manifest.webhooks?.secret {
-            WebhookSecret::Client => {
+        let slug = &manifest.slug;
+        match manifest.webhooks.map(|webhooks| webhooks.secret) {
+            Some(WebhookSecret::Client) => {
                 let mut verticals = manifest.verticals().into_iter();
-                verticals.find_map(|vertical| apps.app(&manifest.slug, vertical)?.client_secret)
+                let servers =
+                    verticals.find_map(|vertical| apps.app(slug, vertical)?.client_secret);
+                let own = self.signers(slug).await?.into_iter();
+                let own = own.map(|(project, secret)| (Some(project), secret));
+                Ok(servers
+                    .map(|secret| (None, secret))
+                    .into_iter()
+                    .chain(own)
+                    .collect())
             }
-            WebhookSecret::Operator => apps.webhook_secret(&manifest.slug).cloned(),
-            WebhookSecret::Connection => None,
+            Some(WebhookSecret::Operator) => {
+                let secret = apps.webhook_secret(slug).cloned();
+                Ok(secret.map(|secret| (None, secret)).into_iter().collect())
+            }
+            Some(WebhookSecret::Connection) | None => Ok(Vec::new()),
         }
     }
 

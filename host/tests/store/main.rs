@@ -18,6 +18,7 @@ mod history;
 mod idempotency;
 mod inbound;
 mod lists;
+mod oauth_apps;
 mod opening;
 mod pages;
 mod passes;
@@ -75,7 +76,13 @@ contract! {
         what_is_refused_leaves_nothing,
         hosts_take_turns_and_old_bytes_go,
         changed_bytes_are_noticed;
+    oauth_apps:
+        an_app_is_set_changed_and_removed,
+        apps_of_another_project_are_out_of_reach,
+        secrets_of_apps_are_sealed_again;
     projects:
+        keys_tell_when_they_were_used,
+        a_project_is_renamed,
         projects_are_listed_for_the_operator,
         api_keys_open_their_project_until_revoked,
         linked_users_are_unique_in_their_project,

@@ -1,6 +1,6 @@
 use jackfield::{
-    model::{Digest, Environment, ProjectId, SystemEntropy},
-    store::Error,
+    model::{AuditEntry, Digest, Environment, ProjectId, SystemEntropy},
+    store::{AuditFilter, Error},
 };
 
 use crate::support::{MINUTE, World};
@@ -112,4 +112,74 @@ pub(crate) async fn the_null_character_is_refused(world: World) {
         .await
         .unwrap_err();
     assert!(matches!(error, Error::NullCharacter), "{error:?}");
+}
+
+pub(crate) async fn keys_tell_when_they_were_used(world: World) {
+    let store = &world.store;
+    let project = world.project().await.id;
+    let [first, second] = ["first", "second"].map(Digest::of);
+    let old = store
+        .create_api_key(project, "old", first, "jk_…1111")
+        .await
+        .unwrap();
+    world.clock.advance(MINUTE);
+    store
+        .create_api_key(project, "new", second, "jk_…2222")
+        .await
+        .unwrap();
+    let used = async || {
+        let keys = store.api_keys(project).await.unwrap();
+        let named = |name| keys.iter().find(|key| key.name == name).unwrap().clone();
+        (named("old").last_used_at, named("new").last_used_at)
+    };
+    assert_eq!(used().await, (None, None));
+    let at = world.clock_now();
+    store.api_key_used(&first).await.unwrap();
+    assert_eq!(used().await, (Some(at), None));
+    // Within a minute nothing is written, by this process.
+    world.clock.advance(MINUTE / 2);
+    store.api_key_used(&first).await.unwrap();
+    assert_eq!(used().await, (Some(at), None));
+    world.clock.advance(MINUTE);
+    store.api_key_used(&first).await.unwrap();
+    assert_eq!(used().await, (Some(world.clock_now()), None));
+
+    assert!(store.revoke_api_key(project, old).await.unwrap());
+    let keys = store.api_keys(project).await.unwrap();
+    let names: Vec<_> = keys.iter().map(|key| key.name.as_str()).collect();
+    assert_eq!(names, ["new", "old"]);
+    assert_eq!(keys[1].revoked_at, Some(world.clock_now()));
+    assert_eq!(keys[0].hint, "jk_…2222");
+    let other = world.project().await.id;
+    assert!(store.api_keys(other).await.unwrap().is_empty());
+}
+
+pub(crate) async fn a_project_is_renamed(world: World) {
+    let store = &world.store;
+    let scope = world.connection(&[]).await;
+    let project = scope.project();
+    let entry = AuditEntry {
+        at: world.clock_now(),
+        project: Some(project),
+        actor: "operator:1".to_owned(),
+        action: "project.change".to_owned(),
+        subject: project.to_string(),
+        details: serde_json::json!({}),
+    };
+    let changed = store.change_project(project, "Renamed", Environment::Sandbox, &entry);
+    assert!(changed.await.unwrap());
+    let read = store.project(project).await.unwrap().unwrap();
+    assert_eq!(read.name, "Renamed");
+    assert_eq!(read.environment, Environment::Sandbox);
+    let filter = AuditFilter {
+        project: Some(project),
+        action: Some("project.change".to_owned()),
+        limit: 10,
+        ..AuditFilter::default()
+    };
+    assert_eq!(store.audit_log(&filter).await.unwrap().len(), 1);
+    let nobody = ProjectId::generate(&SystemEntropy);
+    let changed = store.change_project(nobody, "Nobody", Environment::Sandbox, &entry);
+    assert!(!changed.await.unwrap());
+    assert_eq!(store.audit_log(&filter).await.unwrap().len(), 1);
 }

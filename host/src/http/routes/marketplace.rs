@@ -23,7 +23,7 @@ use crate::{
         operation::{Operation, Parameter},
         query::Query,
     },
-    market::{Found, Listed},
+    market::{Listed, OnShelf, ShelfFilter},
     model::{DEFAULT_LIMIT, MAX_LIMIT, Slug, consent::Wanted},
 };
 
@@ -113,21 +113,16 @@ async fn list(
     _: Audience,
     query: Query,
 ) -> Result<Response, Error> {
-    let books = services.store.connector_books().await?.books;
-    let (found, problems) = services.outlets.listed().await;
     let most = query.count("limit", DEFAULT_LIMIT)?.min(MAX_LIMIT) as usize;
-    let after = query.get("cursor");
-    let mut data: Vec<ListedBody> = found
-        .into_iter()
-        .map(|found| {
-            let book = books.get(&found.listed.slug);
-            let serving = book.and_then(|book| book.serving());
-            stands(found, serving.map(|known| known.version.clone()))
-        })
-        .filter(|body| takes(body, &query))
-        .filter(|body| after.is_none_or(|after| body.listed.slug.as_str() > after))
-        .take(most + 1)
-        .collect();
+    let wanted = ShelfFilter {
+        word: query.get("q"),
+        vertical: query.get("vertical"),
+        state: query.get("state"),
+        after: query.get("cursor"),
+    };
+    let (shelf, problems) = services.market.shelf(&services.outlets, &wanted).await?;
+    let shelf = shelf.into_iter().take(most + 1);
+    let mut data: Vec<ListedBody> = shelf.map(ListedBody::from).collect();
     let is_more = data.len() > most;
     data.truncate(most);
     let last = data.last().map(|body| body.listed.slug.to_string());
@@ -138,36 +133,16 @@ async fn list(
     })
 }
 
-fn stands(found: Found, installed_version: Option<String>) -> ListedBody {
-    let newest = found
-        .listed
-        .version(None)
-        .map(|newest| newest.version.clone());
-    let installed = installed_version.as_deref();
-    let installed = installed.and_then(|version| semver::Version::parse(version).ok());
-    ListedBody {
-        installed: installed_version.is_some(),
-        updatable: installed
-            .zip(newest)
-            .is_some_and(|(here, newest)| here < newest),
-        installed_version,
-        listed: found.listed,
-        index: found.index,
-    }
-}
-
-fn takes(body: &ListedBody, query: &Query) -> bool {
-    let listed = &body.listed;
-    query.get("q").is_none_or(|word| listed.speaks_of(word))
-        && query
-            .get("vertical")
-            .is_none_or(|wanted| listed.verticals.iter().any(|vertical| vertical == wanted))
-        && match query.get("state") {
-            Some("available") => !body.installed,
-            Some("installed") => body.installed,
-            Some("updatable") => body.updatable,
-            _ => true,
+impl From<OnShelf> for ListedBody {
+    fn from(one: OnShelf) -> Self {
+        Self {
+            installed: one.installed_version.is_some(),
+            updatable: one.updatable,
+            installed_version: one.installed_version,
+            listed: one.found.listed,
+            index: one.found.index,
         }
+    }
 }
 
 async fn install(

@@ -19,7 +19,7 @@ use crate::{
         error::{Code, Error},
         operation::Operation,
     },
-    market::{self, Decision, Offer},
+    market::{Decision, Offer},
     model::{
         Digest, Slug,
         consent::{Book, Standing, Wanted},
@@ -307,19 +307,12 @@ pub(in crate::http::routes) async fn offered(
         .map(ToOwned::to_owned);
     if let Some(consent) = consent {
         let consent = parse_hash("consent", consent)?;
-        let signed = services.runtime.check_signature(&offer.announced);
-        signed.map_err(market::Error::Connector)?;
-        // Whatever would keep it from being loaded is told now.
-        services
-            .runtime
-            .check(offer.bytes().to_vec())
-            .await
-            .map_err(market::Error::Connector)?;
-        let market = &services.market;
-        market
-            .install(offer, consent, wanted, &operator.actor)
-            .await?;
-        services.runtime.look_soon();
+        let Services {
+            market, runtime, ..
+        } = services;
+        let by = &operator.actor;
+        let installed = market.install_checked(runtime, offer, consent, wanted, by);
+        installed.await?;
     }
     let announced = &offer.announced;
     json(&OfferBody {
