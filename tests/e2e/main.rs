@@ -40,6 +40,7 @@ mod languages;
 mod limits;
 mod marketplace;
 mod oauth;
+mod pages;
 mod passthrough;
 mod plugins;
 mod reads;

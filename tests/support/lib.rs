@@ -1,13 +1,16 @@
 //! What end-to-end tests share: the real server as a process, a client for it, its databases, the
-//! demo provider, and files that are no connectors.
+//! demo provider, files that are no connectors, and browsers.
 
 pub mod api;
+pub mod browser;
 pub mod canary;
 pub mod connectors;
 pub mod database;
 pub mod demo;
+pub mod doors;
 pub mod echo;
 pub mod faulty;
+pub mod identity;
 pub mod ledger;
 pub mod receiver;
 pub mod registry;
@@ -17,9 +20,12 @@ pub mod wait;
 pub mod wasm;
 
 pub use api::{Answer, Api, Connection};
+pub use browser::Browser;
 pub use database::Backend;
 pub use demo::DemoProvider;
+pub use doors::Doors;
 pub use faulty::FaultyProvider;
+pub use identity::Identity;
 pub use server::Server;
 pub use wait::{until, until_within};
 
