@@ -50,7 +50,7 @@ pub use decimal::Decimal;
 pub use digest::Digest;
 pub use event::{Event, EventKind};
 pub use event_pattern::{EventPattern, EventPatternError};
-pub use field::{FieldMapping, RemoteField};
+pub use field::{Choice, FieldMapping, RemoteField};
 pub use filter::{FilterError, Filters, Scalar, filterable};
 pub use id::{
     ApiKeyId, AuditId, ChangeId, ConflictId, ConnectionId, CustomFieldId, DeliveryId,
@@ -60,10 +60,10 @@ pub use id::{
 pub use manifest::{
     ApiKeyPlace, AuthField, AuthKind, AuthScheme, BudgetScope, ClientAuthentication, Endpoint,
     FullPass, HttpRule, HttpRuleError, LimitHeaders, MANIFEST_SECTION, Manifest, ManifestError,
-    Meaning, Mistake, OAuthClient, ObjectSupport, OneOrMany, Permissions, PushOperation,
-    RateBucket, RateLimits, Retry, RetryRule, RuleHost, SAMPLES_SECTION, Setting, SettingType,
-    Template, TemplateError, TimeForm, Variable, VariableType, WebhookRoute, WebhookSecret,
-    Webhooks, WriteSafety,
+    Meaning, Mistake, OAuthClient, ObjectSupport, OneOrMany, OptionsFrom, Permissions,
+    PushOperation, RateBucket, RateLimits, Retry, RetryRule, RuleHost, SAMPLES_SECTION, Setting,
+    SettingType, Template, TemplateError, TimeForm, Variable, VariableType, WebhookRoute,
+    WebhookSecret, Webhooks, WriteSafety,
 };
 pub use nearest::nearest;
 pub use oauth_app::OAuthAppKey;

@@ -25,6 +25,7 @@ mod read;
 mod reference;
 mod refresh;
 mod remap;
+mod settings;
 mod sync;
 mod undo;
 mod write;
@@ -61,6 +62,7 @@ pub use passthrough::{
 pub use preview::{Previewed, RemoteFields};
 pub use rate_limits::{BucketState, RateLimitState};
 pub use remap::Remapped;
+pub use settings::{SettingsChange, missing_settings};
 pub use sync::SyncProgress;
 pub use undo::Undone;
 

@@ -11,6 +11,7 @@ mod provider;
 mod refresh;
 mod rewrap;
 mod seal;
+mod secret_settings;
 mod token;
 mod webhook;
 

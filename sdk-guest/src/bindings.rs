@@ -35,3 +35,16 @@ pub mod discovery {
         additional_derives: [PartialEq],
     });
 }
+
+/// The optional interface `choices`.
+pub mod choices {
+    wit_bindgen::generate!({
+        path: "../wit",
+        world: "choices-plugin",
+        with: { "jackfield:connector/types@0.1.0": super::jackfield::connector::types },
+        pub_export_macro: true,
+        export_macro_name: "export_choices",
+        default_bindings_module: "jackfield_sdk::bindings::choices",
+        additional_derives: [PartialEq],
+    });
+}

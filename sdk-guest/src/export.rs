@@ -2,21 +2,22 @@
 
 use serde_json::value::RawValue;
 
+use crate::bindings::choices::exports::jackfield::connector::choices;
 use crate::bindings::discovery::exports::jackfield::connector::discovery;
 use crate::bindings::exports::jackfield::connector::connector::Guest;
 use crate::bindings::webhooks::exports::jackfield::connector::webhooks;
 use crate::document::{Document, Fields, Json};
 use crate::{
-    Account, Connection, Connector, Discovery, Failure, FetchRequest, FieldMapping, Invalid,
-    PushRequest, Webhooks,
+    Account, Choices, Connection, Connector, Discovery, Failure, FetchRequest, FieldMapping,
+    Invalid, PushRequest, Webhooks,
 };
 
 /// Makes the crate a connector: exports the implementation and embeds the manifest.
 ///
 /// Paths are relative to the crate's folder. `samples` are fixtures whose `documents` show which fields the
 /// connector fills: the catalogue's coverage is computed from them, so they are embedded too, 256 KiB at most. Then
-/// come the optional interfaces that the type implements, [`webhooks`](crate::Webhooks) and
-/// [`discovery`](crate::Discovery).
+/// come the optional interfaces that the type implements, [`webhooks`](crate::Webhooks),
+/// [`discovery`](crate::Discovery) and [`choices`](crate::Choices).
 ///
 /// ```
 /// # use jackfield_sdk::{Account, Connection, Connector, Failure};
@@ -98,6 +99,14 @@ macro_rules! export_optional {
         #[cfg(target_arch = "wasm32")]
         $crate::bindings::discovery::export_discovery!($connector with_types_in $crate::bindings::discovery);
     };
+    (choices, $connector:ident) => {
+        const _: fn() = || {
+            const fn implements<T: $crate::Choices>() {}
+            implements::<$connector>();
+        };
+        #[cfg(target_arch = "wasm32")]
+        $crate::bindings::choices::export_choices!($connector with_types_in $crate::bindings::choices);
+    };
 }
 
 impl<T: Webhooks> webhooks::Guest for T {
@@ -114,6 +123,16 @@ impl<T: Discovery> discovery::Guest for T {
     ) -> Result<Vec<discovery::RemoteField>, Failure> {
         report_panics();
         <T as Discovery>::remote_fields(&connection, &object)
+    }
+}
+
+impl<T: Choices> choices::Guest for T {
+    fn setting_choices(
+        connection: Connection,
+        setting: String,
+    ) -> Result<Vec<choices::Choice>, Failure> {
+        report_panics();
+        <T as Choices>::setting_choices(&connection, &setting)
     }
 }
 

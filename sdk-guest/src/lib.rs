@@ -138,6 +138,7 @@
 
 #[doc(hidden)]
 pub mod bindings;
+pub mod choices;
 mod connector;
 mod decimal;
 pub mod discovery;
@@ -160,6 +161,7 @@ pub use bindings::jackfield::connector::types::{
     Account, Connection, Environment, Failure, FetchRequest, FieldMapping, Invalid, PushAction,
     PushRequest, Setting,
 };
+pub use choices::Choices;
 pub use connector::Connector;
 pub use decimal::{Decimal, ParseDecimalError};
 pub use discovery::Discovery;

@@ -102,7 +102,16 @@ impl Inspection {
             let text = "lists the provider's fields, for custom fields";
             ("discovery".to_owned(), text.to_owned())
         });
-        webhooks.into_iter().chain(discovery)
+        let settings = self.manifest.settings.iter();
+        let loaded: Vec<&str> = settings
+            .filter(|setting| setting.options_from.is_some())
+            .map(|setting| setting.id.as_str())
+            .collect();
+        let choices = (!loaded.is_empty()).then(|| {
+            let text = format!("loads what can be chosen in {}", loaded.join(", "));
+            ("choices".to_owned(), text)
+        });
+        webhooks.into_iter().chain(discovery).chain(choices)
     }
 
     /// The manifest in the file.

@@ -169,7 +169,7 @@ pub(super) fn sample_values(
             .or_insert_with(|| value.to_owned());
     }
     for setting in &manifest.settings {
-        if setting.kind == SettingType::Password {
+        if setting.kind == SettingType::Password || setting.is_after_login() {
             continue;
         }
         let value = match (&setting.default, setting.required) {
@@ -181,9 +181,10 @@ pub(super) fn sample_values(
                 SettingType::Url => "https://sample.example.com".to_owned(),
                 SettingType::Email => "sample@example.com".to_owned(),
                 SettingType::Select => setting.options.first().cloned().unwrap_or_default(),
-                SettingType::Text | SettingType::LongText | SettingType::Password => {
-                    "sample".to_owned()
-                }
+                SettingType::Text
+                | SettingType::LongText
+                | SettingType::Password
+                | SettingType::FieldMapping => "sample".to_owned(),
             },
         };
         given.entry(setting.id.clone()).or_insert(value);

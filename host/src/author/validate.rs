@@ -319,6 +319,10 @@ fn refusal(error: &LoadError, component: &[u8]) -> Problem {
             "webhooks",
             "Have both or neither: [webhooks] in connector.toml, and `webhooks` in export_connector!.",
         ),
+        LoadError::ChoicesNotExported(_) | LoadError::ChoicesNotDeclared => (
+            "settings",
+            "Have both or neither: a setting with options_from = \"discovery\" in connector.toml, and `choices` in export_connector!.",
+        ),
         LoadError::Samples(..) => (
             "file",
             "Name fewer or smaller fixtures under `samples` of export_connector!.",

@@ -5,6 +5,7 @@ mod audit;
 mod changes;
 mod conflicts;
 mod connect;
+mod connection_settings;
 mod connections;
 mod connectors;
 mod custom_fields;
@@ -57,6 +58,7 @@ pub(super) fn operations() -> Vec<Operation> {
         audit::operations(),
         linked_users::operations(),
         connections::operations(),
+        connection_settings::operations(),
         rate_limits::operations(),
         connect::operations(),
         oauth::operations(),

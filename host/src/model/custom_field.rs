@@ -32,6 +32,8 @@ pub struct CustomField {
     pub data_type: DataType,
     /// Its value where the provider has none.
     pub default: Option<Value>,
+    /// Whether linked users may map it themselves, on the page of their connection.
+    pub linked_users_map: bool,
     /// When it was defined.
     pub created_at: Timestamp,
     /// When the definition was changed.

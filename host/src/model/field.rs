@@ -10,6 +10,15 @@ pub struct FieldMapping {
     pub remote_field: String,
 }
 
+/// One of several things that a setting can be set to, as the provider has them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// What the setting is set to.
+    pub value: String,
+    /// What a person reads.
+    pub label: String,
+}
+
 /// A field that a provider has for an object, as its connector found it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteField {

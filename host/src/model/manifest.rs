@@ -7,6 +7,7 @@ mod place;
 mod rate_limit;
 mod retry;
 mod rule;
+mod setting;
 mod template;
 mod webhooks;
 
@@ -21,6 +22,7 @@ pub use place::Mistake;
 pub use rate_limit::{BudgetScope, LimitHeaders, RateBucket, RateLimits, TimeForm};
 pub use retry::{Meaning, OneOrMany, Retry, RetryRule};
 pub use rule::{HttpRule, HttpRuleError, RuleHost};
+pub use setting::{OptionsFrom, Setting, SettingType};
 pub use template::{Template, TemplateError, Variable, VariableType};
 pub use webhooks::{WebhookRoute, WebhookSecret, Webhooks};
 
@@ -120,104 +122,6 @@ pub struct Endpoint {
     pub production: Template,
     /// For the sandbox, where that is another one.
     pub sandbox: Option<Template>,
-}
-
-/// Something that the end customer may choose.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Setting {
-    /// Its key, stable for ever.
-    pub id: String,
-    /// What may be typed.
-    #[serde(rename = "type")]
-    pub kind: SettingType,
-    /// Its label.
-    pub title: String,
-    /// A hint.
-    #[serde(default)]
-    pub tooltip: Option<String>,
-    /// Whether a connection needs it.
-    #[serde(default)]
-    pub required: bool,
-    /// The choices of a `select`.
-    #[serde(default)]
-    pub options: Vec<String>,
-    /// The value where nothing was chosen.
-    #[serde(default)]
-    pub default: Option<String>,
-}
-
-/// The type of a setting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SettingType {
-    /// One line.
-    Text,
-    /// Several lines.
-    LongText,
-    /// A decimal number.
-    Number,
-    /// `true` or `false`.
-    Boolean,
-    /// Kept sealed, never given to the guest as text.
-    Password,
-    /// An absolute `http` or `https` URL.
-    Url,
-    /// An address with an `@`.
-    Email,
-    /// One of `options`.
-    Select,
-}
-
-impl SettingType {
-    /// As the manifest spells it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::LongText => "long_text",
-            Self::Number => "number",
-            Self::Boolean => "boolean",
-            Self::Password => "password",
-            Self::Url => "url",
-            Self::Email => "email",
-            Self::Select => "select",
-        }
-    }
-}
-
-impl Setting {
-    /// Checks a value that was typed.
-    ///
-    /// # Errors
-    /// What is wrong with it, a sentence without the value.
-    pub fn check(&self, value: &str) -> Result<(), String> {
-        let good = match self.kind {
-            SettingType::Text => !value.contains(['\r', '\n']),
-            SettingType::LongText | SettingType::Password => true,
-            SettingType::Number => value.parse::<f64>().is_ok_and(f64::is_finite),
-            SettingType::Boolean => matches!(value, "true" | "false"),
-            SettingType::Url => url::Url::parse(value)
-                .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()),
-            SettingType::Email => value
-                .split_once('@')
-                .is_some_and(|(name, host)| !name.is_empty() && host.contains('.')),
-            SettingType::Select => self.options.iter().any(|option| option == value),
-        };
-        if good {
-            return Ok(());
-        }
-        Err(match self.kind {
-            SettingType::Select => {
-                format!("{} must be one of {}", self.title, self.options.join(", "))
-            }
-            kind => format!(
-                "{} must be a {}",
-                self.title,
-                kind.as_str().replace('_', " ")
-            ),
-        })
-    }
 }
 
 /// What a connector does with one object.

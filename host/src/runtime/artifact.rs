@@ -17,6 +17,7 @@ const IMPORTS: [&str; 5] = ["types", "http", "secrets", "log", "clock"];
 const EXPORT: &str = "connector";
 const WEBHOOKS: &str = "webhooks";
 const DISCOVERY: &str = "discovery";
+const CHOICES: &str = "choices";
 /// The most bytes of samples.
 const MAX_SAMPLES: usize = 256 * 1024;
 
@@ -76,6 +77,12 @@ impl Artifact {
         self.has(DISCOVERY)
     }
 
+    /// Whether it loads what can be chosen in settings.
+    #[must_use]
+    pub fn has_choices(&self) -> bool {
+        self.has(CHOICES)
+    }
+
     fn has(&self, export: &str) -> bool {
         let mut names = self.exports.iter();
         names.any(|name| interface(name) == Some(export))
@@ -126,6 +133,15 @@ impl Artifact {
         match (manifest.webhooks.is_some(), exports(WEBHOOKS)) {
             (true, false) => return Err(LoadError::WebhooksNotExported),
             (false, true) => return Err(LoadError::WebhooksNotDeclared),
+            _ => {}
+        }
+        let mut settings = manifest.settings.iter();
+        let loaded = settings.find(|setting| setting.options_from.is_some());
+        match (loaded, exports(CHOICES)) {
+            (Some(setting), false) => {
+                return Err(LoadError::ChoicesNotExported(setting.id.clone()));
+            }
+            (None, true) => return Err(LoadError::ChoicesNotDeclared),
             _ => {}
         }
         if outline.samples.len() > MAX_SAMPLES {

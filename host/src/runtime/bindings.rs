@@ -44,6 +44,17 @@ pub mod fields {
     pub use self::exports::jackfield::connector::discovery::*;
 }
 
+/// The optional interface `choices`.
+pub mod chosen {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "choices-plugin",
+        with: { "jackfield:connector/types": super::jackfield::connector::types },
+        exports: { default: async },
+    });
+    pub use self::exports::jackfield::connector::choices::*;
+}
+
 pub use self::jackfield::connector::{clock, http, log, secrets, types};
 
 /// Everything that a connector may import, as functions over [`State`]. A pure call has the same

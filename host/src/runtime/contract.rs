@@ -7,13 +7,14 @@ use wit_parser::{
 
 const PACKAGE: &str = "package jackfield:connector@0.1.0;";
 /// The files of `wit/`: one package.
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     include_str!("../../../wit/types.wit"),
     include_str!("../../../wit/http.wit"),
     include_str!("../../../wit/host.wit"),
     include_str!("../../../wit/connector.wit"),
     include_str!("../../../wit/webhooks.wit"),
     include_str!("../../../wit/discovery.wit"),
+    include_str!("../../../wit/choices.wit"),
 ];
 
 /// A component or package with its types.

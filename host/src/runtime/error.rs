@@ -52,6 +52,16 @@ pub enum LoadError {
         "it exports jackfield:connector/webhooks, and its manifest has no [webhooks] that says how connections are found and which secret is used"
     )]
     WebhooksNotDeclared,
+    /// The manifest promises an optional interface.
+    #[error(
+        "its setting {0:?} has options_from = \"discovery\", and it does not export jackfield:connector/choices: export_connector!(…, choices)"
+    )]
+    ChoicesNotExported(String),
+    /// An optional interface needs words in the manifest.
+    #[error(
+        "it exports jackfield:connector/choices, and no setting of its manifest has options_from = \"discovery\""
+    )]
+    ChoicesNotDeclared,
     /// Its samples are too large.
     #[error("its samples (section `jackfield:samples`) have {0} bytes; they may have {1}")]
     Samples(usize, usize),

@@ -8,8 +8,8 @@ use wasmtime::{
 use super::{
     Artifact,
     bindings::{
-        ConnectorPlugin, ConnectorPluginIndices, fields::DiscoveryPluginIndices,
-        inbound::WebhooksPluginIndices,
+        ConnectorPlugin, ConnectorPluginIndices, chosen::ChoicesPluginIndices,
+        fields::DiscoveryPluginIndices, inbound::WebhooksPluginIndices,
     },
     call::State,
 };
@@ -21,6 +21,7 @@ pub(super) struct Linked {
     connector: ConnectorPluginIndices,
     pub(super) webhooks: Option<WebhooksPluginIndices>,
     pub(super) discovery: Option<DiscoveryPluginIndices>,
+    pub(super) choices: Option<ChoicesPluginIndices>,
 }
 
 impl Linked {
@@ -34,10 +35,15 @@ impl Linked {
             .has_discovery()
             .then(|| DiscoveryPluginIndices::new(&instance))
             .transpose()?;
+        let choices = artifact
+            .has_choices()
+            .then(|| ChoicesPluginIndices::new(&instance))
+            .transpose()?;
         Ok(Self {
             connector: ConnectorPluginIndices::new(&instance)?,
             webhooks,
             discovery,
+            choices,
             instance,
         })
     }

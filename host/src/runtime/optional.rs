@@ -1,4 +1,5 @@
-//! The interfaces that a connector may export: discovery of fields, and webhooks.
+//! The interfaces that a connector may export: discovery of fields, choices of settings, and
+//! webhooks.
 
 use std::{
     collections::BTreeMap,
@@ -9,14 +10,14 @@ use secrecy::SecretString;
 
 use super::{
     CallContext, CallError, ConnectorVersion, Failure, Routes,
-    bindings::{fields, inbound},
+    bindings::{chosen, fields, inbound},
     call::Outside,
 };
 use crate::{
     egress::{
         Authorization, AuthorizeError, Authorizer, BoxFuture, Downstream, Priority, Unlimited,
     },
-    model::{Environment, ObjectKind, RemoteField, Usage},
+    model::{Choice, Environment, ObjectKind, RemoteField, Usage},
 };
 
 /// The most fields that are taken.
@@ -25,6 +26,8 @@ const MAX_FIELDS: usize = 5000;
 const MAX_TEXT: usize = 500;
 /// The most options or samples of a field.
 const MAX_VALUES: usize = 1000;
+/// The most choices of a setting.
+const MAX_CHOICES: usize = 1000;
 /// The most notices of one request.
 const MAX_NOTICES: usize = 1000;
 /// The most bytes of an answer.
@@ -127,6 +130,50 @@ impl ConnectorVersion {
             .collect())
     }
 
+    /// What a setting can be set to at the provider; see `setting-choices` in `wit/choices.wit`.
+    ///
+    /// # Errors
+    /// The connector has no such interface (`unsupported`), or it or the provider fails.
+    pub async fn setting_choices(
+        &self,
+        context: CallContext,
+        setting: &str,
+    ) -> Result<Vec<Choice>, CallError> {
+        let Some(indices) = self.instance.choices.clone() else {
+            return Err(no_choices());
+        };
+        let connection = context.for_guest();
+        let outside = self.outside_of(context)?;
+        let setting = setting.to_owned();
+        let found = self
+            .run("setting-choices", Some(outside), move |instance, store| {
+                Box::pin(async move {
+                    let plugin = indices.load(&mut *store, &instance)?;
+                    plugin
+                        .jackfield_connector_choices()
+                        .call_setting_choices(store, &connection, &setting)
+                        .await
+                })
+            })
+            .await?;
+        let choice = |choice: chosen::Choice| Choice {
+            label: cut(if choice.label.is_empty() {
+                choice.value.clone()
+            } else {
+                choice.label
+            }),
+            value: choice.value,
+        };
+        // A value is sent back as it is: one that is too long is left out rather than cut.
+        let usable = |choice: &chosen::Choice| {
+            !choice.value.is_empty()
+                && choice.value.len() <= MAX_TEXT
+                && !choice.value.contains(['\r', '\n'])
+        };
+        let found = found.into_iter().filter(usable).take(MAX_CHOICES);
+        Ok(found.map(choice).collect())
+    }
+
     /// Verifies a request of the provider and reads it; see `receive` in `wit/webhooks.wit`. The
     /// guest sends no request, and has the one secret that the manifest names.
     ///
@@ -198,6 +245,11 @@ impl ConnectorVersion {
 
 fn no_discovery() -> CallError {
     let text = "this connector does not tell which fields the provider has".to_owned();
+    CallError::Failure(Failure::Unsupported(text))
+}
+
+fn no_choices() -> CallError {
+    let text = "this connector does not tell what can be chosen".to_owned();
     CallError::Failure(Failure::Unsupported(text))
 }
 

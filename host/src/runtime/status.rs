@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::{Coverage, FieldCoverage, Import};
 use crate::{
     model::{
-        AuthKind, Manifest, SettingType, Timestamp,
+        AuthKind, Manifest, OptionsFrom, SettingType, Timestamp,
         consent::{Book, PinOrigin},
     },
     telemetry::METRICS,
@@ -285,6 +285,13 @@ struct DescribedField {
     required: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     options: Vec<String>,
+    /// `discovery`: the provider knows the choices; `GET /connections/{id}/settings/{setting}/choices`
+    /// loads them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    options_from: Option<&'static str>,
+    /// The object of a `field_mapping`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     default: Option<String>,
 }
@@ -323,6 +330,8 @@ impl Described {
                     tooltip: variable.tooltip.clone(),
                     required: true,
                     options: Vec::new(),
+                    options_from: None,
+                    object: None,
                     default: None,
                 })
                 .collect(),
@@ -336,6 +345,8 @@ impl Described {
                     tooltip: setting.tooltip.clone(),
                     required: setting.required,
                     options: setting.options.clone(),
+                    options_from: setting.options_from.map(OptionsFrom::as_str),
+                    object: setting.object.clone(),
                     default: setting
                         .default
                         .clone()
@@ -459,6 +470,8 @@ impl DescribedAuth {
                     tooltip: None,
                     required: true,
                     options: Vec::new(),
+                    options_from: None,
+                    object: None,
                     default: None,
                 })
                 .collect(),

@@ -262,6 +262,34 @@ impl Store {
         tx.commit().await
     }
 
+    /// Replaces the settings, where they are still those of `scope`; false where somebody changed
+    /// them, or the connection is gone. `audit` says who changed what.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn change_settings(
+        &self,
+        scope: &Scope,
+        settings: &BTreeMap<String, String>,
+        audit: &AuditEntry,
+    ) -> Result<bool, Error> {
+        let sql = "UPDATE connection SET settings = $4
+                   WHERE number = $1 AND project = $2 AND settings = $3 AND deleted_at IS NULL";
+        let values = values![
+            scope.connection().number,
+            scope.project(),
+            settings_text(&scope.connection().settings),
+            settings_text(settings),
+        ];
+        let mut tx = self.begin().await?;
+        if tx.execute(sql, values).await? == 0 {
+            return Ok(false);
+        }
+        self.audit_in(&mut tx, audit).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
     /// Notes what the end customer did: whoever logs in, on a page or through the integrator.
     async fn audit_connection(
         &self,

@@ -26,6 +26,8 @@ pub struct NewCustomField {
     pub data_type: DataType,
     /// Its value where the provider has none.
     pub default: Option<Json>,
+    /// Whether linked users may map it themselves, on the page of their connection.
+    pub linked_users_map: bool,
 }
 
 /// The values of a record's custom fields.
@@ -44,7 +46,7 @@ pub struct CustomValues {
 macro_rules! field_columns {
     () => {
         "f.id, f.project, f.object, f.slug, f.description, f.data_type, f.default_value, \
-         f.created_at, f.modified_at"
+         f.created_at, f.modified_at, f.linked_users_map"
     };
 }
 
@@ -73,13 +75,14 @@ impl Store {
             description: super::without_nulls(&new.description),
             data_type: new.data_type,
             default: new.default,
+            linked_users_map: new.linked_users_map,
             created_at: now,
             modified_at: now,
         };
         let sql = "INSERT INTO custom_field
                    (id, project, object, slug, description, data_type, default_value,
-                    created_at, modified_at)
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)";
+                    created_at, modified_at, linked_users_map)
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9)";
         let values = values![
             field.id,
             project,
@@ -89,6 +92,7 @@ impl Store {
             field.data_type.as_str(),
             field.default.as_ref().map(Json::to_string),
             now,
+            field.linked_users_map,
         ];
         let written = self.database().write(sql, values).await;
         written.map_err(|error| error.or_conflict("slug"))?;
@@ -131,14 +135,15 @@ impl Store {
         })
     }
 
-    /// Writes a changed definition: description, type and default. False where there is none any
+    /// Writes a changed definition: description, type, default, and who maps it. False where there is none any
     /// more.
     ///
     /// # Errors
     /// The database failed.
     pub async fn change_custom_field(&self, field: &CustomField) -> Result<bool, Error> {
         let sql = "UPDATE custom_field
-                   SET description = $3, data_type = $4, default_value = $5, modified_at = $6
+                   SET description = $3, data_type = $4, default_value = $5, modified_at = $6,
+                       linked_users_map = $7
                    WHERE project = $1 AND id = $2";
         let values = values![
             field.project,
@@ -147,6 +152,7 @@ impl Store {
             field.data_type.as_str(),
             field.default.as_ref().map(Json::to_string),
             self.now(),
+            field.linked_users_map,
         ];
         Ok(self.database().write(sql, values).await? > 0)
     }
@@ -310,7 +316,7 @@ impl Store {
             if let Some(field) = self.field_from(row)?
                 && found.last().is_none_or(|last| last.slug != field.slug)
             {
-                found.push(EffectiveMapping::of(&field, &rules_from(row, 9)?));
+                found.push(EffectiveMapping::of(&field, &rules_from(row, 10)?));
             }
         }
         Ok(EffectiveMappings::new(found))
@@ -401,6 +407,7 @@ impl Store {
             default: default.map_err(|error| Error::Corrupt(error.to_string()))?,
             created_at: row.time(7)?,
             modified_at: row.time(8)?,
+            linked_users_map: row.bool(9)?,
         }))
     }
 }

@@ -135,6 +135,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/sqlite/0024_request_counts.sql"),
         include_str!("../../../migrations/postgres/0024_request_counts.sql"),
     ),
+    (
+        26,
+        "linked_users_map",
+        include_str!("../../../migrations/sqlite/0026_linked_users_map.sql"),
+        include_str!("../../../migrations/postgres/0026_linked_users_map.sql"),
+    ),
 ];
 
 /// Connects. The schema has to be up to date already.

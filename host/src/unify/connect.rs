@@ -346,7 +346,7 @@ fn check_settings(
     for setting in &manifest.settings {
         let typed = fields.get(&setting.id).filter(|value| !value.is_empty());
         let Some(value) = typed.or(setting.default.as_ref()) else {
-            if setting.required {
+            if setting.required && !setting.is_after_login() {
                 return Err(wrong(&setting.id, format!("{} is needed", setting.title)));
             }
             continue;

@@ -30,6 +30,8 @@ pub struct FieldDraft {
     pub data_type: DataType,
     /// Its value where the provider has none.
     pub default: Option<Value>,
+    /// Whether linked users may map it themselves, on the page of their connection.
+    pub linked_users_map: bool,
 }
 
 /// What is to change in a definition; what is none stays.
@@ -41,6 +43,8 @@ pub struct FieldChange {
     pub data_type: Option<DataType>,
     /// Its default; none within takes it away.
     pub default: Option<Option<Value>>,
+    /// Whether linked users may map it themselves, on the page of their connection.
+    pub linked_users_map: Option<bool>,
 }
 
 /// A mapping to be made.
@@ -94,6 +98,7 @@ impl Unify {
             description: draft.description,
             data_type: draft.data_type,
             default: draft.default,
+            linked_users_map: draft.linked_users_map,
         };
         match self.0.store.create_custom_field(project, new).await {
             Err(store::Error::Conflict(_)) => Err(Error::Conflict(format!(
@@ -141,6 +146,9 @@ impl Unify {
         }
         if let Some(default) = change.default {
             field.default = default;
+        }
+        if let Some(linked_users_map) = change.linked_users_map {
+            field.linked_users_map = linked_users_map;
         }
         check_default(field.data_type, field.default.as_ref())?;
         if !self.0.store.change_custom_field(&field).await? {

@@ -36,9 +36,9 @@ use crate::{
 /// A token this close to its end is refreshed before it is used.
 const NEAR: Duration = Duration::from_secs(60);
 /// How long one refresher keeps others away; longer than the provider may take to answer.
-const LEASE: Duration = Duration::from_secs(grant::LIMITS.total.as_secs() + 10);
+pub(super) const LEASE: Duration = Duration::from_secs(grant::LIMITS.total.as_secs() + 10);
 /// How often one looks whether another process is done.
-const POLL: Duration = Duration::from_millis(100);
+pub(super) const POLL: Duration = Duration::from_millis(100);
 /// Denials of one call that are written down.
 const MOST_DENIALS: u32 = 10;
 /// How often storing rotated tokens is tried before they are lost.
@@ -590,7 +590,7 @@ impl Turns {
 
 impl Vault {
     /// A name for one attempt, that no other has.
-    fn random_name(&self) -> String {
+    pub(super) fn random_name(&self) -> String {
         let mut bytes = [0; 16];
         self.inner.entropy.fill(&mut bytes);
         URL_SAFE_NO_PAD.encode(bytes)

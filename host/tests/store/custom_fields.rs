@@ -13,6 +13,7 @@ fn draft(kind: ObjectKind, slug: &str) -> NewCustomField {
         description: "For people.".into(),
         data_type: DataType::String,
         default: Some(json!("none")),
+        linked_users_map: true,
     }
 }
 
@@ -43,6 +44,7 @@ pub(crate) async fn a_definition_is_stored_changed_and_deleted(world: World) {
     assert_eq!(store.custom_fields(project).await.unwrap().len(), 2);
     field.data_type = DataType::Number;
     field.default = None;
+    field.linked_users_map = false;
     assert!(store.change_custom_field(&field).await.unwrap());
     let read = store
         .custom_field(project, field.id)

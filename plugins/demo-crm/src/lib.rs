@@ -3,6 +3,7 @@
 //! All collections of the provider work alike, so reading and writing is here, once for all; each object has a
 //! file with its two mapping functions. `wire` has the provider's own shapes.
 
+mod choices;
 mod company;
 mod contact;
 mod deal;
@@ -28,6 +29,8 @@ pub struct DemoCrm;
 
 /// The provider refuses larger pages.
 const LARGEST_PAGE: u32 = 100;
+/// The provider's field, and the setting that fills it in what is created.
+const OWNER: &str = "owner";
 
 impl Connector for DemoCrm {
     fn authenticate(_connection: &Connection) -> Result<Vec<Account>, Failure> {
@@ -53,7 +56,7 @@ impl Connector for DemoCrm {
     }
 
     fn push_record(
-        _connection: &Connection,
+        connection: &Connection,
         request: &PushRequest,
     ) -> Result<RemoteRecord, Failure> {
         let collection = Collection::of(&request.object)?;
@@ -62,7 +65,12 @@ impl Connector for DemoCrm {
             PushAction::Create => {
                 let create =
                     http::post(collection.url).header("idempotency-key", &request.idempotency_key);
-                Ok(record(collection.write(body(create))?.json()?))
+                let owned = choices::with_owner(request.data.as_str(), connection, &collection)?;
+                let create = match &owned {
+                    Some(data) => create.body("application/json", data.as_str()),
+                    None => body(create),
+                };
+                Ok(record(collection.write(create)?.json()?))
             }
             PushAction::Update => {
                 let update =
@@ -179,7 +187,8 @@ jackfield_sdk::export_connector!(
         "fixtures/task.json",
     ],
     webhooks,
-    discovery
+    discovery,
+    choices
 );
 
 #[cfg(test)]

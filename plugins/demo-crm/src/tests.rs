@@ -1,5 +1,6 @@
+use jackfield_sdk::choices::Choice;
 use jackfield_sdk::testing::{self, Playback};
-use jackfield_sdk::{Connector as _, Failure, FetchRequest, PushRequest};
+use jackfield_sdk::{Choices as _, Connector as _, Failure, FetchRequest, PushRequest};
 use serde_json::{Value, json};
 
 use super::DemoCrm;
@@ -71,6 +72,28 @@ fn writes_carry_the_key_and_the_version() {
         let deleted = push(&testing::delete("crm.contact", "10501")).unwrap();
         assert!(deleted.deleted);
     });
+}
+
+#[test]
+fn users_can_be_chosen_as_owners_and_then_own_what_is_created() {
+    let connection = testing::connection(&[("owner", "1003")]);
+    Playback::file("fixtures/owners.json").run(|| {
+        assert_eq!(
+            DemoCrm::setting_choices(&connection, "owner").unwrap(),
+            [Choice::new("1001", "Zoe Ng"), Choice::new("1003", "1003")]
+        );
+        for data in [
+            json!({ "title": "Chairs" }),
+            json!({ "title": "Desks", "owner": 1001 }),
+        ] {
+            let create = testing::create("crm.deal", &data);
+            DemoCrm::push_record(&connection, &create).unwrap();
+        }
+    });
+    assert!(matches!(
+        DemoCrm::setting_choices(&connection, "colour"),
+        Err(Failure::Unsupported(_))
+    ));
 }
 
 #[test]

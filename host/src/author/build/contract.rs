@@ -10,7 +10,8 @@ use tempfile::TempDir;
 use super::Error;
 use crate::model::{MANIFEST_SECTION, Manifest, SAMPLES_SECTION};
 
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
+    ("choices.wit", include_str!("../../../../wit/choices.wit")),
     (
         "connector.wit",
         include_str!("../../../../wit/connector.wit"),
@@ -26,8 +27,11 @@ const FILES: [(&str, &str); 6] = [
 ];
 const WORLDS: &str = "worlds.wit";
 
+/// The optional interfaces, in the order in which the names of worlds have them.
+const OPTIONAL: [&str; 3] = ["webhooks", "discovery", "choices"];
+
 /// The contract in a folder that goes when this is dropped, with a world for each set of optional
-/// interfaces: `guest`, `guest-webhooks`, `guest-discovery` and `guest-webhooks-discovery`.
+/// interfaces: `guest`, `guest-webhooks` … `guest-webhooks-discovery-choices`.
 ///
 /// These tools import all of a world, used or not. Secrets are left out where the manifest asks
 /// for none, since the imports are what people are told that a connector can reach.
@@ -40,20 +44,19 @@ pub(super) fn unpack(manifest: &Manifest) -> io::Result<TempDir> {
     }
     let signs = !manifest.permissions.secrets.is_empty() || manifest.webhooks.is_some();
     let secrets = if signs { "import secrets; " } else { "" };
-    let optional: [&[&str]; 4] = [
-        &[],
-        &["webhooks"],
-        &["discovery"],
-        &["webhooks", "discovery"],
-    ];
-    let worlds = optional.map(|optional| {
+    let sets = (0..1_u32 << OPTIONAL.len()).map(|set| {
+        let chosen = OPTIONAL.into_iter().enumerate();
+        let chosen = chosen.filter(|(bit, _)| set >> bit & 1 == 1);
+        chosen.map(|(_, name)| name).collect::<Vec<_>>()
+    });
+    let worlds: Vec<String> = sets.map(|optional| {
         let exports = optional.iter().map(|name| format!("export {name}; "));
         let exports = exports.collect::<Vec<_>>().concat();
-        let name = world(optional);
+        let name = world(&optional);
         format!(
             "world {name} {{ import types; import http; {secrets}import log; import clock; export connector; {exports}}}"
         )
-    });
+    }).collect();
     let worlds = format!(
         "package jackfield:connector@0.1.0;\n{}\n",
         worlds.join("\n")

@@ -34,7 +34,7 @@ try {
   });
   const exported = Object.values(metafile.outputs).flatMap((output) => output.exports);
   if (!exported.includes('connector')) throw new Error(`${main} has to export connector`);
-  const optional = ['webhooks', 'discovery'].filter((name) => exported.includes(name));
+  const optional = ['webhooks', 'discovery', 'choices'].filter((name) => exported.includes(name));
   const { component } = await componentize({
     sourcePath: bundle,
     witPath: wit,

@@ -59,7 +59,12 @@ fn optional(source: &str) -> Vec<&'static str> {
             .filter_map(|line| line.strip_prefix("class "));
         lines.any(|line| line.split(['(', ':']).next().map(str::trim) == Some(class))
     };
-    [("Webhooks", "webhooks"), ("Discovery", "discovery")]
+    let classes = [
+        ("Webhooks", "webhooks"),
+        ("Discovery", "discovery"),
+        ("Choices", "choices"),
+    ];
+    classes
         .into_iter()
         .filter(|(class, _)| exports(class))
         .map(|(_, name)| name)
@@ -135,8 +140,8 @@ mod tests {
     #[test]
     fn classes_say_which_interfaces_there_are() {
         assert_eq!(optional("class Connector(jackfield.Connector):"), [""; 0]);
-        let both = "class Discovery:\n    pass\nclass Webhooks(exports.Webhooks): pass\n";
-        assert_eq!(optional(both), ["webhooks", "discovery"]);
+        let all = "class Choices:\n    pass\nclass Discovery:\n    pass\nclass Webhooks(exports.Webhooks): pass\n";
+        assert_eq!(optional(all), ["webhooks", "discovery", "choices"]);
         assert_eq!(
             optional("# class Webhooks\nclass WebhooksOfMine:\n"),
             [""; 0]

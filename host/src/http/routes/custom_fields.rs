@@ -141,6 +141,7 @@ pub(super) async fn create(
         description: body.description.unwrap_or_default(),
         data_type: body.data_type,
         default: body.default,
+        linked_users_map: body.linked_users_map,
     };
     let project = caller.project.id;
     let field = services.unify.define_field(project, draft).await?;
@@ -167,6 +168,7 @@ pub(super) async fn update(
         description: body.description,
         data_type: body.data_type,
         default: body.default,
+        linked_users_map: body.linked_users_map,
     };
     let project = caller.project.id;
     let field = services

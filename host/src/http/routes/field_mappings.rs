@@ -486,6 +486,7 @@ fn draft(
         description: description.unwrap_or_default(),
         data_type: data_type.map_or(DataType::String, Into::into),
         default: None,
+        linked_users_map: false,
     })
 }
 

@@ -195,15 +195,6 @@ impl Manifest {
         {
             return Err(ManifestError::value("source", "is not a URL"));
         }
-        let mut settings_seen: Vec<&str> = self.variables.keys().map(String::as_str).collect();
-        for setting in &self.settings {
-            check_setting(setting)?;
-            if settings_seen.contains(&setting.id.as_str()) {
-                let key = format!("settings.{}", setting.id);
-                return Err(ManifestError::value(key, "is there twice"));
-            }
-            settings_seen.push(&setting.id);
-        }
         let variables = &self.variables;
         let template = |key: String, text: &str| template(&key, text, variables);
         let endpoints = self
@@ -243,7 +234,16 @@ impl Manifest {
             .0
             .into_iter()
             .map(|(name, object)| object.check(&name))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut settings_seen: Vec<&str> = self.variables.keys().map(String::as_str).collect();
+        for setting in &self.settings {
+            check_setting(setting, &objects)?;
+            if settings_seen.contains(&setting.id.as_str()) {
+                let key = format!("settings.{}", setting.id);
+                return Err(ManifestError::value(key, "is there twice"));
+            }
+            settings_seen.push(&setting.id);
+        }
         let permissions = self.permissions.check(&auth, variables)?;
         let rate_limit = self.rate_limit.map(|limits| limits.check(&endpoints));
         let rate_limit = rate_limit.transpose()?;
@@ -598,14 +598,52 @@ fn check_color(color: &str) -> Result<(), ManifestError> {
     }
 }
 
-fn check_setting(setting: &Setting) -> Result<(), ManifestError> {
+fn check_setting(setting: &Setting, objects: &[ObjectSupport]) -> Result<(), ManifestError> {
     let key = format!("settings.{}", setting.id);
     identifier(&key, &setting.id)?;
     not_empty(&format!("{key}.title"), &setting.title)?;
-    if (setting.kind == SettingType::Select) == setting.options.is_empty() {
+    let is_select = setting.kind == SettingType::Select;
+    if setting.options_from.is_some() && (!is_select || !setting.options.is_empty()) {
+        return Err(ManifestError::value(
+            format!("{key}.options_from"),
+            "is for a select without options: the provider is asked for them",
+        ));
+    }
+    let has_choices = !setting.options.is_empty() || setting.options_from.is_some();
+    if is_select != has_choices {
         return Err(ManifestError::value(
             format!("{key}.options"),
-            "are for a select, and a select needs them",
+            "are for a select, and a select needs them, or options_from = \"discovery\"",
+        ));
+    }
+    match (&setting.object, setting.kind == SettingType::FieldMapping) {
+        (None, false) => {}
+        (None, true) => {
+            return Err(ManifestError::value(
+                format!("{key}.object"),
+                "is missing: a field_mapping names the object whose custom fields are mapped",
+            ));
+        }
+        (Some(_), false) => {
+            return Err(ManifestError::value(
+                format!("{key}.object"),
+                "is for a field_mapping",
+            ));
+        }
+        (Some(object), true) if !objects.iter().any(|one| one.kind.name() == object) => {
+            let known = objects.iter().map(|one| one.kind.name());
+            let near = meant(object, known);
+            return Err(ManifestError::value(
+                format!("{key}.object"),
+                format!("{object:?} is no object under [objects]{near}"),
+            ));
+        }
+        (Some(_), true) => {}
+    }
+    if setting.is_after_login() && setting.default.is_some() {
+        return Err(ManifestError::value(
+            format!("{key}.default"),
+            "cannot be: what there is to choose is known after the login only",
         ));
     }
     if let Some(default) = &setting.default {

@@ -93,6 +93,31 @@ fn every_mistake_is_named() {
             "settings.language.default",
         ),
         (
+            "default = \"en\"",
+            "options_from = \"discovery\"",
+            "settings.language.options_from: is for a select without options",
+        ),
+        (
+            "options = [\"de\", \"en\"]",
+            "options_from = \"discovery\"",
+            "settings.language.default: cannot be",
+        ),
+        (
+            "default = \"en\"",
+            "object = \"ticketing.ticket\"",
+            "settings.language.object: is for a field_mapping",
+        ),
+        (
+            "type = \"select\"\ntitle = \"Language\"\noptions = [\"de\", \"en\"]\ndefault = \"en\"",
+            "type = \"field_mapping\"\ntitle = \"Language\"",
+            "settings.language.object: is missing",
+        ),
+        (
+            "type = \"select\"\ntitle = \"Language\"\noptions = [\"de\", \"en\"]\ndefault = \"en\"",
+            "type = \"field_mapping\"\ntitle = \"Language\"\nobject = \"ticketing.tickets\"",
+            "is no object under [objects]; did you mean \"ticketing.ticket\"?",
+        ),
+        (
             "ticketing.comment",
             "ticketing.coment",
             "is no known object",
@@ -347,5 +372,48 @@ fn every_mistake_in_limits_and_meanings_is_named() {
             error.contains("connector.toml") && error.contains(expected),
             "{bad}: {error}"
         );
+    }
+}
+
+#[test]
+fn settings_of_every_type_are_checked() {
+    let setting = |kind: &str, more: &str| -> Setting {
+        toml::from_str(&format!(
+            "id = \"it\"\ntype = \"{kind}\"\ntitle = \"It\"\n{more}"
+        ))
+        .unwrap()
+    };
+    for (kind, more, good, bad) in [
+        ("text", "", "one line", "two\nlines"),
+        ("long_text", "", "two\nlines", ""),
+        ("number", "", "-0.5", "NaN"),
+        ("boolean", "", "true", "yes"),
+        ("password", "", "a b\n", ""),
+        ("url", "", "https://example.com/a", "javascript:alert(1)"),
+        ("email", "", "a@example.com", "a@example"),
+        ("select", "options = [\"a\", \"b\"]", "b", "c"),
+        (
+            "select",
+            "options_from = \"discovery\"",
+            "any",
+            "two\nlines",
+        ),
+        ("field_mapping", "object = \"crm.contact\"", "", "any"),
+    ] {
+        let setting = setting(kind, more);
+        assert_eq!(setting.kind.as_str(), kind);
+        assert_eq!(
+            setting.check(good).is_ok(),
+            kind != "field_mapping",
+            "{kind}"
+        );
+        if !bad.is_empty() {
+            let message = setting.check(bad).unwrap_err();
+            assert!(message.starts_with("It "), "{message}");
+            assert!(!message.contains(bad), "{message}");
+        }
+        assert!(setting.check(&"x".repeat(20_000)).is_err(), "{kind}");
+        let after_login = more.contains("options_from") || kind == "field_mapping";
+        assert_eq!(setting.is_after_login(), after_login, "{kind}");
     }
 }

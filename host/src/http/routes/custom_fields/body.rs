@@ -29,6 +29,8 @@ pub(super) struct FieldBody {
     data_type: DataType,
     /// Its value where the provider has none.
     default: Option<Value>,
+    /// Whether linked users may map it themselves, on the page of their connection.
+    linked_users_map: bool,
     #[schemars(extend("format" = "date-time"))]
     created_at: String,
     #[schemars(extend("format" = "date-time"))]
@@ -44,6 +46,7 @@ impl From<&CustomField> for FieldBody {
             description: field.description.clone(),
             data_type: field.data_type,
             default: field.default.clone(),
+            linked_users_map: field.linked_users_map,
             created_at: field.created_at.to_string(),
             modified_at: field.modified_at.to_string(),
         }
@@ -69,6 +72,9 @@ pub(in crate::http) struct Create {
     /// Its value where the provider has none.
     #[serde(default)]
     pub(super) default: Option<Value>,
+    /// Whether linked users may map it themselves, on the page of their connection.
+    #[serde(default)]
+    pub(super) linked_users_map: bool,
 }
 
 /// What is to change in a custom field.
@@ -86,6 +92,9 @@ pub(in crate::http) struct Update {
     #[serde(default, deserialize_with = "sent")]
     #[schemars(with = "Option<Value>")]
     pub(super) default: Option<Option<Value>>,
+    /// Whether linked users may map it themselves, on the page of their connection.
+    #[serde(default)]
+    pub(super) linked_users_map: Option<bool>,
 }
 
 /// Where a connector finds the value of a custom field.

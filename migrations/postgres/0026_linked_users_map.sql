@@ -1,0 +1,2 @@
+-- Whether linked users may map the field themselves, on the page of their connection.
+ALTER TABLE custom_field ADD COLUMN linked_users_map BOOLEAN NOT NULL DEFAULT FALSE;
