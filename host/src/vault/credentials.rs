@@ -84,17 +84,16 @@ impl Credentials {
         self.values.insert(name.to_owned(), value);
     }
 
-<<<<<<< HEAD
     pub(super) fn set_app_secret(&mut self, secret: Option<SecretString>) {
         self.app_secret = secret;
-=======
+    }
+
     /// Sets a value, or takes it away where there is none.
     pub(super) fn change(&mut self, name: &str, value: Option<SecretString>) {
         match value {
             Some(value) => self.set(name, value),
             None => drop(self.values.remove(name)),
         }
->>>>>>> 9ef66ad (Settings with choices of the provider, the type field_mapping, and changing the settings of a connection)
     }
 
     pub(super) const fn set_expiry(&mut self, expires_at: Option<Timestamp>) {
