@@ -120,6 +120,13 @@ impl Access {
         &self.0.options.proxies
     }
 
+    /// What stands on the button for signing in elsewhere, where that is possible.
+    #[must_use]
+    pub fn elsewhere(&self) -> Option<&str> {
+        let oidc = self.0.options.oidc.as_ref();
+        oidc.map(|oidc| oidc.label.as_str())
+    }
+
     /// Who is signed in, by the header `Cookie`.
     ///
     /// # Errors

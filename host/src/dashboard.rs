@@ -3,9 +3,13 @@
 //! A page asks the same use cases and the same store as the API. Each file is a section with its
 //! routes; [`shell`] is what stands around all of them.
 
+mod account;
+mod audit_log;
 mod desk;
+mod operators;
 mod section;
 mod shell;
+mod sign_in;
 
 use std::sync::Arc;
 
@@ -31,6 +35,10 @@ pub fn routes(services: &Arc<Services>, access: Access) -> Router<Arc<Services>>
         services: Arc::clone(services),
         access,
     });
-    let pages = Router::new();
+    let pages = Router::new()
+        .merge(sign_in::routes())
+        .merge(operators::routes())
+        .merge(audit_log::routes())
+        .merge(account::routes());
     web::same_site(pages).with_state(state)
 }

@@ -120,6 +120,11 @@ impl Desk {
         last.or(self.projects.first())
     }
 
+    /// All projects.
+    pub(crate) fn projects(&self) -> &[Project] {
+        &self.projects
+    }
+
     /// A whole page with the navigation around it.
     pub(crate) fn page(&self, section: Section, title: &str, body: Markup) -> Response {
         self.page_with(Page::new(title), section, body)
