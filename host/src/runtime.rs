@@ -23,6 +23,7 @@ mod lane;
 mod limits;
 mod linked;
 mod live_log;
+mod memory;
 mod optional;
 mod passthrough;
 mod registry;

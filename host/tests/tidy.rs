@@ -57,6 +57,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hyper", &["http", "demo"]),
     ("hyper_util", &["http", "demo"]),
     ("jsonschema", &["model"]),
+    ("libmimalloc_sys", &["runtime"]),
     ("maud", &["web", "portal", "dashboard"]),
     ("notify", &["runtime"]),
     ("pulldown_cmark", &["web"]),

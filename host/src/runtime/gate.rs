@@ -226,12 +226,13 @@ impl Gate {
         Ok((judgement, passed))
     }
 
-    /// Writes down that a version serves, now that it could be loaded.
+    /// Writes down that a version serves, now that it could be loaded; `bytes` are what
+    /// [`Passed::to_keep`] took.
     pub(super) async fn admit(
         &self,
         passed: &Passed,
         version: &ConnectorVersion,
-        bytes: &[u8],
+        bytes: Option<&[u8]>,
     ) -> Result<(), LoadError> {
         let loaded = crate::model::Asked::by(version.manifest());
         if loaded != passed.announced.asked
@@ -240,13 +241,13 @@ impl Gate {
             let what = "its manifest changes while it is loaded".to_owned();
             return Err(LoadError::Malformed(what));
         }
-        if !passed.is_to_be_written {
+        if bytes.is_none() {
             return Ok(());
         }
         let slug = &version.manifest().slug;
         let (now, policy) = (self.clock.now(), self.options.consent);
         let candidate = &passed.candidate;
-        let altered = self.store.alter_connector(slug, Some(bytes), |book| {
+        let altered = self.store.alter_connector(slug, bytes, |book| {
             // Another host may have been faster.
             match book.judge(candidate, false, policy) {
                 Judgement::Wait(why) | Judgement::Refuse(why) => return Err(why),
@@ -383,6 +384,11 @@ impl Gate {
 impl Passed {
     pub(super) const fn slug(&self) -> &Slug {
         &self.announced.manifest.slug
+    }
+
+    /// A copy of the bytes where they are new and go to the database.
+    pub(super) fn to_keep(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.is_to_be_written.then(|| bytes.to_vec())
     }
 }
 

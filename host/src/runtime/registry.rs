@@ -15,6 +15,7 @@ use super::{
     VersionStatus,
     artifact::MAX_FILE,
     gate::Passed,
+    memory,
     status::{ConsentStatus, Described, InboundCounts, VersionState},
 };
 use crate::{
@@ -77,8 +78,8 @@ struct Loaded {
     started: Instant,
     digest: Digest,
     version: Result<ConnectorVersion, LoadError>,
-    /// What the gate said of the bytes, where there is one.
-    permitted: Option<(Passed, Vec<u8>)>,
+    /// What the gate said of the bytes, where there is one, and the bytes where it keeps them.
+    permitted: Option<(Passed, Option<Vec<u8>>)>,
 }
 
 /// How much a look at the folders trusts what it sees.
@@ -98,6 +99,7 @@ impl Runtime {
         // What waits for consent has brought back the version before it.
         self.heed_books().await;
         while self.pass(Look::First).await {}
+        memory::give_back();
     }
 
     /// Looks at the folders once and loads, swaps or retires what changed. A new or changed file
@@ -199,7 +201,11 @@ impl Runtime {
                 }
                 let digest = Digest::of(&bytes);
                 let permitted = match runtime.0.gate.get() {
-                    Some(gate) => Some((gate.peek(&path, &bytes)?, bytes.clone())),
+                    Some(gate) => {
+                        let passed = gate.peek(&path, &bytes)?;
+                        let kept = passed.to_keep(&bytes);
+                        Some((passed, kept))
+                    }
                     None => None,
                 };
                 let version = ConnectorVersion::load(&runtime.0, bytes).await;
@@ -235,7 +241,7 @@ impl Runtime {
         }
         if let Some(gate) = self.0.gate.get()
             && let Some((passed, bytes)) = &loaded.permitted
-            && let Err(error) = gate.admit(passed, &version, bytes).await
+            && let Err(error) = gate.admit(passed, &version, bytes.as_deref()).await
         {
             let slug = Some(slug.clone());
             return self.reject_as(path, stamp, Some(loaded.digest), &error, slug);
@@ -271,7 +277,10 @@ impl Runtime {
         if self.serves_already(path, stamp, digest, slug, found) {
             return;
         }
-        let permitted = passed.map(|(_, passed)| (passed, bytes.clone()));
+        let permitted = passed.map(|(_, passed)| {
+            let kept = passed.to_keep(&bytes);
+            (passed, kept)
+        });
         let version = ConnectorVersion::load(&self.0, bytes).await;
         let loaded = Loaded {
             started,
