@@ -4,10 +4,15 @@
 //! routes; [`shell`] is what stands around all of them.
 
 mod account;
+mod api_keys;
 mod audit_log;
+mod connectors;
 mod desk;
+mod marketplace;
+mod oauth_apps;
 mod operators;
 mod section;
+mod settings;
 mod shell;
 mod sign_in;
 
@@ -39,6 +44,11 @@ pub fn routes(services: &Arc<Services>, access: Access) -> Router<Arc<Services>>
         .merge(sign_in::routes())
         .merge(operators::routes())
         .merge(audit_log::routes())
-        .merge(account::routes());
+        .merge(account::routes())
+        .merge(connectors::routes())
+        .merge(marketplace::routes())
+        .merge(api_keys::routes())
+        .merge(oauth_apps::routes())
+        .merge(settings::routes());
     web::same_site(pages).with_state(state)
 }

@@ -33,7 +33,7 @@ use registry::{EMPTY_CONFIG, INDEX_LAYER, WASM_CONFIG, WASM_LAYER};
 /// How long an index is taken to be as it was.
 const FRESH: Duration = Duration::from_secs(30);
 /// The most bytes of a connector that is fetched from a web host.
-const MAX_FILE: usize = 33 * 1024 * 1024;
+pub const MAX_FILE: usize = 33 * 1024 * 1024;
 
 /// What can go wrong.
 #[derive(Debug, thiserror::Error)]
@@ -510,6 +510,7 @@ impl Market {
             }
             let change = match &decision {
                 Decision::Grant(expected) => book.grant(*expected, by, now),
+                Decision::Refuse => book.refuse(by),
                 Decision::Revoke => book.revoke(now),
                 Decision::RollBack(to) => {
                     let reason = format!("{by} rolled it back at {now}");
@@ -587,6 +588,8 @@ impl ShelfFilter<'_> {
 pub enum Decision {
     /// The version that waits may have what it asks for, whose hash this is where one is given.
     Grant(Option<Digest>),
+    /// The version that waits does not get what it asks for.
+    Refuse,
     /// Nothing of it may serve.
     Revoke,
     /// An earlier version serves: the one named by version or digest, or the one before.

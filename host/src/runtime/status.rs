@@ -73,38 +73,38 @@ pub struct ConnectorStatus {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ConsentStatus {
     /// Who signed the version that serves: `ed25519:` and the key, or `unsigned`.
-    publisher: Option<String>,
+    pub(crate) publisher: Option<String>,
     /// What the version that serves asks for, line by line.
-    permissions: Vec<String>,
+    pub(crate) permissions: Vec<String>,
     /// The hash of those lines.
-    permission_hash: Option<String>,
+    pub(crate) permission_hash: Option<String>,
     /// Since when the operator lets it not serve.
-    disabled_at: Option<String>,
+    pub(crate) disabled_at: Option<String>,
     /// Until when it does not serve because it crashed too often.
-    suspended_until: Option<String>,
+    pub(crate) suspended_until: Option<String>,
     /// Why a version serves whatever lies in the folder: `installed`, `rolled_back` or `held`.
-    pinned: Option<&'static str>,
+    pub(crate) pinned: Option<&'static str>,
     /// The version that waits for consent.
-    pending: Option<PendingStatus>,
+    pub(crate) pending: Option<PendingStatus>,
     #[serde(skip)]
-    suspended: Option<Timestamp>,
+    pub(crate) suspended: Option<Timestamp>,
 }
 
 /// A version that waits for consent.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct PendingStatus {
-    version: String,
-    digest: String,
-    publisher: String,
+    pub(crate) version: String,
+    pub(crate) digest: String,
+    pub(crate) publisher: String,
     /// What it asks for, line by line.
-    permissions: Vec<String>,
+    pub(crate) permissions: Vec<String>,
     /// The hash of those lines: what `POST /connectors/{slug}/grant` takes.
-    permission_hash: String,
+    pub(crate) permission_hash: String,
     /// The lines that are not granted.
-    added: Vec<String>,
+    pub(crate) added: Vec<String>,
     /// Why it waits, a sentence.
-    reason: Option<String>,
-    seen_at: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) seen_at: String,
 }
 
 impl ConsentStatus {
@@ -209,99 +209,99 @@ pub struct VersionStatus {
 /// What a manifest tells to people.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Described {
-    name: String,
-    version: String,
-    description: String,
-    overview: String,
-    icon: Option<String>,
-    accent_color: Option<String>,
-    licence: Option<String>,
-    source: Option<String>,
-    verticals: Vec<&'static str>,
-    objects: Vec<DescribedObject>,
-    auth: Vec<DescribedAuth>,
-    variables: Vec<DescribedField>,
-    settings: Vec<DescribedField>,
-    permissions: DescribedPermissions,
-    endpoints: BTreeMap<String, DescribedEndpoint>,
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) description: String,
+    pub(crate) overview: String,
+    pub(crate) icon: Option<String>,
+    pub(crate) accent_color: Option<String>,
+    pub(crate) licence: Option<String>,
+    pub(crate) source: Option<String>,
+    pub(crate) verticals: Vec<&'static str>,
+    pub(crate) objects: Vec<DescribedObject>,
+    pub(crate) auth: Vec<DescribedAuth>,
+    pub(crate) variables: Vec<DescribedField>,
+    pub(crate) settings: Vec<DescribedField>,
+    pub(crate) permissions: DescribedPermissions,
+    pub(crate) endpoints: BTreeMap<String, DescribedEndpoint>,
     /// The optional interface `webhooks`; null where the connector has none.
-    webhooks: Option<DescribedWebhooks>,
+    pub(crate) webhooks: Option<DescribedWebhooks>,
     /// Whether it tells which fields the provider has.
-    discovery: bool,
+    pub(crate) discovery: bool,
 }
 
 /// A base URL of the provider; names in braces are variables.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-struct DescribedEndpoint {
-    production: String,
-    sandbox: Option<String>,
+pub(crate) struct DescribedEndpoint {
+    pub(crate) production: String,
+    pub(crate) sandbox: Option<String>,
 }
 
 /// How webhooks of the provider are taken.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-struct DescribedWebhooks {
+pub(crate) struct DescribedWebhooks {
     /// How the connection is found: `account` or `connection`.
-    route: &'static str,
+    pub(crate) route: &'static str,
     /// Whose secret signs: `client`, `operator` or `connection`.
-    secret: &'static str,
+    pub(crate) secret: &'static str,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-struct DescribedObject {
-    object: &'static str,
-    operations: Vec<&'static str>,
+pub(crate) struct DescribedObject {
+    pub(crate) object: &'static str,
+    pub(crate) operations: Vec<&'static str>,
     /// The fields of the object and what was found of each by asking the connector; before that, a
     /// moment after it was loaded, what the manifest promises.
-    fields: Vec<FieldCoverage>,
+    pub(crate) fields: Vec<FieldCoverage>,
     /// Null as long as it is not computed.
-    coverage: Option<CoverageCounts>,
-    incremental: bool,
+    pub(crate) coverage: Option<CoverageCounts>,
+    pub(crate) incremental: bool,
 }
 
 /// How many fields.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-struct CoverageCounts {
-    readable: usize,
-    writable: usize,
-    of: usize,
+pub(crate) struct CoverageCounts {
+    pub(crate) readable: usize,
+    pub(crate) writable: usize,
+    pub(crate) of: usize,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-struct DescribedAuth {
-    scheme: String,
-    r#type: &'static str,
-    title: String,
-    scopes: Vec<String>,
-    fields: Vec<DescribedField>,
+pub(crate) struct DescribedAuth {
+    pub(crate) scheme: String,
+    pub(crate) r#type: &'static str,
+    pub(crate) title: String,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) fields: Vec<DescribedField>,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-struct DescribedField {
-    id: String,
-    r#type: &'static str,
-    title: String,
+pub(crate) struct DescribedField {
+    pub(crate) id: String,
+    pub(crate) r#type: &'static str,
+    pub(crate) title: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tooltip: Option<String>,
-    required: bool,
+    pub(crate) tooltip: Option<String>,
+    pub(crate) required: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    options: Vec<String>,
+    pub(crate) options: Vec<String>,
     /// `discovery`: the provider knows the choices; `GET /connections/{id}/settings/{setting}/choices`
     /// loads them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    options_from: Option<&'static str>,
+    pub(crate) options_from: Option<&'static str>,
     /// The object of a `field_mapping`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    object: Option<String>,
+    pub(crate) object: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    default: Option<String>,
+    pub(crate) default: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-struct DescribedPermissions {
-    http: Vec<String>,
-    secrets: Vec<String>,
-    memory_mib: u32,
-    imports: Vec<String>,
+pub(crate) struct DescribedPermissions {
+    pub(crate) http: Vec<String>,
+    pub(crate) secrets: Vec<String>,
+    pub(crate) memory_mib: u32,
+    pub(crate) imports: Vec<String>,
 }
 
 impl Described {

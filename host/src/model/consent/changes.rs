@@ -129,6 +129,28 @@ impl Book {
         Ok(Some(("connector.grant", details)))
     }
 
+    /// Refuses the version that waits: it does not serve, and asks nobody any more.
+    ///
+    /// # Errors
+    /// None waits.
+    pub fn refuse(&mut self, by: &str) -> Result<Change, String> {
+        let Some(chosen) = self.pending().cloned() else {
+            return Err(format!("no version of {} waits for consent", self.slug));
+        };
+        for known in &mut self.versions {
+            if known.digest == chosen.digest {
+                known.standing = Standing::RolledBack;
+                known.reason = Some(format!("{by} refused what it asks for"));
+            }
+        }
+        let details = json!({
+            "version": chosen.version,
+            "digest": chosen.digest.to_string(),
+            "permission_hash": chosen.asked.hash().to_string(),
+        });
+        Ok(Some(("connector.refuse", details)))
+    }
+
     /// Takes back everything that was granted: nothing of the connector serves any more.
     ///
     /// # Errors
