@@ -14,6 +14,7 @@ use crate::{
     access::Access,
     config::{Config, KeySource},
     dashboard,
+    diagnosis::{Assistant, AssistantOptions, Diagnoses},
     egress::{self, Egress},
     http,
     jobs::{
@@ -237,6 +238,8 @@ impl App {
             // deadline.
             request_timeout: Duration::from_secs(self.config.runtime.call_timeout_seconds * 3),
             sync_interval: Duration::from_secs(self.config.sync.interval_seconds),
+            diagnoses: Diagnoses::new(self.store.clone(), Arc::clone(&self.clock)),
+            assistant: assistant(&self.config, &self.egress),
             requests: Arc::clone(&requests),
             rate_limit: http::RateLimit::new(self.config.http.rate_limit),
             stopping: stop.clone(),
@@ -345,6 +348,16 @@ impl App {
         let clock = Arc::clone(&self.clock);
         DeliveryWorkers::new(self.store.clone(), self.webhooks.clone(), clock, options)
     }
+}
+
+fn assistant(config: &Config, egress: &Egress) -> Option<Assistant> {
+    let (url, model) = config.assistant.endpoint()?;
+    let options = AssistantOptions {
+        url: url.clone(),
+        model: model.to_owned(),
+        api_key: config.assistant.api_key.clone(),
+    };
+    Some(Assistant::new(egress.clone(), options))
 }
 
 const fn days(number: u64) -> Duration {

@@ -71,6 +71,9 @@ pub struct Config {
     pub breaker: Breaker,
     /// Where connectors come from.
     pub marketplace: Marketplace,
+    /// Who answers questions about what goes wrong.
+    #[serde(default)]
+    pub assistant: Assistant,
     /// Choices for single connectors.
     #[serde(default)]
     pub connectors: BTreeMap<Slug, Connector>,
@@ -254,6 +257,27 @@ pub struct Marketplace {
     /// Logins at registries, by host and port.
     #[serde(default)]
     pub registries: BTreeMap<String, RegistryLogin>,
+}
+
+/// Who answers questions about what goes wrong: an OpenAI-compatible endpoint.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assistant {
+    #[serde(default)]
+    url: Option<Url>,
+    #[serde(default)]
+    model: Option<String>,
+    /// What is sent as `Authorization: Bearer`.
+    #[serde(default, deserialize_with = "secret")]
+    pub api_key: Option<SecretString>,
+}
+
+impl Assistant {
+    /// The base of its API and the name of the model; none where nobody is configured.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<(&Url, &str)> {
+        self.url.as_ref().zip(self.model.as_deref())
+    }
 }
 
 /// How to log in at a registry: user name and password, or a token.
@@ -479,6 +503,16 @@ impl Config {
                     .into(),
             ));
         }
+        let assistant = &self.assistant;
+        if assistant.url.is_some() != assistant.model.is_some()
+            || assistant.api_key.is_some() && assistant.url.is_none()
+        {
+            return Err(Error::Invalid(
+                "assistant.url and assistant.model belong together: set both or neither, and \
+                 assistant.api_key only with them"
+                    .into(),
+            ));
+        }
         let marketplace = &self.marketplace;
         if let Some(bad) = marketplace.publishers.iter().find(|key| !is_publisher(key)) {
             return Err(Error::Invalid(format!(
@@ -538,6 +572,8 @@ impl Config {
             .public_url
             .iter()
             .map(|url| ("public_url".to_owned(), url));
+        let assistant = assistant.url.iter();
+        let public = public.chain(assistant.map(|url| ("assistant.url".to_owned(), url)));
         for (key, url) in public.chain(urls) {
             if !matches!(url.scheme(), "http" | "https") {
                 return Err(Error::Invalid(format!(

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
+    diagnosis::{Assistant, Diagnoses},
     egress::StreamLimits,
     market::{Market, Outlets},
     model::{Clock, Entropy},
@@ -66,6 +67,10 @@ pub struct Services {
     pub request_timeout: Duration,
     /// From the end of a background read to the next, where a project chose nothing.
     pub sync_interval: Duration,
+    /// Why things fail.
+    pub diagnoses: Diagnoses,
+    /// Who answers questions about that, where the operator configured somebody.
+    pub assistant: Option<Assistant>,
     /// How many requests were answered since that was last written down.
     pub requests: Arc<RequestTally>,
     /// How many requests a project may make.

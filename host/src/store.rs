@@ -46,6 +46,7 @@ mod settled;
 mod sign_in_attempts;
 mod sync_config;
 mod syncs;
+mod troubles;
 mod webhooks;
 
 use std::{collections::HashMap, fmt, sync::Arc};
@@ -89,6 +90,7 @@ pub use self::{
     sign_in_attempts::{AttemptRule, AttemptSubject},
     sync_config::{SyncFilter, planned},
     syncs::{Checkpoint, ClaimedSync, Renewal, SyncOutcome, SyncState},
+    troubles::{FailureReason, TroubledDelivery},
 };
 
 /// The database, open. Cheap to clone; clones share its connections.

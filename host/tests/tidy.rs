@@ -67,7 +67,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rustix", &["fault_point", "runtime"]),
     ("rustls", &["egress"]),
     ("sqlx", &["store"]),
-    ("toml", &["model"]),
+    ("toml", &["diagnosis", "model"]),
     ("tower", &["http", "demo"]),
     ("tower_http", &["http", "demo", "web"]),
     ("tracing_subscriber", &["telemetry"]),

@@ -116,3 +116,28 @@ fn the_compiler_needs_some_memory() {
     );
     assert!(load("[runtime]\ncompile_memory_mib = 512", &[]).is_ok());
 }
+
+#[test]
+fn an_assistant_has_an_address_and_a_model() {
+    assert!(load("", &[]).unwrap().assistant.endpoint().is_none());
+    let file = "[assistant]\nurl = \"https://a.example/v1\"\nmodel = \"m\"";
+    let config = load(file, &[("JACKFIELD_ASSISTANT__API_KEY", "hunter2")]).unwrap();
+    let (url, model) = config.assistant.endpoint().unwrap();
+    assert_eq!((url.as_str(), model), ("https://a.example/v1", "m"));
+    assert!(!format!("{config:?}").contains("hunter2"));
+    for (file, word) in [
+        ("[assistant]\nmodel = \"m\"", "belong together"),
+        (
+            "[assistant]\nurl = \"https://a.example\"",
+            "belong together",
+        ),
+        ("[assistant]\napi_key = \"k\"", "belong together"),
+        (
+            "[assistant]\nurl = \"ftp://a.example\"\nmodel = \"m\"",
+            "assistant.url",
+        ),
+    ] {
+        let error = load(file, &[]).unwrap_err();
+        assert!(error.contains(word), "{error}");
+    }
+}

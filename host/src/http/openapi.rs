@@ -44,6 +44,10 @@ const TAGS: &[(&str, &str)] = &[
         "Sync",
         "Background reads: how they stand, how often, and now.",
     ),
+    (
+        "Diagnosis",
+        "What is wrong, since when, the likely cause, and what to do.",
+    ),
     ("Events", "What happened in the project."),
     ("Webhooks", "Events delivered to your own server."),
     (

@@ -10,6 +10,7 @@ mod connections;
 mod connectors;
 mod custom_fields;
 mod deliveries;
+mod diagnosis;
 mod docs;
 mod events;
 mod field_mappings;
@@ -72,6 +73,7 @@ pub(super) fn operations() -> Vec<Operation> {
         syncs::operations(),
         sync_runs::operations(),
         sync_failures::operations(),
+        diagnosis::operations(),
         changes::operations(),
         conflicts::operations(),
         records::operations(),

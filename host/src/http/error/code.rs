@@ -144,6 +144,10 @@ codes! {
         "The operation is in the published contract only; leave it away.";
     OAuthAppMissing NOT_IMPLEMENTED "oauth_app_missing" "No OAuth app for this connector"
         "An operator registers an app with the provider and sets `connectors.<slug>.oauth.client_id` and `client_secret`.";
+    AssistantMissing NOT_IMPLEMENTED "assistant_missing" "No assistant"
+        "An operator sets `assistant.url` and `assistant.model`; `GET /diagnosis` tells the same facts without one.";
+    AssistantFailed BAD_GATEWAY "assistant_failed" "The assistant does not answer"
+        "`detail` says why; `GET /diagnosis` tells the facts without it.";
     MarketplaceFailed BAD_GATEWAY "marketplace_failed" "A registry or an index does not do what is asked"
         "`detail` says which and why; logins are in marketplace.registries, and hosts on private networks need egress.allow_private.";
     ProviderFailed BAD_GATEWAY "provider_failed" "The provider's answer makes no sense"
