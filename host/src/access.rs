@@ -22,7 +22,7 @@ use url::Url;
 use self::{oidc::Oidc, password::Passwords, secret::Secret};
 use crate::{
     egress::Egress,
-    model::{AuditEntry, Clock, Digest, Entropy, Operator, OperatorSession, Place},
+    model::{AuditEntry, Clock, Digest, EmailAddress, Entropy, Operator, OperatorSession, Place},
     store::{SessionEnd, Store},
 };
 
@@ -180,6 +180,18 @@ impl Access {
         };
         Ok(self.0.store.audit(&entry).await?)
     }
+}
+
+/// The hash of a password that may be one, for whoever makes an account beside the server.
+///
+/// # Errors
+/// [`Error::Password`] with the rule that it breaks.
+pub async fn hash_password(
+    password: &SecretString,
+    email: &EmailAddress,
+    entropy: &dyn Entropy,
+) -> Result<String, Error> {
+    Passwords::default().hash(password, email, entropy).await
 }
 
 /// How long links work.

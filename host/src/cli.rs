@@ -3,6 +3,7 @@
 mod connector;
 mod encryption;
 mod keys;
+mod operator;
 
 use std::{
     ffi::OsString,
@@ -65,6 +66,9 @@ enum Command {
     /// API keys: what an application authenticates with.
     #[command(subcommand)]
     ApiKey(keys::ApiKeyCommand),
+    /// Operators: who may sign in to the dashboard.
+    #[command(subcommand)]
+    Operator(operator::OperatorCommand),
     /// Encryption keys: what everything secret in the database is sealed under.
     #[command(subcommand)]
     Key(encryption::KeyCommand),
@@ -158,6 +162,7 @@ impl Command {
             }
             Self::Project(command) => command.run().await,
             Self::ApiKey(command) => command.run().await,
+            Self::Operator(command) => command.run().await,
             Self::Key(command) => command.run().await,
             Self::Connector(command) => command.run().await,
             Self::Config => print(config::DEFAULT_FILE),

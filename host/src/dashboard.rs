@@ -8,6 +8,7 @@ mod api_keys;
 mod audit_log;
 mod connectors;
 mod desk;
+mod elsewhere;
 mod marketplace;
 mod oauth_apps;
 mod operators;
@@ -42,6 +43,7 @@ pub fn routes(services: &Arc<Services>, access: Access) -> Router<Arc<Services>>
     });
     let pages = Router::new()
         .merge(sign_in::routes())
+        .merge(elsewhere::routes())
         .merge(operators::routes())
         .merge(audit_log::routes())
         .merge(account::routes())
