@@ -160,8 +160,7 @@ impl Access {
         let mut url = self.0.options.public_url.clone();
         url.set_query(None);
         if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty()
-                .extend(["sign-in", "elsewhere", "callback"]);
+            path.pop_if_empty().extend(["sign-in", "oidc", "callback"]);
         }
         url
     }

@@ -17,8 +17,8 @@ use crate::{
 
 pub(super) fn routes() -> Router<Arc<Desktop>> {
     Router::new()
-        .route("/sign-in/elsewhere", get(start))
-        .route("/sign-in/elsewhere/callback", get(finish))
+        .route("/sign-in/oidc", get(start))
+        .route("/sign-in/oidc/callback", get(finish))
 }
 
 #[derive(Debug, Deserialize)]

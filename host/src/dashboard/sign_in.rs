@@ -318,7 +318,7 @@ fn door_page(visitor: &Visitor, typed: &Typed, refusal: Option<&Refusal>) -> Res
     let elsewhere = visitor.desktop.access.elsewhere();
     let form = html! {
         @if let Some(label) = elsewhere {
-            p { a.button.wide href={ "/sign-in/elsewhere?" (next_query(next)) } { "Sign in with " (label) } }
+            p { a.button.wide href={ "/sign-in/oidc?" (next_query(next)) } { "Sign in with " (label) } }
             p.muted.or { "or with a password" }
         }
         form.form method="post" action="/sign-in" {
