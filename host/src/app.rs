@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use secrecy::ExposeSecret;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::{
     access::Access,
@@ -71,7 +72,22 @@ pub async fn open_store(config: &Config) -> Result<Store> {
         Arc::new(SystemEntropy),
     )
     .await
-    .context("the database cannot be opened")
+    .with_context(|| {
+        let place = without_password(url.expose_secret());
+        format!("the database {place} cannot be opened")
+    })
+}
+
+/// The address of a database without who opens it: what may be printed.
+fn without_password(address: &str) -> String {
+    let Ok(mut url) = Url::parse(address) else {
+        return "whose address is not one".to_owned();
+    };
+    // Both fail only where an address has no place for them.
+    url.set_password(None).ok();
+    url.set_username("").ok();
+    url.set_query(None);
+    url.to_string()
 }
 
 /// Serves until a signal asks to stop: what `jackfield serve` does.
@@ -458,5 +474,21 @@ fn runtime_options(config: &Config, folders: Vec<PathBuf>) -> runtime::Options {
         max_transfer: u64::from(limits.max_transfer_mib) * MIB as u64,
         max_instances: limits.max_instances,
         endpoints: endpoints.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_password;
+
+    #[test]
+    fn the_address_of_a_database_is_told_without_who_opens_it() {
+        let told =
+            without_password("postgres://jack:secret@db.example:5432/jackfield?sslmode=require");
+        assert_eq!(told, "postgres://db.example:5432/jackfield");
+        assert_eq!(
+            without_password("sqlite:/var/lib/jackfield.db"),
+            "sqlite:/var/lib/jackfield.db"
+        );
     }
 }
