@@ -99,6 +99,16 @@ impl Services {
         }
         uri
     }
+
+    /// Where an end customer connects, given the token of a connect link.
+    #[must_use]
+    pub fn connect_url(&self, token: &str) -> Url {
+        let mut url = self.public_url.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["connect", token]);
+        }
+        url
+    }
 }
 
 /// The whole API, and beside it `pages` for people.

@@ -2,11 +2,13 @@
 
 mod asked;
 mod audit;
+mod branding;
 mod budget;
 mod catalogue;
 mod change;
 mod clock;
 pub mod conflict;
+mod connect_link;
 mod connection;
 pub mod consent;
 mod custom_field;
@@ -33,14 +35,19 @@ mod webhook;
 
 pub use asked::Asked;
 pub use audit::{AuditEntry, AuditRow};
+pub use branding::{Branding, BrandingError, Color};
 pub use budget::{Ask, Granted, Said, Window, WindowRule};
 pub use catalogue::{
     Catalogue, ObjectKind, ObjectSpec, Operation, Property, Quirk, Reference, Unknown,
 };
 pub use change::{ChangeAction, ChangeState, Conflict, ConflictState, PushedField, QueuedChange};
 pub use clock::{Clock, Entropy, ManualClock, SystemClock, SystemEntropy, Timestamp};
+pub use connect_link::{
+    ConnectLink, ConnectSettings, LANGUAGES, LINK_LIFE, LONGEST_LINK_LIFE, LinkState,
+    NewConnectLink, WebOrigin, WebOriginError,
+};
 pub use connection::{
-    Connection, ConnectionStatus, Environment, LinkedUser, NewConnection, Project, Scope,
+    Account, Connection, ConnectionStatus, Environment, LinkedUser, NewConnection, Project, Scope,
 };
 pub use custom_field::{
     CustomField, CustomFieldMapping, DataType, EffectiveMapping, EffectiveMappings, FieldSlug,
@@ -53,8 +60,8 @@ pub use event_pattern::{EventPattern, EventPatternError};
 pub use field::{Choice, FieldMapping, RemoteField};
 pub use filter::{FilterError, Filters, Scalar, filterable};
 pub use id::{
-    ApiKeyId, AuditId, ChangeId, ConflictId, ConnectionId, CustomFieldId, DeliveryId,
-    DeliveryIdError, EventId, FailureId, LinkedUserId, MappingId, OperatorId, ProjectId, RecordId,
+    ApiKeyId, AuditId, ChangeId, ConflictId, ConnectLinkId, ConnectionId, CustomFieldId,
+    DeliveryId, DeliveryIdError, EventId, FailureId, LinkedUserId, MappingId, OperatorId, ProjectId, RecordId,
     RetryId, RunId, SessionId, Slug, SlugError, WebhookId,
 };
 pub use manifest::{

@@ -8,6 +8,7 @@ mod api_keys;
 mod audit;
 mod changes;
 mod conflicts;
+mod connect_links;
 mod connections;
 mod connectors;
 mod credentials;

@@ -5,6 +5,7 @@
 
 mod budget;
 mod connect;
+mod connect_links;
 mod content;
 mod custom;
 mod error;
@@ -19,6 +20,7 @@ mod outbound;
 mod pass;
 mod passthrough;
 mod preview;
+mod problem;
 mod push;
 mod rate_limits;
 mod read;
@@ -45,7 +47,8 @@ use crate::{
     vault::Vault,
 };
 
-pub use connect::{ConnectRequest, Connected, OAuthRequest};
+pub use connect::{ConnectRequest, Connected, LoggedIn, OAuthEnd, OAuthRequest};
+pub use connect_links::LinkDraft;
 pub use content::{Content, Format};
 pub use error::Error;
 pub use expand::expandable;
@@ -60,6 +63,7 @@ pub use passthrough::{
     StreamRequest, is_private,
 };
 pub use preview::{Previewed, RemoteFields};
+pub use problem::LoginProblem;
 pub use rate_limits::{BucketState, RateLimitState};
 pub use remap::Remapped;
 pub use settings::{SettingsChange, missing_settings};

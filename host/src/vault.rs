@@ -7,6 +7,7 @@ mod grant;
 mod key;
 mod keys;
 mod oauth;
+mod pending;
 mod provider;
 mod refresh;
 mod rewrap;
@@ -37,7 +38,8 @@ pub use apps::{
 pub use credentials::{Credentials, authorization};
 pub use key::Key;
 pub use keys::{HANDING_ROUND, Keys};
-pub use oauth::FinishedOAuth;
+pub use oauth::{FinishedOAuth, LoginLink, ReturnedOAuth};
+pub use pending::PendingLogin;
 pub use provider::{EnvironmentKeys, FileKeys, KeyProvider, Wrapped};
 pub use rewrap::{Rewrapped, rewrap};
 
@@ -250,6 +252,19 @@ impl Vault {
     #[must_use]
     pub fn parse_connection_token(text: &str) -> Option<Digest> {
         token::parse(token::CONNECTION_TOKEN, text)
+    }
+
+    /// The token of a new connect link and its hash.
+    #[must_use]
+    pub fn new_link_token(&self) -> (SecretString, Digest) {
+        let (text, hash, _) = token::generate(token::CONNECT_LINK, &*self.inner.entropy);
+        (text, hash)
+    }
+
+    /// The hash to look a connect link up by; none where the text cannot be its token.
+    #[must_use]
+    pub fn parse_link_token(text: &str) -> Option<Digest> {
+        token::parse(token::CONNECT_LINK, text)
     }
 
     /// Credentials from what was typed into the login form: the scheme's fields (`apikey` and

@@ -319,6 +319,7 @@ async fn connect_demo(app: &App, project: ProjectId, linked_user: &LinkedUser) -
         vertical: None,
         environment: Environment::Sandbox,
         fields: BTreeMap::from([("api_key".to_owned(), demo::API_KEY.to_owned())]),
+        account: None,
     };
     app.unify.connect(request).await?;
     Ok(())

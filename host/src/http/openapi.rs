@@ -33,6 +33,10 @@ const TAGS: &[(&str, &str)] = &[
         "Accounts of linked users at providers, and how they are connected.",
     ),
     (
+        "Connect",
+        "Pages on which your customers connect their accounts.",
+    ),
+    (
         "Provider webhooks",
         "What providers send to this server by themselves.",
     ),

@@ -6,6 +6,7 @@ mod changes;
 mod conflicts;
 mod connect;
 mod connection_settings;
+mod connect_links;
 mod connections;
 mod connectors;
 mod custom_fields;
@@ -63,6 +64,7 @@ pub(super) fn operations() -> Vec<Operation> {
         rate_limits::operations(),
         connect::operations(),
         oauth::operations(),
+        connect_links::operations(),
         connectors::operations(),
         marketplace::operations(),
         inbound::operations(),

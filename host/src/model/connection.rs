@@ -154,6 +154,17 @@ impl Connection {
     }
 }
 
+/// An account at a provider that a login reaches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// The provider's id of it.
+    pub id: String,
+    /// What a person calls it.
+    pub name: Option<String>,
+    /// What the connector wants to know of it later.
+    pub settings: BTreeMap<String, String>,
+}
+
 /// What is known of a connection before it is stored.
 #[derive(Clone, Debug)]
 pub struct NewConnection {

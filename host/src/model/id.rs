@@ -73,6 +73,8 @@ ordered_ids! {
     FailureId,
     /// An entry of the audit log.
     AuditId,
+    /// A connect link.
+    ConnectLinkId,
 }
 
 uuid_ids! {

@@ -294,9 +294,14 @@ impl Store {
                 .read(kind.statements().count, values![])
                 .await?)?;
         }
-        let states = "SELECT substr(sealed, 2, 4), COUNT(*) FROM oauth_state
-                      WHERE expires_at > $1 GROUP BY 1";
-        add(self.database().read(states, values![self.now()]).await?)?;
+        for logins in [
+            "SELECT substr(sealed, 2, 4), COUNT(*) FROM oauth_state
+             WHERE expires_at > $1 GROUP BY 1",
+            "SELECT substr(sealed, 2, 4), COUNT(*) FROM pending_login
+             WHERE expires_at > $1 GROUP BY 1",
+        ] {
+            add(self.database().read(logins, values![self.now()]).await?)?;
+        }
         Ok(found)
     }
 

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use super::Error;
 use crate::model::{
-    ApiKeyId, ConnectionId, CustomFieldId, Digest, EventId, LinkedUserId, MappingId, OperatorId,
+    ApiKeyId, ConnectLinkId, ConnectionId, CustomFieldId, Digest, EventId, LinkedUserId, MappingId, OperatorId,
     ProjectId, RecordId, RetryId, SessionId, Slug, Timestamp, WebhookId,
 };
 
@@ -190,6 +190,7 @@ into_value! {
     ApiKeyId => |value| Self::Text(Some(value.to_string()));
     LinkedUserId => |value| Self::Text(Some(value.to_string()));
     ConnectionId => |value| Self::Text(Some(value.to_string()));
+    ConnectLinkId => |value| Self::Text(Some(value.to_string()));
     EventId => |value| Self::Text(Some(value.to_string()));
     CustomFieldId => |value| Self::Text(Some(value.to_string()));
     MappingId => |value| Self::Text(Some(value.to_string()));

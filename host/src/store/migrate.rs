@@ -124,6 +124,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/postgres/0020_operators.sql"),
     ),
     (
+        21,
+        "connect_links",
+        include_str!("../../../migrations/sqlite/0021_connect_links.sql"),
+        include_str!("../../../migrations/postgres/0021_connect_links.sql"),
+    ),
+    (
         23,
         "oauth_apps",
         include_str!("../../../migrations/sqlite/0023_oauth_apps.sql"),

@@ -9,11 +9,12 @@ use super::{Error, Unify, sync::readable};
 use crate::{
     egress::{Downstream, Priority, Unlimited},
     model::{
-        AuthScheme, ConnectionId, Environment, LinkedUserId, Manifest, NewConnection, ObjectKind,
-        ProjectId, Scope, SettingType, Slug, Usage,
+        Account, AuthScheme, ConnectLink, Connection, ConnectionId, Environment,
+        LinkedUserId, Manifest, NewConnection, ObjectKind, ProjectId, Scope, SettingType, Slug,
+        Usage,
     },
     runtime::{CallContext, CallError, ConnectorVersion, Failure},
-    vault::Credentials,
+    vault::{Credentials, LoginLink, PendingLogin},
 };
 
 /// A login by form: everything that the end customer typed.
@@ -33,6 +34,9 @@ pub struct ConnectRequest {
     pub environment: Environment,
     /// Fields of the login, variables and settings, by key.
     pub fields: BTreeMap<String, String>,
+    /// Which account, by the provider's id, where the login reaches several; the first where none
+    /// is named.
+    pub account: Option<String>,
 }
 
 /// A login in the browser, to be started.
@@ -42,6 +46,8 @@ pub struct OAuthRequest {
     pub connect: ConnectRequest,
     /// Where the browser goes in the end.
     pub return_url: Option<Url>,
+    /// The connect link that the browser comes from and goes back to.
+    pub link: Option<LoginLink>,
     /// Where the provider sends the browser back to.
     pub redirect_uri: Url,
 }
@@ -54,6 +60,8 @@ pub struct Connected {
     pub token: SecretString,
     /// Where the browser goes now.
     pub return_url: Option<Url>,
+    /// All accounts that the login reaches.
+    pub accounts: Vec<Account>,
 }
 
 impl std::fmt::Debug for Connected {
@@ -65,6 +73,38 @@ impl std::fmt::Debug for Connected {
     }
 }
 
+/// What came of a login on the connect page.
+#[derive(Debug)]
+pub enum LoggedIn {
+    /// A connection.
+    Connected(Box<Connected>),
+    /// Several accounts: the login waits under this name until somebody chooses one.
+    Choose(SecretString),
+}
+
+/// What came of a login whose browser came back.
+#[derive(Debug)]
+pub struct OAuthEnd {
+    /// The connector.
+    pub connector: Slug,
+    /// The connect link that it belongs to.
+    pub link: Option<LoginLink>,
+    /// The rest.
+    pub outcome: Result<LoggedIn, Error>,
+}
+
+/// A login that the provider took, before anything of it is stored.
+struct Login {
+    project: ProjectId,
+    linked_user: LinkedUserId,
+    vertical: String,
+    scheme: String,
+    environment: Environment,
+    settings: BTreeMap<String, String>,
+    credentials: Credentials,
+    accounts: Vec<Account>,
+}
+
 impl Unify {
     /// Makes a connection of what was typed. The credentials are tried before they are stored.
     ///
@@ -72,14 +112,66 @@ impl Unify {
     /// Something is missing or wrong, or the provider refuses it.
     pub async fn connect(&self, request: ConnectRequest) -> Result<Connected, Error> {
         let version = self.version(&request.connector)?;
-        let manifest = version.manifest();
-        let scheme = choose_scheme(manifest, &request)?;
-        let settings = check_settings(manifest, &request.fields)?;
-        let credentials =
-            self.0
-                .vault
-                .credentials_from_fields(manifest, scheme, &request.fields)?;
-        self.finish(&version, scheme, request, settings, credentials, None)
+        let account = request.account.clone();
+        let login = self.try_form(&version, request, None).await?;
+        self.store_login(&version, login, account.as_deref(), None).await
+    }
+
+    /// The same on the connect page: of several accounts somebody chooses, and the link is used up.
+    /// A link with a connection logs that one in again, and no other account.
+    ///
+    /// # Errors
+    /// As for [`Self::connect`]; the link does not serve any more, or is for another account.
+    pub async fn connect_by_link(
+        &self,
+        link: &ConnectLink,
+        request: ConnectRequest,
+    ) -> Result<LoggedIn, Error> {
+        let version = self.version(&request.connector)?;
+        let again = self.connection_of(link, &request.connector).await?;
+        let login = self.try_form(&version, request, again.as_ref()).await?;
+        self.settle(&version, link, login, again.as_ref()).await
+    }
+
+    /// The accounts of a login that waits for a choice, and its connector.
+    ///
+    /// # Errors
+    /// Its time is over, or it was finished.
+    pub async fn choice(
+        &self,
+        link: &ConnectLink,
+        choice: &str,
+    ) -> Result<(Slug, Vec<Account>), Error> {
+        let kept = self.0.vault.kept_login(link, choice).await?;
+        let kept = kept.ok_or(crate::vault::Error::UnknownState)?;
+        Ok((kept.connector, kept.accounts))
+    }
+
+    /// Makes a connection of the account that was chosen.
+    ///
+    /// # Errors
+    /// The choice's time is over, there is no such account, or the link does not serve any more.
+    pub async fn choose(
+        &self,
+        link: &ConnectLink,
+        choice: &str,
+        account: &str,
+    ) -> Result<Connected, Error> {
+        let kept = self.0.vault.kept_login(link, choice).await?;
+        let kept = kept.ok_or(crate::vault::Error::UnknownState)?;
+        let version = self.version(&kept.connector)?;
+        let again = self.connection_of(link, &kept.connector).await?;
+        let login = Login {
+            project: link.project,
+            linked_user: link.what.linked_user,
+            vertical: kept.vertical,
+            scheme: kept.scheme,
+            environment: kept.environment,
+            settings: kept.settings,
+            credentials: kept.credentials,
+            accounts: kept.accounts,
+        };
+        self.keep_by_link(&version, link, login, account, again.as_ref())
             .await
     }
 
@@ -101,7 +193,12 @@ impl Unify {
                 field: "scheme".to_owned(),
                 message: format!("{} has no such login in the browser", manifest.slug),
             })?;
-        let settings = check_settings(manifest, &request.connect.fields)?;
+        let again = match request.link.as_ref().and_then(|link| link.connection) {
+            Some(id) => self.0.store.scope_by_id(request.connect.project, id).await?,
+            None => None,
+        };
+        let again = again.as_ref().map(Scope::connection);
+        let settings = check_settings(manifest, &request.connect.fields, again)?;
         let vertical = choose_vertical(manifest, request.connect.vertical.as_deref())?;
         Ok(self
             .0
@@ -115,58 +212,74 @@ impl Unify {
                 settings,
                 &vertical,
                 request.return_url,
+                request.link,
                 &request.redirect_uri,
             )
             .await?)
     }
 
-    /// Makes a connection of the code that the provider sent the browser back with.
+    /// Makes a connection of the code that the provider sent the browser back with, or ends the
+    /// login where it sent none. `said` is why it sent none.
     ///
     /// # Errors
-    /// The state is unknown, used or too old, or the provider refuses the code.
+    /// The state is unknown, used or too old. What else can fail is in [`OAuthEnd::outcome`].
     pub async fn finish_oauth(
         &self,
         state: &str,
-        code: &str,
+        code: Result<&str, String>,
         redirect_uri: &Url,
-    ) -> Result<Connected, Error> {
-        let finished = self
-            .0
-            .vault
-            .finish_oauth(
-                state,
-                code,
-                |slug| Some(Arc::clone(self.0.runtime.active(slug)?.manifest())),
-                redirect_uri,
-            )
-            .await?;
+    ) -> Result<OAuthEnd, Error> {
+        let returned = self.0.vault.take_oauth(state).await?;
+        let (connector, link) = (returned.connector().clone(), returned.link().cloned());
+        let outcome = match code {
+            Ok(code) => {
+                let finished = self.0.vault.finish_oauth(
+                    returned,
+                    code,
+                    |slug| Some(Arc::clone(self.0.runtime.active(slug)?.manifest())),
+                    redirect_uri,
+                );
+                match finished.await {
+                    Ok(finished) => self.finished(finished).await,
+                    Err(error) => Err(error.into()),
+                }
+            }
+            Err(said) => Err(Error::LoginDenied(said)),
+        };
+        Ok(OAuthEnd {
+            connector,
+            link,
+            outcome,
+        })
+    }
+
+    async fn finished(&self, finished: crate::vault::FinishedOAuth) -> Result<LoggedIn, Error> {
         let version = self.version(&finished.connector)?;
-        let scheme =
-            version
-                .manifest()
-                .scheme(&finished.scheme)
-                .ok_or_else(|| Error::InvalidSetting {
-                    field: "scheme".to_owned(),
-                    message: "the connector changed during the login; start again".to_owned(),
-                })?;
-        let request = ConnectRequest {
+        let scheme = version.manifest().scheme(&finished.scheme);
+        let scheme = scheme.ok_or_else(|| Error::InvalidSetting {
+            field: "scheme".to_owned(),
+            message: "the connector changed during the login; start again".to_owned(),
+        })?;
+        let login = Login {
             project: finished.project,
             linked_user: finished.linked_user,
-            connector: finished.connector,
-            scheme: Some(finished.scheme),
-            vertical: Some(finished.vertical),
+            vertical: finished.vertical,
+            scheme: finished.scheme,
             environment: finished.environment,
-            fields: BTreeMap::new(),
+            settings: finished.settings,
+            credentials: finished.credentials,
+            accounts: Vec::new(),
         };
-        self.finish(
-            &version,
-            scheme,
-            request,
-            finished.settings,
-            finished.credentials,
-            finished.return_url,
-        )
-        .await
+        let login = self.authenticate(&version, scheme, login).await?;
+        let Some(place) = finished.link else {
+            let mut connected = self.store_login(&version, login, None, None).await?;
+            connected.return_url = finished.return_url;
+            return Ok(LoggedIn::Connected(Box::new(connected)));
+        };
+        let link = self.0.store.connect_link(login.project, place.id).await?;
+        let link = link.ok_or(Error::LinkClosed)?;
+        let again = self.connection_of(&link, &finished.connector).await?;
+        self.settle(&version, &link, login, again.as_ref()).await
     }
 
     /// Ends a connection: its tokens are revoked at the provider where the manifest says how, and
@@ -191,30 +304,55 @@ impl Unify {
         Ok(self.0.store.delete_connection(scope).await?)
     }
 
-    async fn finish(
+    /// What was typed, checked and tried at the provider.
+    async fn try_form(
+        &self,
+        version: &Arc<ConnectorVersion>,
+        request: ConnectRequest,
+        again: Option<&Scope>,
+    ) -> Result<Login, Error> {
+        let manifest = version.manifest();
+        let scheme = choose_scheme(manifest, &request)?;
+        let vertical = match again {
+            Some(again) => again.connection().vertical.clone(),
+            None => choose_vertical(manifest, request.vertical.as_deref())?,
+        };
+        let settings = check_settings(manifest, &request.fields, again.map(Scope::connection))?;
+        let vault = &self.0.vault;
+        let credentials = vault.credentials_from_fields(manifest, scheme, &request.fields)?;
+        let login = Login {
+            project: request.project,
+            linked_user: request.linked_user,
+            vertical,
+            scheme: scheme.name.clone(),
+            environment: request.environment,
+            settings,
+            credentials,
+            accounts: Vec::new(),
+        };
+        self.authenticate(version, scheme, login).await
+    }
+
+    /// Asks the provider for the accounts that the login reaches: at least one.
+    async fn authenticate(
         &self,
         version: &Arc<ConnectorVersion>,
         scheme: &AuthScheme,
-        request: ConnectRequest,
-        mut settings: BTreeMap<String, String>,
-        credentials: Credentials,
-        return_url: Option<Url>,
-    ) -> Result<Connected, Error> {
+        mut login: Login,
+    ) -> Result<Login, Error> {
         let manifest = version.manifest();
-        let vertical = choose_vertical(manifest, request.vertical.as_deref())?;
-        let id = ConnectionId::generate(&*self.0.entropy);
         let authorizer = self.0.vault.provisional_authorizer(
             manifest,
             scheme,
-            &vertical,
-            &settings,
-            &credentials,
+            &login.vertical,
+            &login.settings,
+            &login.credentials,
         );
         let context = CallContext {
-            id: id.to_string(),
-            environment: request.environment,
+            id: ConnectionId::generate(&*self.0.entropy).to_string(),
+            environment: login.environment,
             account: None,
-            settings: settings.clone(),
+            settings: login.settings.clone(),
             authorizer,
             downstream: Downstream::default(),
             budget: Arc::new(Unlimited),
@@ -229,38 +367,164 @@ impl Unify {
                 CallError::Failure(failure) => Error::Provider(failure),
                 stopped => Error::Connector(stopped),
             })?;
-        // A login that reaches several accounts connects the first; choosing is the connect
-        // page's business.
-        let account = accounts.into_iter().next().ok_or_else(|| {
-            Error::Contract("authenticate answered neither an account nor a failure".to_owned())
-        })?;
-        for setting in account.settings {
-            settings.insert(setting.key, setting.value);
+        if accounts.is_empty() {
+            let broken = "authenticate answered neither an account nor a failure";
+            return Err(Error::Contract(broken.to_owned()));
         }
+        let accounts = accounts.into_iter().map(|account| Account {
+            id: account.remote_id,
+            name: account.display_name,
+            settings: account
+                .settings
+                .into_iter()
+                .map(|setting| (setting.key, setting.value))
+                .collect(),
+        });
+        login.accounts = accounts.collect();
+        Ok(login)
+    }
+
+    /// The connection that a link is for, where it is for one already.
+    async fn connection_of(
+        &self,
+        link: &ConnectLink,
+        connector: &Slug,
+    ) -> Result<Option<Scope>, Error> {
+        let Some(id) = link.what.connection else {
+            return Ok(None);
+        };
+        let scope = self.0.store.scope_by_id(link.project, id).await?;
+        let scope = scope.filter(|scope| {
+            let connection = scope.connection();
+            connection.linked_user == link.what.linked_user && connection.connector == *connector
+        });
+        scope.map(Some).ok_or(Error::LinkClosed)
+    }
+
+    /// Stores a login of a link, or lets somebody choose the account.
+    async fn settle(
+        &self,
+        version: &Arc<ConnectorVersion>,
+        link: &ConnectLink,
+        login: Login,
+        again: Option<&Scope>,
+    ) -> Result<LoggedIn, Error> {
+        let account = match (again.map(Scope::connection), login.accounts.as_slice()) {
+            (Some(connection), accounts) => the_same(connection, accounts)?.id.clone(),
+            (None, [only]) => only.id.clone(),
+            (None, _) => {
+                let kept = PendingLogin {
+                    connector: version.manifest().slug.clone(),
+                    vertical: login.vertical,
+                    scheme: login.scheme,
+                    environment: login.environment,
+                    settings: login.settings,
+                    accounts: login.accounts,
+                    credentials: login.credentials,
+                };
+                let choice = self.0.vault.keep_login(link, &kept).await?;
+                return Ok(LoggedIn::Choose(choice));
+            }
+        };
+        let connected = self.keep_by_link(version, link, login, &account, again);
+        Ok(LoggedIn::Connected(Box::new(connected.await?)))
+    }
+
+    /// Stores a login, and uses the link up: of two who log in with it at once, one does.
+    async fn keep_by_link(
+        &self,
+        version: &Arc<ConnectorVersion>,
+        link: &ConnectLink,
+        login: Login,
+        account: &str,
+        again: Option<&Scope>,
+    ) -> Result<Connected, Error> {
+        let store = &self.0.store;
+        let again_id = again.map(|scope| scope.connection().id);
+        let taken = store.take_connect_link(link.project, link.id, again_id);
+        if !taken.await? {
+            return Err(Error::LinkClosed);
+        }
+        let kept = self.store_login(version, login, Some(account), again).await;
+        let made = kept.as_ref().ok();
+        let made = made.map(|connected| connected.scope.connection().id);
+        store.settle_connect_link(link.project, link.id, made).await?;
+        if made.is_some() {
+            store.forget_pending_logins(link.project, link.id).await?;
+        }
+        kept
+    }
+
+    /// Stores a login with one of its accounts, the first where none is named.
+    async fn store_login(
+        &self,
+        version: &Arc<ConnectorVersion>,
+        login: Login,
+        account: Option<&str>,
+        again: Option<&Scope>,
+    ) -> Result<Connected, Error> {
+        let account = match (again.map(Scope::connection), account) {
+            (Some(connection), _) => Some(the_same(connection, &login.accounts)?),
+            (None, Some(id)) => login.accounts.iter().find(|account| account.id == id),
+            (None, None) => login.accounts.first(),
+        };
+        let account = account.ok_or_else(|| Error::InvalidSetting {
+            field: "account".to_owned(),
+            message: format!("the login reaches {}", named(&login.accounts)),
+        })?;
+        let mut settings = login.settings;
+        settings.extend(account.settings.clone());
         let new = NewConnection {
-            id,
-            linked_user: request.linked_user,
-            connector: request.connector,
-            vertical,
-            scheme: scheme.name.clone(),
-            environment: request.environment,
-            account: Some(account.remote_id),
-            account_name: account.display_name,
+            id: ConnectionId::generate(&*self.0.entropy),
+            linked_user: login.linked_user,
+            connector: version.manifest().slug.clone(),
+            vertical: again.map_or(login.vertical, |scope| scope.connection().vertical.clone()),
+            scheme: login.scheme,
+            environment: login.environment,
+            account: Some(account.id.clone()),
+            account_name: account.name.clone(),
             settings,
         };
         let objects: Vec<ObjectKind> = readable(version).collect();
         let (scope, token) = self
             .0
             .vault
-            .connect(request.project, new, &credentials, &objects)
+            .connect(login.project, new, &login.credentials, &objects)
             .await?;
         self.0.work.notify_one();
         Ok(Connected {
             scope,
             token,
-            return_url,
+            return_url: None,
+            accounts: login.accounts,
         })
     }
+}
+
+/// The account of a connection among those that a login reaches.
+fn the_same<'accounts>(
+    connection: &Connection,
+    accounts: &'accounts [Account],
+) -> Result<&'accounts Account, Error> {
+    let same = accounts
+        .iter()
+        .find(|account| connection.account.as_deref().is_none_or(|id| id == account.id));
+    same.ok_or_else(|| Error::OtherAccount {
+        expected: connection
+            .account_name
+            .clone()
+            .or_else(|| connection.account.clone())
+            .unwrap_or_default(),
+        reached: named(accounts),
+    })
+}
+
+/// Accounts for a sentence.
+fn named(accounts: &[Account]) -> String {
+    let names = accounts
+        .iter()
+        .map(|account| account.name.as_deref().unwrap_or(&account.id));
+    names.collect::<Vec<_>>().join(", ")
 }
 
 fn choose_scheme<'manifest>(
@@ -323,20 +587,22 @@ fn choose_vertical(manifest: &Manifest, named: Option<&str>) -> Result<String, E
 }
 
 /// Variables in their canonical spelling and settings with their defaults; no passwords, which
-/// are credentials.
+/// are credentials. What a connection has stays where nothing else was typed.
 fn check_settings(
     manifest: &Manifest,
     fields: &BTreeMap<String, String>,
+    again: Option<&Connection>,
 ) -> Result<BTreeMap<String, String>, Error> {
     let wrong = |field: &str, message: String| Error::InvalidSetting {
         field: field.to_owned(),
         message,
     };
-    let mut settings = BTreeMap::new();
+    let mut settings = again.map_or_else(BTreeMap::new, |connection| connection.settings.clone());
     for (id, variable) in &manifest.variables {
         let value = fields
             .get(id)
             .filter(|value| !value.trim().is_empty())
+            .or_else(|| again?.settings.get(id))
             .ok_or_else(|| wrong(id, format!("{} is needed", variable.title)))?;
         let value = variable
             .canonical(value)
@@ -345,7 +611,8 @@ fn check_settings(
     }
     for setting in &manifest.settings {
         let typed = fields.get(&setting.id).filter(|value| !value.is_empty());
-        let Some(value) = typed.or(setting.default.as_ref()) else {
+        let kept = || again?.settings.get(&setting.id);
+        let Some(value) = typed.or_else(kept).or(setting.default.as_ref()) else {
             if setting.required && !setting.is_after_login() {
                 return Err(wrong(&setting.id, format!("{} is needed", setting.title)));
             }

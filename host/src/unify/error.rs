@@ -97,6 +97,30 @@ pub enum Error {
     /// The provider refused the credentials of a new connection.
     #[error("the provider refuses the credentials: {0}")]
     CredentialsRefused(String),
+    /// The provider sent the end customer back without logging in: its words.
+    #[error("the provider ended the login: {0}")]
+    LoginDenied(String),
+    /// A login again reached other accounts than the connection's.
+    #[error(
+        "this login reaches {reached}, but the connection is one of {expected}: log in as {expected}"
+    )]
+    OtherAccount {
+        /// The connection's account.
+        expected: String,
+        /// What was reached.
+        reached: String,
+    },
+    /// The connect link cannot be used for this login.
+    #[error("the connect link was used, has expired or was revoked: ask for a new one")]
+    LinkClosed,
+    /// What a connect link is to be for makes no sense.
+    #[error("{field}: {message}")]
+    Link {
+        /// The key of the body.
+        field: &'static str,
+        /// What is wrong, a sentence.
+        message: String,
+    },
     /// The connection's credentials are dead.
     #[error("the connection needs a new login: {0}")]
     NeedsReconnect(String),
@@ -133,7 +157,10 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::NeedsReconnect(_) | Self::CredentialsRefused(_) => ErrorClass::Auth,
+            Self::NeedsReconnect(_)
+            | Self::CredentialsRefused(_)
+            | Self::LoginDenied(_)
+            | Self::OtherAccount { .. } => ErrorClass::Auth,
             Self::Provider(failure) | Self::Connector(CallError::Failure(failure)) => {
                 class_of(failure)
             }
@@ -151,6 +178,8 @@ impl Error {
             Self::NotPermitted(_) => ErrorClass::Forbidden,
             Self::Invalid(_)
             | Self::InvalidSetting { .. }
+            | Self::Link { .. }
+            | Self::LinkClosed
             | Self::UnknownReference { .. }
             | Self::Conflict(_)
             | Self::BodyTooLarge(_) => ErrorClass::Invalid,

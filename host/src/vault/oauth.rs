@@ -17,11 +17,53 @@ use super::{
     grant::{Failure, Grant, Tokens},
 };
 use crate::model::{
-    AuthKind, AuthScheme, Digest, Environment, LinkedUserId, Manifest, ProjectId, SettingType,
+    AuthKind, AuthScheme, ConnectLinkId, ConnectionId, Digest, Environment, LinkedUserId, Manifest, ProjectId, SettingType,
     Slug, VariableType,
 };
 
 const STATE_LIFE: Duration = Duration::from_secs(600);
+
+/// The connect link that a login belongs to: the browser goes back there, however it ends.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LoginLink {
+    /// Its id.
+    pub id: ConnectLinkId,
+    /// Its token, for the browser.
+    pub token: String,
+    /// The connection that has to be the one to log in again.
+    pub connection: Option<ConnectionId>,
+    /// What the person chose on the page, as its address says it: the language.
+    pub query: String,
+}
+
+/// A login whose browser came back. It can be taken once.
+pub struct ReturnedOAuth {
+    project: ProjectId,
+    pending: Pending,
+}
+
+impl std::fmt::Debug for ReturnedOAuth {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("ReturnedOAuth")
+            .field("connector", &self.pending.connector)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ReturnedOAuth {
+    /// The connector.
+    #[must_use]
+    pub const fn connector(&self) -> &Slug {
+        &self.pending.connector
+    }
+
+    /// The connect link that it belongs to.
+    #[must_use]
+    pub const fn link(&self) -> Option<&LoginLink> {
+        self.pending.link.as_ref()
+    }
+}
 
 /// A login that a provider confirmed; not yet a connection.
 #[derive(Clone, Debug)]
@@ -42,6 +84,8 @@ pub struct FinishedOAuth {
     pub settings: BTreeMap<String, String>,
     /// Where the browser goes next.
     pub return_url: Option<Url>,
+    /// The connect link that it belongs to.
+    pub link: Option<LoginLink>,
     /// What was obtained.
     pub credentials: Credentials,
 }
@@ -56,6 +100,8 @@ struct Pending {
     environment: Environment,
     settings: BTreeMap<String, String>,
     return_url: Option<Url>,
+    #[serde(default)]
+    link: Option<LoginLink>,
     verifier: Option<String>,
     /// Whose code comes back, whatever app is set by then.
     #[serde(default)]
@@ -84,6 +130,7 @@ impl Vault {
         settings: BTreeMap<String, String>,
         vertical: &str,
         return_url: Option<Url>,
+        link: Option<LoginLink>,
         redirect_uri: &Url,
     ) -> Result<Url, Error> {
         let AuthKind::OAuth2Code {
@@ -150,6 +197,7 @@ impl Vault {
             environment,
             settings,
             return_url,
+            link,
             verifier: verifier.map(|verifier| verifier.expose_secret().to_owned()),
             client_id: Some(app.client_id),
         };
@@ -167,20 +215,38 @@ impl Vault {
         Ok(address)
     }
 
-    /// Ends a login with what the provider's redirect carried. The state works once, whatever the
-    /// outcome. `manifest_of` finds a connector's manifest.
+    /// Takes a login whose browser came back with this state. It works once, whatever comes of it.
     ///
     /// # Errors
-    /// [`Error::UnknownState`], [`Error::UnknownConnector`], [`Error::Refused`] by the provider,
-    /// [`Error::Unavailable`] provider.
+    /// [`Error::UnknownState`].
+    pub async fn take_oauth(&self, state: &str) -> Result<ReturnedOAuth, Error> {
+        let hash = Digest::of(state);
+        let found = self.inner.store.take_oauth_state(&hash).await?;
+        let (project, sealed) = found.ok_or(Error::UnknownState)?;
+        let context = ["oauth_state", &project.to_string(), &hash.to_string()];
+        let json = self.open(&context, &sealed)?;
+        let pending = serde_json::from_slice(&json)
+            .map_err(|_| Error::Sealed("its content is not what was put in"))?;
+        Ok(ReturnedOAuth { project, pending })
+    }
+
+    /// Ends a login with the code that the provider's redirect carried. `manifest_of` finds a
+    /// connector's manifest.
+    ///
+    /// # Errors
+    /// [`Error::UnknownConnector`], [`Error::Refused`] by the provider, [`Error::Unavailable`]
+    /// provider.
     pub async fn finish_oauth(
         &self,
-        state: &str,
+        returned: ReturnedOAuth,
         code: &str,
         manifest_of: impl Fn(&Slug) -> Option<Arc<Manifest>>,
         redirect_uri: &Url,
     ) -> Result<FinishedOAuth, Error> {
-        let (project, mut pending) = self.take(state).await?;
+        let ReturnedOAuth {
+            project,
+            mut pending,
+        } = returned;
         let manifest = manifest_of(&pending.connector)
             .ok_or_else(|| Error::UnknownConnector(pending.connector.clone()))?;
         let scheme = manifest
@@ -232,29 +298,9 @@ impl Vault {
             environment: pending.environment,
             settings: pending.settings,
             return_url: pending.return_url,
+            link: pending.link,
             credentials,
         })
-    }
-
-    /// Ends a login that the provider or the person refused: where the browser goes next. The
-    /// state cannot be used any more.
-    ///
-    /// # Errors
-    /// [`Error::UnknownState`].
-    pub async fn abandon_oauth(&self, state: &str) -> Result<Option<Url>, Error> {
-        let (_, pending) = self.take(state).await?;
-        Ok(pending.return_url)
-    }
-
-    async fn take(&self, state: &str) -> Result<(ProjectId, Pending), Error> {
-        let hash = Digest::of(state);
-        let found = self.inner.store.take_oauth_state(&hash).await?;
-        let (project, sealed) = found.ok_or(Error::UnknownState)?;
-        let context = ["oauth_state", &project.to_string(), &hash.to_string()];
-        let json = self.open(&context, &sealed)?;
-        let pending = serde_json::from_slice(&json)
-            .map_err(|_| Error::Sealed("its content is not what was put in"))?;
-        Ok((project, pending))
     }
 
     /// 256 random bits, base64url: 43 characters, as PKCE asks of a verifier.

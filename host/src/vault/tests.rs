@@ -230,6 +230,7 @@ impl World {
                 settings(),
                 "crm",
                 Some("https://app.example.com/done".parse().unwrap()),
+                None,
                 &redirect_uri(),
             )
             .await
@@ -239,7 +240,12 @@ impl World {
     async fn finish(&self, state: &str) -> Result<FinishedOAuth, Error> {
         let manifest_of = |_: &Slug| Some(Arc::clone(&self.manifest));
         self.vault
-            .finish_oauth(state, "canary-code", manifest_of, &redirect_uri())
+            .finish_oauth(
+                self.vault.take_oauth(state).await?,
+                "canary-code",
+                manifest_of,
+                &redirect_uri(),
+            )
             .await
     }
 }
@@ -415,6 +421,7 @@ async fn an_apps_secret_goes_to_no_host_that_a_customer_chose() {
             Environment::Production,
             BTreeMap::from([("region".to_owned(), "evil.example.com".to_owned())]),
             "crm",
+            None,
             None,
             &redirect_uri,
         );
@@ -653,8 +660,8 @@ async fn a_browser_login_goes_there_and_back_once() {
         assert!(matches!(error, Error::UnknownState), "{error:?}");
     }
     let state = parameter(&world.start().await, "state");
-    let return_url = world.vault.abandon_oauth(&state).await.unwrap();
-    assert_eq!(return_url, finished.return_url);
+    let returned = world.vault.take_oauth(&state).await.unwrap();
+    assert_eq!(returned.connector(), &finished.connector);
     assert!(world.finish(&state).await.is_err());
     let state = parameter(&world.start().await, "state");
     world.clock.advance(Duration::from_secs(600));

@@ -12,6 +12,9 @@ pub(super) const API_KEY: &str = "jk_";
 /// Of the operator, for the whole server and no project.
 pub(super) const OPERATOR_KEY: &str = "jo_";
 pub(super) const CONNECTION_TOKEN: &str = "ct_";
+pub(super) const CONNECT_LINK: &str = "cl_";
+/// Of a login that waits for the choice of an account.
+pub(super) const CHOICE: &str = "cc_";
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const RANDOM: usize = 30;

@@ -39,6 +39,8 @@ assets! {
     STYLES "app.css" STYLE;
     /// What pages do where JavaScript runs.
     APP "app.js" SCRIPT;
+    /// What connect pages do besides: logins in a window of their own.
+    PORTAL "portal.js" SCRIPT;
     /// Parts of pages that load and change by themselves.
     HTMX "htmx.min.js" SCRIPT;
     /// Its licence.

@@ -66,6 +66,8 @@ codes! {
         "Use a `retryId` that `POST /passthrough` answered for this project; results are kept for 24 hours.";
     ConnectionNotFound NOT_FOUND "connection_not_found" "No such connection"
         "`GET /connections` lists the connections of this project.";
+    ConnectLinkNotFound NOT_FOUND "connect_link_not_found" "No such connect link"
+        "`GET /connect/links` lists the connect links of this project; `POST` there makes one.";
     LinkedUserNotFound NOT_FOUND "linked_user_not_found" "No such linked user"
         "`GET /linked_users` lists the linked users of this project; `POST /linked_users` makes one.";
     ProjectNotFound NOT_FOUND "project_not_found" "No such project"

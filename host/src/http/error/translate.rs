@@ -73,6 +73,18 @@ impl From<unify::Error> for Error {
                 Self::new(Code::UnknownReference, sentence).with_violations(vec![violation])
             }
             unify::Error::CredentialsRefused(_) => Self::new(Code::CredentialsRefused, sentence),
+            unify::Error::LoginDenied(_) | unify::Error::OtherAccount { .. } => {
+                Self::new(Code::LoginRefused, sentence)
+            }
+            unify::Error::LinkClosed => Self::new(Code::Conflict, sentence),
+            unify::Error::Link { field, message } => {
+                let detail = format!("`{field}`: {message}.");
+                let violation = Violation {
+                    path: pointer(field),
+                    message,
+                };
+                Self::new(Code::ValidationFailed, detail).with_violations(vec![violation])
+            }
             unify::Error::NeedsReconnect(_) => Self::new(Code::NeedsReconnect, sentence),
             unify::Error::Provider(failure) => failure.into(),
             unify::Error::Connector(stopped) => stopped.into(),

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::{
-    connections::{self, ConnectionBody},
+    connections::{self, MadeConnection},
     linked_users,
 };
 use crate::{
@@ -38,7 +38,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .summary("Connect an account with what the end customer typed: an API key, a password, a token.")
             .describe("The provider is asked whether it takes the credentials. The same account connected again keeps its connection and its token.")
             .takes::<Target>()
-            .gives::<ConnectionBody<'static>>(201, "The connection.")
+            .gives::<MadeConnection<'static>>(201, "The connection.")
             .fails(CONNECT_FAILURES),
         Operation::post("/connections/basicorapikey/callback", callback)
             .alias("/connections/apikey/callback")
@@ -52,7 +52,7 @@ pub(super) fn operations() -> Vec<Operation> {
                     .or::<BTreeMap<String, String>>("application/x-www-form-urlencoded")
                     .optional(),
             )
-            .gives::<ConnectionBody<'static>>(201, "The connection.")
+            .gives::<MadeConnection<'static>>(201, "The connection.")
             .gives_nothing(302, "For callers that accept HTML: to `returnUrl`.")
             .fails(&[Code::ProjectNotFound])
             .fails(CONNECT_FAILURES),
@@ -121,6 +121,10 @@ pub(super) struct Target {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, FieldValue>", example = serde_json::json!({"access_token": "pat-eu1-…"}))]
     fields: Map<String, Value>,
+    /// The provider's id of the account, where the login reaches several; the first where none is
+    /// named. The answer lists them.
+    #[serde(default)]
+    account: Option<String>,
     /// For a login in the browser only.
     #[serde(default)]
     pub(super) return_url: Option<String>,
@@ -136,16 +140,8 @@ impl Target {
     ) -> Result<ConnectRequest, Error> {
         let fields = fields_of(self.fields)?;
         let connector = slug(&self.connector)?;
-        let linked_user = match (self.linked_user_id, self.linked_user_origin_id) {
-            (Some(id), None) => linked_users::by_id(&services.store, project.id, &id).await?,
-            (None, Some(origin)) => {
-                linked_users::by_any_id(&services.store, project.id, &origin).await?
-            }
-            _ => {
-                let detail = "Name the linked user by exactly one of `linked_user_id` and `linked_user_origin_id`.";
-                return Err(Error::new(Code::ValidationFailed, detail));
-            }
-        };
+        let named = (self.linked_user_id, self.linked_user_origin_id);
+        let linked_user = linked_users::by_one_id(&services.store, project.id, named).await?;
         Ok(ConnectRequest {
             project: project.id,
             linked_user: linked_user.id,
@@ -154,6 +150,7 @@ impl Target {
             vertical: self.vertical,
             environment: self.environment.unwrap_or(project.environment),
             fields,
+            account: self.account,
         })
     }
 }
@@ -199,6 +196,7 @@ pub(super) async fn callback(
         vertical: state.vertical,
         environment: caller.project.environment,
         fields,
+        account: None,
     };
     let connected = services.unify.connect(request).await?;
     if client.wants_html {
@@ -208,7 +206,7 @@ pub(super) async fn callback(
 }
 
 fn created(services: &Services, connected: &Connected) -> Result<Response, Error> {
-    let shown = connections::shown(services, connected.scope.connection(), &connected.token)?;
+    let shown = connections::made(services, connected)?;
     Ok((StatusCode::CREATED, shown).into_response())
 }
 
@@ -231,7 +229,8 @@ pub(super) fn browser_url(text: &str) -> Result<Url, Error> {
         })
 }
 
-fn slug(name: &str) -> Result<Slug, Error> {
+/// A connector's slug, as somebody wrote it.
+pub(super) fn slug(name: &str) -> Result<Slug, Error> {
     name.parse().map_err(|_| {
         let name: String = name.chars().take(80).collect();
         let detail = format!("There is no connector {name:?}.");

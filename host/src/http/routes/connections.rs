@@ -24,6 +24,7 @@ use crate::{
         AuditEntry, AuthScheme, Connection, ConnectionId, ConnectionStatus, Environment, ProjectId,
         Scope,
     },
+    unify::Connected,
 };
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -100,6 +101,38 @@ pub(super) struct ConnectionBody<'a> {
     account_name: Option<&'a str>,
     /// What was chosen when it was connected; no secrets.
     settings: &'a BTreeMap<String, String>,
+}
+
+/// A connection that was made.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MadeConnection")]
+pub(super) struct MadeConnection<'a> {
+    #[serde(flatten)]
+    connection: ConnectionBody<'a>,
+    /// All accounts that the login reaches; `POST /connections` with `account` connects another.
+    accounts: Vec<AccountBody<'a>>,
+}
+
+/// An account at a provider.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Account")]
+struct AccountBody<'a> {
+    /// The provider's id of it.
+    account: &'a str,
+    /// Its name for people.
+    account_name: Option<&'a str>,
+}
+
+/// The answer that shows a connection that was made.
+pub(super) fn made(services: &Services, connected: &Connected) -> Result<Response, Error> {
+    let accounts = connected.accounts.iter().map(|account| AccountBody {
+        account: &account.id,
+        account_name: account.name.as_deref(),
+    });
+    json(&MadeConnection {
+        connection: body(services, connected.scope.connection(), &connected.token),
+        accounts: accounts.collect(),
+    })
 }
 
 fn body<'a>(

@@ -211,6 +211,23 @@ pub(super) async fn by_id(
     found.ok_or_else(|| unknown(id))
 }
 
+/// A linked user of the project by its id, or by the integrator's own, which makes it where there
+/// is none. Exactly one of them has to be there.
+pub(super) async fn by_one_id(
+    store: &store::Store,
+    project: ProjectId,
+    named: (Option<String>, Option<String>),
+) -> Result<LinkedUser, Error> {
+    match named {
+        (Some(id), None) => by_id(store, project, &id).await,
+        (None, Some(origin)) => by_any_id(store, project, &origin).await,
+        _ => {
+            let detail = "Name the linked user by exactly one of `linked_user_id` and `linked_user_origin_id`.";
+            Err(Error::new(Code::ValidationFailed, detail))
+        }
+    }
+}
+
 /// A linked user of the project by its id or by the integrator's own, made where there is none:
 /// what the wire contract does with `linkedUserId`.
 pub(super) async fn by_any_id(

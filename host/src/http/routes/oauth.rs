@@ -11,7 +11,9 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use schemars::JsonSchema;
+use secrecy::ExposeSecret as _;
 use serde::Serialize;
+use url::Url;
 
 use super::{
     connect::{CONNECT_FAILURES, Target, browser_url},
@@ -21,12 +23,13 @@ use crate::{
     http::{
         Services,
         body::Json,
-        caller::Caller,
+        caller::{Caller, Client},
         error::{Code, Error},
         operation::{Answer, Operation},
         query::Query,
     },
-    unify::OAuthRequest,
+    unify::{LoggedIn, OAuthEnd, OAuthRequest},
+    vault::LoginLink,
 };
 
 pub(super) fn operations() -> Vec<Operation> {
@@ -53,6 +56,10 @@ pub(super) fn operations() -> Vec<Operation> {
             .answer(
                 Answer::empty(302, "Connected; to the `return_url` of the start.")
                     .header("Location", "The `return_url`."),
+            )
+            .answer(
+                Answer::empty(303, "Back to the connect page that began it, or to one that says what went wrong.")
+                    .header("Location", "A page of this server."),
             )
             .fails(&[
                 Code::StateInvalid,
@@ -83,6 +90,7 @@ pub(super) async fn start(
     let request = OAuthRequest {
         connect: target.resolve(&services, &caller.project).await?,
         return_url,
+        link: None,
         redirect_uri: services.oauth_redirect_uri(),
     };
     let authorize_url = services.unify.start_oauth(request).await?.to_string();
@@ -90,27 +98,57 @@ pub(super) async fn start(
 }
 
 /// `GET /connections/oauth/callback`: where the provider sends the browser back to.
+///
+/// A login of a connect link goes back to its page, whatever came of it. A browser that has no
+/// connect page to go to is shown one that says what happened.
 pub(super) async fn callback(
     State(services): State<Arc<Services>>,
+    client: Client,
     query: Query,
 ) -> Result<Response, Error> {
-    if let Some(error) = query.get("error") {
-        let error: String = error.chars().take(100).collect();
-        let why = query.get("error_description").unwrap_or_default();
-        let why: String = why.chars().take(300).collect();
-        let detail = format!("The provider ended the login with {error:?}. {why}");
-        return Err(Error::new(Code::LoginRefused, detail.trim_end()));
+    match finish(&services, &query).await {
+        Err(error) if client.wants_html => {
+            let mut url = services.connect_url("problem");
+            url.query_pairs_mut()
+                .append_pair("code", error.code().name());
+            Ok(to_browser(StatusCode::SEE_OTHER, "", url.as_str()))
+        }
+        finished => finished,
     }
-    let state = query.require("state")?;
-    let code = match query.get("code") {
-        Some(code) => code,
-        None => query.require("spapi_oauth_code")?,
+}
+
+async fn finish(services: &Services, query: &Query) -> Result<Response, Error> {
+    let code = match (query.get("error"), query.get("code")) {
+        (Some(error), _) => {
+            let error: String = error.chars().take(100).collect();
+            let why = query.get("error_description").unwrap_or_default();
+            let why: String = why.chars().take(300).collect();
+            Err(format!("{error:?}. {why}").trim_end().to_owned())
+        }
+        (None, Some(code)) => Ok(code),
+        (None, None) => Ok(query.require("spapi_oauth_code")?),
     };
     let redirect_uri = services.oauth_redirect_uri();
-    let connected = services
-        .unify
-        .finish_oauth(state, code, &redirect_uri)
-        .await?;
+    let ended = match (query.get("state"), &code) {
+        (Some(state), _) => {
+            let finished = services.unify.finish_oauth(state, code, &redirect_uri);
+            finished.await?
+        }
+        (None, Err(said)) => {
+            let detail = format!("The provider ended the login with {said}");
+            return Err(Error::new(Code::LoginRefused, detail));
+        }
+        (None, Ok(_)) => return query.require("state").map(|_| to_browser(StatusCode::OK, "", "")),
+    };
+    if let Some(link) = &ended.link {
+        let url = back_to_page(services, &ended, link);
+        return Ok(to_browser(StatusCode::SEE_OTHER, "", url.as_str()));
+    }
+    let LoggedIn::Connected(connected) = ended.outcome? else {
+        return Err(Error::internal(&std::io::Error::other(
+            "a login without a page asks for a choice",
+        )));
+    };
     Ok(match &connected.return_url {
         Some(url) => to_browser(StatusCode::FOUND, "", url.as_str()),
         None => to_browser(
@@ -119,6 +157,30 @@ pub(super) async fn callback(
             "",
         ),
     })
+}
+
+/// The page of a connect link that shows what came of a login.
+fn back_to_page(services: &Services, ended: &OAuthEnd, link: &LoginLink) -> Url {
+    let mut url = services.connect_url(&link.token);
+    url.set_query(Some(&link.query).filter(|query| !query.is_empty()).map(String::as_str));
+    let outcome = match &ended.outcome {
+        Ok(LoggedIn::Connected(_)) => vec!["connected"],
+        Ok(LoggedIn::Choose(choice)) => vec!["accounts", choice.expose_secret()],
+        Err(error) => {
+            let problem = error.problem();
+            let mut query = url.query_pairs_mut();
+            query.append_pair("problem", problem.name);
+            if let Some(said) = &problem.said {
+                query.append_pair("said", said);
+            }
+            tracing::info!(connector = %ended.connector, %error, "a login on a connect page came to nothing");
+            vec!["connectors", ended.connector.as_str()]
+        }
+    };
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.extend(outcome);
+    }
+    url
 }
 
 /// An answer for the end customer's browser, which must see no token: neither here nor, by the

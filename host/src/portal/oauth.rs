@@ -1,0 +1,172 @@
+//! Logins on the provider's own pages, in a window of their own where the browser allows one.
+//!
+//! The window comes back to a page of ours, which tells the page that opened it and closes. Where
+//! the two are cut off from each other, the opener learns it by asking the server.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::Path,
+    http::{HeaderValue, header},
+    response::Response,
+    routing::get,
+};
+use maud::{Markup, html};
+use url::Url;
+
+use super::{
+    OpenLink,
+    field::{self, Field},
+    login::{self, Typed},
+};
+use crate::{
+    http::{self, Services},
+    model::{AuthScheme, Connection, Manifest},
+    runtime::ConnectorVersion,
+    unify::{self, LoginProblem, OAuthRequest},
+    vault::LoginLink,
+    web::{Form, Query, parts},
+};
+
+pub(super) fn routes() -> Router<Arc<Services>> {
+    let start = get(start).post(start_with);
+    Router::new().route("/connect/{token}/oauth/{connector}", start)
+}
+
+/// What the button stands in: a plain link, or a form where something has to be typed first.
+pub(super) fn form(
+    open: &OpenLink,
+    manifest: &Manifest,
+    scheme: &AuthScheme,
+    fields: &[Field<'_>],
+    typed: &Typed,
+    problem: Option<&LoginProblem>,
+) -> Markup {
+    let texts = open.texts;
+    let path = format!("/oauth/{}", manifest.slug);
+    let label = texts.with("oauth.button", &[("connector", &manifest.name)]);
+    html! {
+        p { (texts.with("oauth.lead", &[("connector", &manifest.name)])) }
+        @if fields.is_empty() {
+            a.button.primary data-popup href=(open.href_with(&path, &[("scheme", &scheme.name)])) { (label) }
+        } @else {
+            form.form data-popup method="post" action=(open.href(&path)) {
+                (parts::hidden("scheme", &scheme.name))
+                (login::inputs(open, fields, typed, problem))
+                button.button.primary type="submit" { (label) }
+            }
+        }
+        p.muted data-waiting role="status" hidden { (texts.with("oauth.waiting", &[("connector", &manifest.name)])) }
+        div hx-get=(open.href_with("/wait", &[("since", &mark(open))])) hx-trigger="every 3s" hx-swap="none" {}
+    }
+}
+
+/// What changes with every login by a link.
+pub(super) fn mark(open: &OpenLink) -> String {
+    let at = open.link.used_at.map_or(0, |at| at.as_millis());
+    at.to_string()
+}
+
+/// `GET /connect/{token}/oauth/{connector}?scheme=`: to the provider's page.
+async fn start(
+    open: OpenLink,
+    Path((_, connector)): Path<(String, String)>,
+    Query(mut query): Query<Typed>,
+) -> Response {
+    let scheme = query.remove("scheme");
+    let made = begin(&open, &connector, scheme, Typed::new()).await;
+    open.show(made.map(|begun| match begun {
+        Ok(url) => open.to(url.as_str()),
+        Err(page) => page,
+    }))
+}
+
+/// The same after something was typed. A form may not lead to another site, so the answer is a
+/// page that goes there.
+async fn start_with(
+    open: OpenLink,
+    Path((_, connector)): Path<(String, String)>,
+    Form(mut typed): Form<Typed>,
+) -> Response {
+    let scheme = typed.remove("scheme");
+    let made = begin(&open, &connector, scheme, typed).await;
+    open.show(made.map(|begun| match begun {
+        Ok(url) => on_the_way(&open, &url),
+        Err(page) => page,
+    }))
+}
+
+fn on_the_way(open: &OpenLink, url: &Url) -> Response {
+    let texts = open.texts;
+    let host = url.host_str().unwrap_or_default();
+    let body = html! {
+        p { (texts.with("oauth.on_the_way", &[("host", host)])) }
+        p { a.button.primary href=(url) { (texts.get("oauth.go_on")) } }
+    };
+    let mut response = open.page(texts.get("oauth.title"), &body);
+    if let Ok(value) = HeaderValue::from_str(&format!("0;url={url}")) {
+        response.headers_mut().insert(header::REFRESH, value);
+    }
+    response
+}
+
+/// The address of the provider's page, or the page that says why there is none.
+async fn begin(
+    open: &OpenLink,
+    connector: &str,
+    scheme: Option<String>,
+    typed: Typed,
+) -> Result<Result<Url, Response>, http::Error> {
+    let Some(version) = open.connector(connector) else {
+        return Ok(Err(login::gone(open)));
+    };
+    let scope = open.connection().await?;
+    let again = scope.as_ref().map(|scope| scope.connection());
+    if !login::may_log_in(open, &version, again) {
+        return Ok(Err(login::used(open)));
+    }
+    let named = scheme.as_deref();
+    let manifest = version.manifest();
+    let typed = filled(typed, again);
+    if let Some(problem) = login::checked(open, manifest, named, &typed) {
+        let page = login::page(open, &version, named, again, &typed, Some(&problem));
+        return Ok(Err(page));
+    }
+    Ok(match to_provider(open, &version, scheme.clone(), typed.clone()).await {
+        Ok(url) => Ok(url),
+        Err(error) => {
+            let problem = login::told(open, manifest, &error);
+            let page = login::page(open, &version, named, again, &typed, Some(&problem));
+            Err(page)
+        }
+    })
+}
+
+/// What a connection has already need not be typed again.
+fn filled(mut typed: Typed, again: Option<&Connection>) -> Typed {
+    for (id, value) in field::filled_in(again) {
+        typed.entry(id).or_insert(value);
+    }
+    typed
+}
+
+async fn to_provider(
+    open: &OpenLink,
+    version: &ConnectorVersion,
+    scheme: Option<String>,
+    typed: Typed,
+) -> Result<Url, unify::Error> {
+    let request = OAuthRequest {
+        connect: login::request(open, version, scheme, typed),
+        return_url: None,
+        link: Some(LoginLink {
+            id: open.link.id,
+            token: open.token().to_owned(),
+            connection: open.link.what.connection,
+            query: open.language_query(),
+        }),
+        redirect_uri: open.services.oauth_redirect_uri(),
+    };
+    open.services.unify.start_oauth(request).await
+}
