@@ -62,7 +62,8 @@ pub(super) fn of_login<'a>(
         },
     });
     let settings = manifest.settings.iter().filter(|setting| {
-        setting.kind == SettingType::Password || (setting.required && setting.default.is_none())
+        setting.kind == SettingType::Password
+            || (setting.required && setting.default.is_none() && !setting.is_after_login())
     });
     let settings = settings.map(|setting| Field {
         id: &setting.id,
@@ -103,7 +104,10 @@ impl Field<'_> {
                     SettingType::Email => with("field.email"),
                     SettingType::Select => with("field.select"),
                     SettingType::Boolean => with("field.boolean"),
-                    SettingType::Text | SettingType::LongText | SettingType::Password => {
+                    SettingType::Text
+                    | SettingType::LongText
+                    | SettingType::Password
+                    | SettingType::FieldMapping => {
                         with("field.line")
                     }
                 }
@@ -130,7 +134,7 @@ impl Field<'_> {
                 VariableType::Host | VariableType::Label => input("text"),
             },
             FieldKind::Setting(setting) => match setting.kind {
-                SettingType::Text => input("text"),
+                SettingType::Text | SettingType::FieldMapping => input("text"),
                 SettingType::Url => input("url"),
                 SettingType::Email => input("email"),
                 SettingType::Number => html! {
