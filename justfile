@@ -60,7 +60,7 @@ plugin name:
 omni:
     JACKFIELD_WRITE_MANIFEST=1 cargo test --locked -p fake-omni
 
-# Measure against a limit of the same run: unify, call, list, sync, webhooks, start or sandbox
+# Measure against a limit of the same run: unify, call, list, sync, webhooks, start, pages or sandbox
 bench name *arguments:
     cargo run --locked --release -p jackfield-bench -- {{name}} {{arguments}}
 

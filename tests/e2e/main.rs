@@ -24,6 +24,7 @@ mod author;
 mod canary;
 mod catalogue;
 mod connect;
+mod connect_browser;
 mod consent;
 mod contract;
 mod crash;

@@ -22,7 +22,7 @@ use serde_json::Value;
 use url::{Origin, Url};
 
 use self::driver::{Command, Driver};
-use crate::until_within;
+use crate::{Server, until_within};
 
 /// How long a page may take to become what it is to be, on a machine that is busy compiling.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -67,6 +67,32 @@ impl Browser {
             .goto(url)
             .await
             .unwrap_or_else(|error| panic!("the browser cannot go to {url}: {error}"));
+    }
+
+    /// Signs an owner in. Who is the first makes the account with the link in the server's log.
+    ///
+    /// # Panics
+    /// The account cannot be made.
+    pub async fn sign_in(&self, server: &Server) {
+        self.goto(&format!("{}/sign-in", server.base_url())).await;
+        let email = "input[name=email]";
+        if self.url().await.ends_with("/set-up") {
+            let log = server.log();
+            let (_, after) = log
+                .rsplit_once("/set-up/")
+                .expect("the log has the link of the set-up");
+            let end = after
+                .find(|letter: char| !(letter.is_ascii_alphanumeric() || "-_".contains(letter)));
+            let token = after.get(..end.unwrap_or(after.len())).unwrap_or_default();
+            let link = format!("{}/set-up/{token}", server.base_url());
+            self.goto(&link).await;
+            self.fill("input[name=name]", "Olivia Owner").await;
+        }
+        self.fill(email, "owner@jackfield.example").await;
+        self.fill("input[name=password]", "correct horse battery staple")
+            .await;
+        self.click("main form button[type=submit]").await;
+        self.wait_for_url("/dashboard").await;
     }
 
     /// Empties a field and types into it.
@@ -271,6 +297,24 @@ impl Browser {
             .then(KeyAction::Up { value });
         let pressed = self.client.perform_actions(keys).await;
         pressed.expect("the window is open");
+    }
+
+    /// Presses Tab until this has the focus.
+    ///
+    /// # Panics
+    /// It cannot be reached.
+    pub async fn tab_to(&self, css: &str) {
+        let reached = format!("document.activeElement.matches({})", Value::from(css));
+        for _ in 0..60 {
+            self.press(Key::Tab).await;
+            if self.evaluate(&reached).await == true {
+                return;
+            }
+        }
+        panic!(
+            "{css} cannot be reached with the keyboard at {}",
+            self.url().await
+        );
     }
 
     /// Types where the focus is.

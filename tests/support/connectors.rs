@@ -170,14 +170,21 @@ pub fn repository() -> &'static Path {
         .expect("this crate lies in the repository")
 }
 
-/// Where cargo put the running test's own program.
+/// Where cargo puts what it builds.
 pub fn target() -> PathBuf {
-    let own = std::env::current_exe().expect("a process knows its program");
-    let mut folders = own.ancestors().skip(3);
-    folders
-        .next()
-        .expect("tests lie in target/debug/deps")
+    let folder = profile();
+    folder
+        .parent()
+        .expect("it lies in the target folder")
         .to_owned()
+}
+
+/// Where cargo put the running test's own program, without `deps`.
+pub(crate) fn profile() -> PathBuf {
+    let own = std::env::current_exe().expect("a process knows its program");
+    let mut folders = own.ancestors().skip(1);
+    let folder = folders.find(|folder| !folder.ends_with("deps"));
+    folder.expect("programs lie in target/debug").to_owned()
 }
 
 fn file_name(slug: &str) -> String {

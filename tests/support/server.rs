@@ -427,6 +427,15 @@ impl Builder {
         self.folder.path()
     }
 
+    /// Takes a program that lies elsewhere.
+    #[must_use]
+    pub fn program_file(self, file: &Path) -> Self {
+        Self {
+            program: file.to_owned(),
+            ..self
+        }
+    }
+
     /// Takes another program than `jackfield` of those that `tests/run` builds.
     ///
     /// # Panics
@@ -463,7 +472,7 @@ fn command_of(program: &Path, environment: &BTreeMap<String, String>) -> Command
 
 /// A program, which cargo builds beside the tests.
 fn program(name: &str) -> PathBuf {
-    let program = connectors::target().join("debug").join(name);
+    let program = connectors::profile().join(name);
     assert!(
         Path::new(&program).is_file(),
         "{} is missing; tests/run builds it",

@@ -7,6 +7,7 @@
 //! cargo run --release -p jackfield-bench -- sync     syncs into a database / a native loop
 //! cargo run --release -p jackfield-bench -- webhooks events delivered to a local receiver
 //! cargo run --release -p jackfield-bench -- start    the server's start with a hundred connectors
+//! cargo run --release -p jackfield-bench -- pages    the dashboard's first paint in Chromium
 //! cargo run --release -p jackfield-bench -- sandbox  hostile connectors, and what others notice
 //! ```
 //!
@@ -21,6 +22,7 @@ mod list;
 mod load;
 mod mapping;
 mod measure;
+mod pages;
 mod people;
 mod plugins;
 mod provider;
@@ -41,12 +43,12 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 type Result<T, E = Error> = std::result::Result<T, E>;
 
 const USAGE: &str = "\
-usage: jackfield-bench unify|call|list|sync|webhooks|start|sandbox [OPTION...]
+usage: jackfield-bench unify|call|list|sync|webhooks|start|pages|sandbox [OPTION...]
   --rounds N         how often the two sides take turns (unify, call: 15; list, sync: 7; webhooks: 3; start, sandbox: 5)
-  --sizes N,N,...    unify: records in a call; list, sync: records stored or read; webhooks: events; start: connectors
+  --sizes N,N,...    unify: records in a call; list, sync: records stored or read; webhooks: events; start: connectors; pages: runs
   --page N           sync: records on the provider's page (100)
   --plugins FOLDER   connectors that are built already; otherwise they are built first
-  --program FILE     start: the server; otherwise it is built first
+  --program FILE     start, pages: the server; otherwise it is built first
   --postgres URL     sync, webhooks: a server that may be used for tests (JACKFIELD_TEST_POSTGRES_URL)";
 
 /// What to measure, and how.
@@ -71,6 +73,7 @@ fn main() -> Result<()> {
         "sync" => sync::sync(&runtime, &arguments),
         "webhooks" => webhooks::webhooks(&runtime, &arguments),
         "start" => start::start(&arguments),
+        "pages" => pages::pages(&runtime, &arguments),
         "sandbox" => sandbox::sandbox(&runtime, &arguments),
         other => Err(format!("there is no benchmark {other:?}\n{USAGE}").into()),
     }

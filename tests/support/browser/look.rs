@@ -24,6 +24,42 @@ impl Browser {
     /// # Panics
     /// A rule is broken; the message names rule, element and remedy.
     pub async fn accessible(&self, page: &str) {
+        self.none(page, self.barriers().await).await;
+        self.no_complaints(page).await;
+    }
+
+    /// Checks that nothing since the last look has been written to the console as an error, that
+    /// no policy was broken, and that our pages have loaded nothing from elsewhere.
+    ///
+    /// # Panics
+    /// Something was.
+    pub async fn no_complaints(&self, page: &str) {
+        self.none(page, self.complaints().await).await;
+    }
+
+    /// Pictures of the whole page, `target/screenshots/NAME.{light,dark,phone}.png`. On the phone
+    /// nothing may be wider than the screen.
+    ///
+    /// # Panics
+    /// The page must be scrolled sideways on a phone.
+    pub async fn screenshot(&self, name: &str) {
+        self.none(name, self.pictures(name).await).await;
+    }
+
+    async fn none(&self, page: &str, problems: Vec<String>) {
+        let url = self.url().await;
+        assert!(
+            problems.is_empty(),
+            "{page} ({url}):\n{}",
+            problems.join("\n")
+        );
+    }
+
+    /// What axe-core finds, in light and dark.
+    ///
+    /// # Panics
+    /// axe-core fails.
+    pub async fn barriers(&self) -> Vec<String> {
         let mut problems = Vec::new();
         for theme in THEMES {
             self.theme(theme).await;
@@ -36,48 +72,27 @@ impl Browser {
                 json!(RULES)
             );
             let found = self.client.execute(&script, Vec::new()).await;
-            let found = found.unwrap_or_else(|error| panic!("axe-core on {page}: {error}"));
+            let found = found.unwrap_or_else(|error| panic!("axe-core: {error}"));
             for row in found.as_array().expect("axe-core answers a list") {
                 let summary = text(&row[2]).replace('\n', " ");
-                problems.push(format!(
-                    "{theme}: {} at {}: {summary}",
-                    text(&row[0]),
-                    text(&row[1])
-                ));
+                let (rule, place) = (text(&row[0]), text(&row[1]));
+                problems.push(format!("{theme}: {rule} at {place}: {summary}"));
             }
         }
         self.theme(THEMES[0]).await;
-        assert!(
-            problems.is_empty(),
-            "{page} ({}) is not accessible:\n{}",
-            self.url().await,
-            problems.join("\n")
-        );
-        self.no_complaints(page).await;
+        problems
     }
 
-    /// Checks that nothing since the last look has been written to the console as an error, that
-    /// no policy was broken, and that our pages have loaded nothing from elsewhere.
-    ///
-    /// # Panics
-    /// Something was.
-    pub async fn no_complaints(&self, page: &str) {
+    /// What pages have complained of since the last look, and what they loaded from elsewhere.
+    pub async fn complaints(&self) -> Vec<String> {
         let here = self.url().await;
         let mut problems = self.errors(&here).await;
         problems.extend(self.foreign_requests().await);
-        assert!(
-            problems.is_empty(),
-            "{page} ({here}) complains:\n{}",
-            problems.join("\n")
-        );
+        problems
     }
 
-    /// Pictures of the whole page, `target/screenshots/NAME.{light,dark,phone}.png`. On the phone
-    /// nothing may be wider than the screen.
-    ///
-    /// # Panics
-    /// The page must be scrolled sideways on a phone.
-    pub async fn screenshot(&self, name: &str) {
+    /// Takes the [pictures](Self::screenshot) and tells what is wider than a phone.
+    pub async fn pictures(&self, name: &str) -> Vec<String> {
         for theme in THEMES {
             self.theme(theme).await;
             self.picture(&format!("{name}.{theme}")).await;
@@ -85,6 +100,13 @@ impl Browser {
         self.theme(THEMES[0]).await;
         self.phone().await;
         self.picture(&format!("{name}.phone")).await;
+        let wide = self.too_wide().await;
+        self.desk().await;
+        wide
+    }
+
+    /// What is wider than the screen, so that the page must be scrolled sideways.
+    pub async fn too_wide(&self) -> Vec<String> {
         let wide = "(() => {
             const width = document.documentElement.clientWidth;
             if (document.documentElement.scrollWidth <= width) return [];
@@ -93,8 +115,9 @@ impl Browser {
                 .map((one) => one.outerHTML.slice(0, 120)).slice(0, 5);
         })()";
         let wide = self.evaluate(wide).await;
-        self.desk().await;
-        assert_eq!(wide, json!([]), "{name} is wider than a phone");
+        let wide = wide.as_array().cloned().unwrap_or_default();
+        let told = |one: &Value| format!("wider than the screen: {}", text(one));
+        wide.iter().map(told).collect()
     }
 
     /// From now on the screen is a phone's, until [`Self::desk`].
