@@ -45,6 +45,7 @@ mod retention;
 mod runs;
 mod settled;
 mod sign_in_attempts;
+mod summary;
 mod sync_config;
 mod syncs;
 mod troubles;
@@ -89,6 +90,11 @@ pub use self::{
     retention::Pruned,
     runs::RunFilter,
     sign_in_attempts::{AttemptRule, AttemptSubject},
+    summary::{
+        AskingSync, ConnectionCounts, Counted, DeliveryBucket, DeliveryChart, FailingSyncs,
+        LogFilter, ObjectPlace, Presence, RecordEvent, RecordFilter, RunBucket, RunChart, Span,
+        TroubledEndpoint,
+    },
     sync_config::{SyncFilter, planned},
     syncs::{Checkpoint, ClaimedSync, Renewal, SyncOutcome, SyncState},
     troubles::{FailureReason, TroubledDelivery},

@@ -142,6 +142,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/postgres/0024_request_counts.sql"),
     ),
     (
+        25,
+        "summary",
+        include_str!("../../../migrations/sqlite/0025_summary.sql"),
+        include_str!("../../../migrations/postgres/0025_summary.sql"),
+    ),
+    (
         26,
         "linked_users_map",
         include_str!("../../../migrations/sqlite/0026_linked_users_map.sql"),

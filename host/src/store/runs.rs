@@ -15,6 +15,7 @@ use crate::model::{
 };
 
 pub use log::RunFilter;
+pub(super) use log::select_runs;
 
 impl Store {
     /// Ends a run in a transaction of its own, or changes how one ended: a run that stopped until

@@ -51,6 +51,7 @@ macro_rules! select_runs {
         )
     };
 }
+pub(in crate::store) use select_runs;
 
 impl Store {
     /// Runs of a project, the last begun first.
@@ -187,7 +188,7 @@ impl Store {
     }
 
     /// None where this version does not know the object.
-    fn run_from(&self, row: &Row) -> Result<Option<Run>, Error> {
+    pub(in crate::store) fn run_from(&self, row: &Row) -> Result<Option<Run>, Error> {
         let Some(kind) = self.kind(row.number(3)?) else {
             return Ok(None);
         };
