@@ -6,12 +6,18 @@
 mod account;
 mod api_keys;
 mod audit_log;
+mod board;
+mod conflicts;
 mod connectors;
 mod desk;
 mod elsewhere;
+mod failures;
 mod marketplace;
 mod oauth_apps;
 mod operators;
+mod overview;
+mod records;
+mod runs;
 mod section;
 mod settings;
 mod shell;
@@ -51,6 +57,11 @@ pub fn routes(services: &Arc<Services>, access: Access) -> Router<Arc<Services>>
         .merge(marketplace::routes())
         .merge(api_keys::routes())
         .merge(oauth_apps::routes())
-        .merge(settings::routes());
+        .merge(settings::routes())
+        .merge(overview::routes())
+        .merge(runs::routes())
+        .merge(failures::routes())
+        .merge(conflicts::routes())
+        .merge(records::routes());
     web::same_site(pages).with_state(state)
 }

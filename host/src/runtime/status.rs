@@ -140,6 +140,12 @@ impl ConsentStatus {
         }
     }
 
+    /// Whether a version waits for somebody to allow it.
+    #[must_use]
+    pub const fn waits(&self) -> bool {
+        self.pending.is_some()
+    }
+
     /// How a connector stands that does not serve.
     pub(super) fn state_at(&self, now: Timestamp, otherwise: ConnectorState) -> ConnectorState {
         if self.disabled_at.is_some() {

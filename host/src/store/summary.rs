@@ -240,7 +240,7 @@ impl Store {
         let sql = "SELECT COUNT(*) FROM (
                        SELECT f.id FROM conflict f WHERE f.project = $1 AND f.state = 'open'
                          AND ($2 IS NULL OR f.connection = $2) AND ($3 IS NULL OR f.object = $3)
-                       LIMIT $4) AS some";
+                       LIMIT $4) AS counted";
         let values = values![
             project,
             connection.map(i64::from),
@@ -256,7 +256,7 @@ impl Store {
     /// The database failed.
     pub async fn failing_records(&self, project: ProjectId) -> Result<Counted, Error> {
         let sql = "SELECT COUNT(*) FROM (
-                       SELECT id FROM sync_failure WHERE project = $1 LIMIT $2) AS some";
+                       SELECT id FROM sync_failure WHERE project = $1 LIMIT $2) AS counted";
         let values = values![project, Counted::MOST + 1];
         Counted::from(self.database().read_one(sql, values).await?)
     }
@@ -273,10 +273,10 @@ impl Store {
     ) -> Result<Vec<TroubledEndpoint>, Error> {
         const DEAD: &str = "SELECT COUNT(*) FROM (
             SELECT event FROM webhook_delivery
-            WHERE endpoint = $1 AND state = 'dead' AND updated_at >= $2 LIMIT $3) AS some";
+            WHERE endpoint = $1 AND state = 'dead' AND updated_at >= $2 LIMIT $3) AS counted";
         const WAITING: &str = "SELECT COUNT(*) FROM (
             SELECT event FROM webhook_delivery
-            WHERE endpoint = $1 AND state = 'pending' LIMIT $2) AS some";
+            WHERE endpoint = $1 AND state = 'pending' LIMIT $2) AS counted";
         let mut troubled = Vec::new();
         for webhook in self.webhooks(project).await?.into_iter().take(ENDPOINTS) {
             let most = Counted::MOST + 1;
@@ -314,7 +314,10 @@ impl Store {
             .iter()
             .filter_map(|row| self.run_from(row).transpose())
             .collect::<Result<_, _>>()?;
-        Ok((runs, self.runs_that_stand(project, RunStatus::Running).await?))
+        Ok((
+            runs,
+            self.runs_that_stand(project, RunStatus::Running).await?,
+        ))
     }
 
     /// How many runs of a project stand so.
@@ -327,7 +330,7 @@ impl Store {
         status: RunStatus,
     ) -> Result<Counted, Error> {
         let sql = "SELECT COUNT(*) FROM (
-                       SELECT id FROM sync_run WHERE project = $1 AND status = $2 LIMIT $3) AS some";
+                       SELECT id FROM sync_run WHERE project = $1 AND status = $2 LIMIT $3) AS counted";
         let values = values![project, status.as_str(), Counted::MOST + 1];
         Counted::from(self.database().read_one(sql, values).await?)
     }

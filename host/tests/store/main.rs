@@ -29,6 +29,7 @@ mod rate_budget;
 mod remaps;
 mod request_counts;
 mod runs;
+mod summary;
 mod support;
 mod syncs;
 mod webhooks;
@@ -198,6 +199,13 @@ contract! {
         pushes_one_soon_after_the_other_are_one_run,
         a_deleted_connection_ends_its_runs,
         old_runs_and_failures_go;
+    summary:
+        runs_are_added_up_in_steps,
+        the_log_is_looked_through_by_every_filter,
+        what_needs_attention_is_counted_by_cause,
+        counts_of_many_end_at_a_thousand,
+        records_are_shown_newest_first_and_found_by_remote_id,
+        the_first_sight_of_a_project_walks_indexes;
     syncs:
         a_claim_takes_one_object_of_a_connection,
         two_instances_share_the_work,

@@ -41,7 +41,9 @@ impl Span {
     }
 
     fn millis(&self) -> i64 {
-        i64::try_from(self.step.as_millis()).unwrap_or(i64::MAX).max(1)
+        i64::try_from(self.step.as_millis())
+            .unwrap_or(i64::MAX)
+            .max(1)
     }
 }
 

@@ -1,9 +1,7 @@
 //! The sync log as people look through it: each filter that leaves little goes by its own index.
 
 use crate::{
-    model::{
-        Entropy, ErrorClass, ObjectKind, ProjectId, Run, RunId, RunStatus, Slug, Timestamp,
-    },
+    model::{Entropy, ErrorClass, ObjectKind, ProjectId, Run, RunId, RunStatus, Slug, Timestamp},
     store::{Error, Store, dialect::values, runs::select_runs},
 };
 
@@ -63,11 +61,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn run_log(
-        &self,
-        project: ProjectId,
-        filter: &LogFilter,
-    ) -> Result<Vec<Run>, Error> {
+    pub async fn run_log(&self, project: ProjectId, filter: &LogFilter) -> Result<Vec<Run>, Error> {
         const NEWEST: [&str; 4] = ways!("DESC");
         const OLDEST: [&str; 4] = ways!("");
         let [by_time, by_status, by_class, by_connection] = match filter.after {

@@ -88,7 +88,7 @@ impl Store {
             WHERE c.project = $1 AND c.deleted_at IS NULL
               AND r.connection = c.number AND r.object = $2 LIMIT 1";
         const COUNT: &str = "SELECT COUNT(*) FROM (
-            SELECT id FROM record WHERE connection = $1 AND object = $2 LIMIT $3) AS some";
+            SELECT id FROM record WHERE connection = $1 AND object = $2 LIMIT $3) AS counted";
         let number = connection.map(|scope| scope.connection().number);
         let values = values![project, number.map(i64::from)];
         let mut places = Vec::new();
@@ -241,7 +241,10 @@ impl Store {
     /// The database failed.
     pub async fn documents(&self, place: &RecordPlace) -> Result<Option<Record>, Error> {
         const SQL: &str = concat!("SELECT ", record_columns!(), " FROM record WHERE id = $2");
-        let row = self.database().read_one(SQL, values![true, place.id]).await?;
+        let row = self
+            .database()
+            .read_one(SQL, values![true, place.id])
+            .await?;
         row.as_ref().map(record_from).transpose()
     }
 
