@@ -46,6 +46,7 @@ pub struct App {
     unify: Unify,
     webhooks: Webhooks,
     egress: Egress,
+    exchanges: jobs::ExchangeWriter,
 }
 
 impl std::fmt::Debug for App {
@@ -179,6 +180,10 @@ impl App {
         let egress = Egress::new(egress::Policy {
             allow_private: config.egress.allow_private.clone(),
         })?;
+        let (exchange_log, exchanges) = jobs::ExchangeLog::new(config.exchange_log.bodies);
+        if config.exchange_log.enabled {
+            egress.written_down_by(Arc::new(exchange_log));
+        }
         let vault = Vault::new(
             store.clone(),
             egress.clone(),
@@ -225,6 +230,7 @@ impl App {
             unify,
             webhooks,
             egress,
+            exchanges,
         })
     }
 
@@ -313,12 +319,15 @@ impl App {
             runs: days(self.config.retention.sync_runs_days),
             audit: days(self.config.retention.audit_days),
             requests: days(self.config.retention.requests_days),
+            exchanges: days(self.config.retention.exchanges_days),
+            exchanges_each: self.config.exchange_log.most_per_connection,
         };
         let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
         tasks.spawn(jobs::keep_house(store, clock, retention, stop.clone()));
         let (store, tally) = (self.store.clone(), Arc::clone(&requests));
         tasks.spawn(jobs::keep_request_counts(store, tally, stop.clone()));
         tasks.spawn(retries.run(stop.clone()));
+        tasks.spawn(self.exchanges.run(self.store.clone(), stop.clone()));
         tasks.spawn(jobs::keep_keys(self.vault.clone(), stop.clone()));
         tasks.spawn(jobs::keep_remapped(
             self.runtime.clone(),

@@ -63,6 +63,8 @@ pub struct Config {
     pub retention: Retention,
     /// Operators and how they sign in.
     pub access: Access,
+    /// What is written down of requests to providers.
+    pub exchange_log: ExchangeLog,
     /// Limits of connectors.
     pub runtime: Runtime,
     /// What connectors are allowed.
@@ -187,6 +189,20 @@ pub struct Retention {
     pub audit_days: u64,
     /// Days that numbers of requests are kept.
     pub requests_days: u64,
+    /// Days that requests to providers are kept.
+    pub exchanges_days: u64,
+}
+
+/// What is written down of requests to providers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExchangeLog {
+    /// Whether anything is.
+    pub enabled: bool,
+    /// Whether the beginnings of bodies are.
+    pub bodies: bool,
+    /// The most requests of one connection that are kept.
+    pub most_per_connection: u32,
 }
 
 /// Limits of connectors.
@@ -486,6 +502,11 @@ impl Config {
             ("access.idle_hours", self.access.idle_hours),
             ("access.absolute_days", self.access.absolute_days),
             ("retention.requests_days", self.retention.requests_days),
+            ("retention.exchanges_days", self.retention.exchanges_days),
+            (
+                "exchange_log.most_per_connection",
+                u64::from(self.exchange_log.most_per_connection),
+            ),
         ];
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(Error::Invalid(format!("{key} must be at least 1")));

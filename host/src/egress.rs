@@ -22,6 +22,7 @@ mod resolver;
 mod sending;
 pub mod signing;
 mod streaming;
+mod witness;
 
 use std::{
     net::IpAddr,
@@ -50,6 +51,7 @@ pub use reqwest::{
     header::{self, HeaderMap, HeaderName, HeaderValue},
 };
 pub use sending::{FIRST_WAIT, PATIENCE, Sending, SendingError, Sent};
+pub use witness::{ExchangeSink, Witness};
 
 /// A future that can be kept in a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -157,6 +159,8 @@ struct Inner {
     guard: Arc<Guard>,
     /// Spreads what is sent again.
     entropy: Box<dyn Entropy>,
+    /// Where exchanges with providers are written down.
+    sink: OnceLock<Arc<dyn ExchangeSink>>,
     lookup: Lookup,
     plain: reqwest::Client,
     /// Made at the first `https` request: a machine without trusted certificates can still work
@@ -215,6 +219,7 @@ impl Egress {
         Ok(Self(Arc::new(Inner {
             guard,
             entropy: Box::new(SystemEntropy),
+            sink: OnceLock::new(),
             lookup,
             plain,
             secure: OnceLock::new(),

@@ -2,6 +2,7 @@
 
 mod backoff;
 mod deliver;
+mod exchanges;
 mod housekeeping;
 mod inbound;
 mod keys;
@@ -13,6 +14,7 @@ mod requests;
 mod sync;
 
 pub use deliver::{DeliveryOptions, DeliveryWorkers};
+pub use exchanges::{ExchangeLog, ExchangeWriter};
 pub use housekeeping::{Retention, keep_house};
 pub use inbound::InboundWorkers;
 pub use keys::keep_keys;

@@ -16,6 +16,7 @@ mod decimal;
 mod digest;
 mod event;
 mod event_pattern;
+mod exchange;
 mod field;
 mod filter;
 mod id;
@@ -57,12 +58,13 @@ pub use decimal::Decimal;
 pub use digest::Digest;
 pub use event::{Event, EventKind};
 pub use event_pattern::{EventPattern, EventPatternError};
+pub use exchange::{Exchange, ExchangeCause, ExchangeReason, ExchangeRow};
 pub use field::{Choice, FieldMapping, RemoteField};
 pub use filter::{FilterError, Filters, Scalar, filterable};
 pub use id::{
     ApiKeyId, AuditId, ChangeId, ConflictId, ConnectLinkId, ConnectionId, CustomFieldId,
-    DeliveryId, DeliveryIdError, EventId, FailureId, LinkedUserId, MappingId, OperatorId, ProjectId, RecordId,
-    RetryId, RunId, SessionId, Slug, SlugError, WebhookId,
+    DeliveryId, DeliveryIdError, EventId, ExchangeId, FailureId, LinkedUserId, MappingId,
+    OperatorId, ProjectId, RecordId, RetryId, RunId, SessionId, Slug, SlugError, WebhookId,
 };
 pub use manifest::{
     ApiKeyPlace, AuthField, AuthKind, AuthScheme, BudgetScope, ClientAuthentication, Endpoint,

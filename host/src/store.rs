@@ -19,6 +19,7 @@ mod delivery_log;
 mod dialect;
 mod error;
 mod events;
+mod exchanges;
 mod failures;
 mod fan_out;
 mod history;
@@ -71,6 +72,7 @@ pub use self::{
     delivery_log::DeliveryFilter,
     error::{Cause, Error},
     events::EventRow,
+    exchanges::ExchangeFilter,
     failures::FailureFilter,
     fan_out::FannedOut,
     history::{FieldOrigin, HistoryEntry, HistoryPlace, OriginRow, RecordPlace},

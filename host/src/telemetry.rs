@@ -1,6 +1,7 @@
 //! What the server tells its operator: a log on standard error and numbers for `/metrics`.
 
 mod metrics;
+mod request;
 
 use std::{
     error::Error,
@@ -10,6 +11,7 @@ use std::{
 use tracing_subscriber::{EnvFilter, fmt, fmt::MakeWriter};
 
 pub use metrics::{Counter, Gauge, Histogram, METRICS, Metrics};
+pub use request::{request_id, within_request};
 
 use crate::config::{Log, LogFormat};
 

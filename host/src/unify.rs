@@ -39,11 +39,12 @@ use tokio::sync::Notify;
 use crate::{
     egress::{Downstream, Priority},
     model::{
-        Clock, Connection, ConnectionStatus, Entropy, ObjectKind, ObjectSupport, RunBy, Scope,
-        Slug, Usage,
+        Clock, Connection, ConnectionStatus, Entropy, ExchangeCause, ExchangeReason, ObjectKind,
+        ObjectSupport, RunBy, RunId, Scope, Slug, Usage,
     },
     runtime::{CallContext, CallError, ConnectorVersion, Failure, Runtime},
     store::Store,
+    telemetry,
     vault::Vault,
 };
 
@@ -184,6 +185,7 @@ impl Unify {
             budget: self.0.stocks.of(scope),
             priority: Priority::Background,
             usage: Usage::default(),
+            reason: Some(reason_of(connection)),
         })
     }
 
@@ -193,6 +195,7 @@ impl Unify {
         scope: &Scope,
         version: &ConnectorVersion,
         usage: &Usage,
+        run: Option<RunId>,
     ) -> Result<CallContext, Error> {
         usage.by(RunBy {
             version: version.manifest().version.to_string(),
@@ -200,6 +203,11 @@ impl Unify {
         });
         Ok(CallContext {
             usage: usage.clone(),
+            reason: Some(ExchangeReason {
+                connection: scope.connection().number,
+                cause: ExchangeCause::Sync,
+                subject: run.map(|run| run.to_string()),
+            }),
             ..self.context(scope, version)?
         })
     }
@@ -237,5 +245,18 @@ impl Unify {
             CallError::Failure(failure) => Error::Provider(failure),
             stopped => Error::Connector(stopped),
         }
+    }
+}
+
+/// What requests are written down under that are not an execution of a sync.
+fn reason_of(connection: &Connection) -> ExchangeReason {
+    let request = telemetry::request_id();
+    ExchangeReason {
+        connection: connection.number,
+        cause: match request {
+            Some(_) => ExchangeCause::Request,
+            None => ExchangeCause::Background,
+        },
+        subject: request,
     }
 }

@@ -112,6 +112,7 @@ impl Lab {
             budget: Arc::new(Unlimited),
             priority: Priority::Interactive,
             usage: Usage::default(),
+            reason: None,
         }
     }
 }

@@ -106,6 +106,12 @@ impl Authorization {
         self
     }
 
+    /// The names of the parameters that [`Self::apply`] adds to the query.
+    #[must_use]
+    pub fn query_names(&self) -> Vec<&str> {
+        self.query.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
     /// The names that [`Self::secret`] knows, sorted.
     #[must_use]
     pub fn secret_names(&self) -> Vec<&str> {

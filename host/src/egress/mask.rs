@@ -108,7 +108,7 @@ impl Masks {
         flow.masked(self.finders().map(Finder::into_owned).collect())
     }
 
-    fn body<'a>(&self, body: &'a [u8]) -> Cow<'a, [u8]> {
+    pub(super) fn body<'a>(&self, body: &'a [u8]) -> Cow<'a, [u8]> {
         let masked = self.bytes(body);
         // Any character can be written as an escape in JSON; few servers do it, so it is looked
         // into only where there are such escapes.

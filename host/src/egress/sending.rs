@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Authorization, AuthorizeError, Authorizer, Budget, Charge, Egress, Error, Exhausted, Limits,
-    Priority, Request, Response, meaning,
+    Priority, Request, Response, Witness, meaning,
 };
 use crate::model::{Clock, Meaning, Retry};
 
@@ -52,6 +52,8 @@ pub struct Sending<'a> {
     pub first_wait: Duration,
     /// Told of each attempt.
     pub observe: &'a (dyn Fn(&Result<Response, Error>) + Send + Sync),
+    /// On whose behalf attempts are written down; none are where there is nobody.
+    pub witness: Option<Witness<'a>>,
     /// The time, for providers that name dates.
     pub clock: &'a dyn Clock,
 }
@@ -127,8 +129,16 @@ impl Egress {
             sending.admit().await.map_err(SendingError::Exhausted)?;
             let mut limits = sending.limits;
             limits.total = limits.total.min(sending.left());
+            let begun = sending.witness.and_then(|witness| {
+                let now = sending.clock.now();
+                self.begin(witness, &request, now, attempt)
+            });
             let outcome = self.send(request, &limits).await;
             (sending.observe)(&outcome);
+            if let Some(begun) = begun {
+                self.end(begun, outcome.as_ref(), authorization.as_deref())
+                    .await;
+            }
             let response = match outcome {
                 Ok(response) => response,
                 Err(error) => {

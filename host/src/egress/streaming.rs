@@ -9,16 +9,19 @@ use tokio::{
 };
 
 use super::{
-    Authorization, Egress, Error, Exchange, Request, check_answer_headers, failure,
+    Authorization, Egress, Error, Exchange, Request, Witness, check_answer_headers, failure,
     flow::{Activity, Flow, Incoming, Outgoing, StreamLimits, StreamedResponse},
     header::{self, HeaderValue},
 };
+use crate::model::Timestamp;
 
 impl Egress {
     /// Sends a request whose body flows, and gives the answer as soon as its headers are there.
     /// All checks of [`Self::send`] hold; instead of a time for the whole there is one in which
     /// something has to move. `authorization` is put on at the last moment, and what the answer
     /// repeats of it is masked.
+    ///
+    /// `witness` is on whose behalf, and when, it is written down.
     ///
     /// Dropping the future or the answer's body ends the exchange.
     ///
@@ -30,11 +33,19 @@ impl Egress {
         authorization: &Authorization,
         body: Option<Flow>,
         limits: &StreamLimits,
+        witness: Option<(Witness<'_>, Timestamp)>,
     ) -> Result<StreamedResponse, Error> {
         let exchange = Exchange::begin(&request);
         let start = Instant::now();
+        let begun = witness.and_then(|(witness, at)| self.begin(witness, &request, at, 1));
         authorization.apply(&mut request);
-        match self.open(request, body, limits).await {
+        let opened = self.open(request, body, limits).await;
+        if let Some(begun) = begun {
+            let answer = opened.as_ref().map(|(_, answer)| answer);
+            let head = answer.map(|answer| (answer.status().as_u16(), answer.headers()));
+            self.end_flowing(&begun, head, authorization);
+        }
+        match opened {
             Ok((host, answer)) => {
                 let mut answer = flowing(host, answer, exchange, start, limits);
                 let masks = authorization.masks();

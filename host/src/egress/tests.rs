@@ -3,6 +3,7 @@
 mod sending;
 mod smuggling;
 mod tls;
+mod witness;
 
 use std::{
     io::{Read as _, Write as _},

@@ -28,7 +28,10 @@ use super::{
     limits::DOWNSTREAM,
     rate_limit::Counted,
 };
-use crate::{store::Outcome, telemetry::METRICS};
+use crate::{
+    store::Outcome,
+    telemetry::{METRICS, within_request},
+};
 
 /// Bodies up to so many bytes are read before a handler runs.
 const SHORT_BODY: usize = 64 * 1024;
@@ -131,7 +134,8 @@ async fn observe(
     } else {
         services.request_timeout
     };
-    let answer = tokio::time::timeout(limit, next.run(request).instrument(span)).await;
+    let work = within_request(&request_id, next.run(request).instrument(span));
+    let answer = tokio::time::timeout(limit, work).await;
     let mut response = answer.unwrap_or_else(|_| {
         let detail = format!("The request took longer than {} s.", limit.as_secs());
         Error::new(Code::RequestTimeout, detail).into_response()

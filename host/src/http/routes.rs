@@ -14,6 +14,7 @@ mod deliveries;
 mod diagnosis;
 mod docs;
 mod events;
+mod exchanges;
 mod field_mappings;
 mod inbound;
 mod linked_users;
@@ -61,6 +62,7 @@ pub(super) fn operations() -> Vec<Operation> {
         linked_users::operations(),
         connections::operations(),
         connection_settings::operations(),
+        exchanges::operations(),
         rate_limits::operations(),
         connect::operations(),
         oauth::operations(),

@@ -30,6 +30,10 @@ pub struct Retention {
     pub audit: Duration,
     /// Numbers of requests.
     pub requests: Duration,
+    /// Requests to providers.
+    pub exchanges: Duration,
+    /// How many requests of one connection to its provider, whatever their age.
+    pub exchanges_each: u32,
 }
 
 /// Removes what is old until `stop`; after an error it goes on with the next round.
@@ -69,7 +73,13 @@ async fn round(store: &Store, clock: &dyn Clock, retention: Retention) -> Result
     let requests = store
         .prune_request_counts(now.minus(retention.requests), REST)
         .await?;
-    if deliveries + events + notices + retries + runs + history + audit + requests > 0 {
+    let before = now.minus(retention.exchanges);
+    let most = retention.exchanges_each;
+    let exchanges = store.prune_exchanges(before, most, REST).await?;
+    let counts = [
+        deliveries, events, notices, retries, runs, history, audit, requests, exchanges,
+    ];
+    if counts.iter().any(|count| *count > 0) {
         tracing::info!(
             deliveries,
             events,
@@ -79,6 +89,7 @@ async fn round(store: &Store, clock: &dyn Clock, retention: Retention) -> Result
             history,
             audit,
             requests,
+            exchanges,
             "removed what is past its keeping time"
         );
     }

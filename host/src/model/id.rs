@@ -75,6 +75,8 @@ ordered_ids! {
     AuditId,
     /// A connect link.
     ConnectLinkId,
+    /// A request to a provider that was written down.
+    ExchangeId,
 }
 
 uuid_ids! {

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     egress::{Authorizer, Budget, Downstream, Priority},
-    model::{Environment, Manifest, Usage},
+    model::{Environment, ExchangeReason, Manifest, Usage},
 };
 
 /// How long a call waits for a free instance.
@@ -49,6 +49,8 @@ pub struct CallContext {
     pub priority: Priority,
     /// Counts what it uses.
     pub usage: Usage,
+    /// What its requests are written down under; they are not where there is none.
+    pub reason: Option<ExchangeReason>,
 }
 
 impl std::fmt::Debug for CallContext {

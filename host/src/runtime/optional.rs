@@ -203,6 +203,7 @@ impl ConnectorVersion {
                 budget: Arc::new(Unlimited),
                 priority: Priority::Interactive,
                 usage: Usage::default(),
+                reason: None,
             },
             routes: Routes::none(),
             requests: 0,

@@ -11,6 +11,7 @@ use super::{
 use crate::egress::{
     self, Authorization, AuthorizeError, Charge, FIRST_WAIT, Flow, HeaderMap, HeaderName,
     HeaderValue, Method, PATIENCE, Sending, SendingError, Sent, StreamLimits, StreamedResponse,
+    Witness,
 };
 
 /// Where a request is to go.
@@ -209,8 +210,17 @@ impl Passage<'_> {
             deadline: tokio::time::Instant::now() + options.call_timeout,
             first_wait: FIRST_WAIT,
             observe,
+            witness: self.witness(),
             clock: &*shared.clock,
         }
+    }
+
+    fn witness(&self) -> Option<Witness<'_>> {
+        let reason = self.context.reason.as_ref()?;
+        Some(Witness {
+            reason,
+            authorizer: Some(&*self.context.authorizer),
+        })
     }
 
     /// Sends it with a body that flows, and gives the answer whose body flows too. A body can be
@@ -235,7 +245,13 @@ impl Passage<'_> {
             let repeatable = body.is_none();
             let request = self.request.clone();
             let egress = &self.version.shared.egress;
-            let answer = egress.send_streaming(request, &authorization, body.take(), limits);
+            let answer = egress.send_streaming(
+                request,
+                &authorization,
+                body.take(),
+                limits,
+                sending.witness.zip(Some(sending.clock.now())),
+            );
             let answer = answer.await;
             let slug = self.version.manifest().slug.as_str();
             note(slug, answer.as_ref().map(|answer| answer.status));

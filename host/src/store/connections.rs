@@ -370,6 +370,7 @@ impl Store {
             "DELETE FROM sync_state WHERE connection = $1",
             "DELETE FROM full_pass WHERE connection = $1",
             "DELETE FROM pass_seen WHERE connection = $1",
+            "DELETE FROM exchange WHERE connection = $1",
         ] {
             tx.execute(sql, values![number]).await?;
         }

@@ -130,6 +130,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/postgres/0021_connect_links.sql"),
     ),
     (
+        22,
+        "exchanges",
+        include_str!("../../../migrations/sqlite/0022_exchanges.sql"),
+        include_str!("../../../migrations/postgres/0022_exchanges.sql"),
+    ),
+    (
         23,
         "oauth_apps",
         include_str!("../../../migrations/sqlite/0023_oauth_apps.sql"),

@@ -79,6 +79,11 @@ pub static METRICS: Metrics = Metrics {
         "Requests of applications that were passed through; outcome is answered, queued, streamed or refused.",
         ["connector", "outcome"],
     ),
+    exchanges: Counter::new(
+        "jackfield_exchange_log_total",
+        "Exchanges with providers for the log of exchanges: written, or dropped where they came faster than they could be written or the database failed.",
+        ["outcome"],
+    ),
     passthrough_retries: Counter::new(
         "jackfield_passthrough_retries_total",
         "Passed-through requests that a provider's 429 put into the queue (queued), and how they ended (done, failed).",
@@ -120,7 +125,9 @@ pub struct Metrics {
     pub webhook_backlog_seconds: Gauge,
     /// Passed-through requests: connector, outcome.
     pub passthrough_requests: Counter<2>,
-    /// Those that were queued: connector, outcome.
+    /// Exchanges for their log: outcome.
+    pub exchanges: Counter<1>,
+    /// Passed-through requests that were queued: connector, outcome.
     pub passthrough_retries: Counter<2>,
     /// Files taken up: connector, outcome.
     pub connector_swaps: Counter<2>,
@@ -145,6 +152,7 @@ impl Metrics {
             self.webhook_attempts.render(out)?;
             self.webhook_backlog_seconds.render(out)?;
             self.passthrough_requests.render(out)?;
+            self.exchanges.render(out)?;
             self.passthrough_retries.render(out)?;
             self.connector_swaps.render(out)
         };

@@ -358,6 +358,8 @@ impl Unify {
             budget: Arc::new(Unlimited),
             priority: Priority::Interactive,
             usage: Usage::default(),
+            // There is no connection yet that it could be written down under.
+            reason: None,
         };
         let accounts = version
             .authenticate(context)

@@ -91,7 +91,7 @@ impl Unify {
             idempotency_key: task.idempotency_key.clone(),
         };
         let deletes = action == PushAction::Delete;
-        let context = self.context_of(scope, version, &claimed.usage)?;
+        let context = self.context_of(scope, version, &claimed.usage, claimed.change.run)?;
         fault_point!("push.begun");
         let pushed = version.push_record(context, request).await;
         fault_point!("push.answered");
@@ -146,7 +146,7 @@ impl Unify {
         let store = &self.0.store;
         let remote_id = store.remote_id(scope, kind, claimed.change.record).await?;
         let remote_id = remote_id.ok_or(Error::RecordNotFound)?;
-        let context = self.context_of(scope, version, &claimed.usage)?;
+        let context = self.context_of(scope, version, &claimed.usage, claimed.change.run)?;
         match self
             .refresh(scope, version, kind, &remote_id, ValueSource::Read, context)
             .await

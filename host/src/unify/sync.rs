@@ -86,7 +86,7 @@ impl Unify {
             remote_id: None,
             limit: self.0.page_size,
         };
-        let context = self.context_of(&scope, &version, &claimed.usage)?;
+        let context = self.context_of(&scope, &version, &claimed.usage, Some(claimed.run))?;
         let as_of = self.0.store.reading(&scope).await?;
         let page = match version.fetch_records(context, request).await {
             Ok(page) => page,

@@ -13,7 +13,7 @@ use url::{Url, form_urlencoded};
 use super::AppSource;
 use crate::{
     egress::{self, Egress, HeaderMap, HeaderValue, Limits, Masks, Method, Request, header},
-    model::{ClientAuthentication, Timestamp},
+    model::{ClientAuthentication, ExchangeReason, Timestamp},
 };
 
 /// How long a token endpoint may take. The lease on a refresh lasts longer.
@@ -73,12 +73,14 @@ pub(super) enum Failure {
 }
 
 impl Client {
-    /// Asks for tokens. `now` is when the life of the new ones begins.
+    /// Asks for tokens. `now` is when the life of the new ones begins; `reason` is what the request
+    /// is written down under.
     pub(super) async fn tokens(
         &self,
         egress: &Egress,
         grant: &Grant<'_>,
         now: Timestamp,
+        reason: Option<&ExchangeReason>,
     ) -> Result<Tokens, Failure> {
         let mut form: Vec<(&str, &str)> = Vec::new();
         // Everything secret in the request, so that an answer that quotes it can be shown.
@@ -117,7 +119,7 @@ impl Client {
         }
         let request = self.request(self.token_url.clone(), form)?;
         let answer = egress
-            .send(request, &LIMITS)
+            .send_discreetly(request, &LIMITS, reason, now)
             .await
             .map_err(|error| unanswered(&error))?;
         read(answer.status, &answer.body, now).map_err(|failure| match failure {

@@ -270,7 +270,7 @@ impl Vault {
         };
         let now = self.inner.clock.now();
         let tokens = client
-            .tokens(&self.inner.egress, &grant, now)
+            .tokens(&self.inner.egress, &grant, now, None)
             .await
             .map_err(|failure| match failure {
                 Failure::Rejected(text) | Failure::Client(text) => Error::Refused(text),

@@ -27,8 +27,8 @@ use super::{
 use crate::{
     egress::{Authorization, AuthorizeError, Authorizer, BoxFuture},
     model::{
-        AuditEntry, AuthKind, AuthScheme, ConnectionId, ConnectionStatus, Manifest, Scope, Slug,
-        Timestamp,
+        AuditEntry, AuthKind, AuthScheme, ConnectionId, ConnectionStatus, ExchangeCause,
+        ExchangeReason, Manifest, Scope, Slug, Timestamp,
     },
     store::RefreshLease,
 };
@@ -366,7 +366,12 @@ impl Subject {
     /// With the lease held: asks the provider and stores what it says.
     async fn exchange(&self, held: &Held, owner: &str) -> Result<Held, AuthorizeError> {
         let connection = self.scope.connection();
-        let asked = ask(&self.vault, self.login(), &held.credentials);
+        let reason = ExchangeReason {
+            connection: connection.number,
+            cause: ExchangeCause::Refresh,
+            subject: None,
+        };
+        let asked = ask(&self.vault, self.login(), &held.credentials, Some(&reason));
         let tokens = match asked.await {
             Ok(tokens) => tokens,
             Err(error) => return self.give_up(held, owner, error).await,
@@ -448,6 +453,7 @@ async fn ask(
     vault: &Vault,
     login: Login<'_>,
     credentials: &Credentials,
+    reason: Option<&ExchangeReason>,
 ) -> Result<Tokens, AuthorizeError> {
     let Login {
         connector, scheme, ..
@@ -477,7 +483,7 @@ async fn ask(
     };
     let now = vault.inner.clock.now();
     client
-        .tokens(&vault.inner.egress, &grant, now)
+        .tokens(&vault.inner.egress, &grant, now, reason)
         .await
         .map_err(|failure| match failure {
             Failure::Rejected(text) if other_app => AuthorizeError::Dead(format!(
@@ -527,15 +533,7 @@ impl Provisional {
                     "the provider does not accept these credentials".to_owned(),
                 ));
             }
-            // The customer's own client asks: no app is looked for.
-            let login = Login {
-                owner: None,
-                connector: &self.connector,
-                vertical: &self.vertical,
-                scheme: &self.scheme,
-                settings: &self.settings,
-            };
-            let asked = ask(&self.vault, login, &held.credentials);
+            let asked = ask(&self.vault, self.login(), &held.credentials, None);
             let tokens = asked.await?;
             held.credentials.renew(tokens);
             held.generation += 1;

@@ -14,6 +14,7 @@ mod connectors;
 mod credentials;
 mod custom_fields;
 mod data_keys;
+mod exchanges;
 mod history;
 mod idempotency;
 mod inbound;
@@ -69,6 +70,9 @@ contract! {
         old_entries_are_removed,
         connections_leave_their_marks,
         operators_keys_work_until_they_are_revoked;
+    exchanges:
+        exchanges_are_listed_by_connection_in_pages,
+        old_exchanges_and_too_many_go;
     data_keys:
         a_data_key_waits_seals_and_goes_when_nothing_needs_it,
         sealed_values_are_found_in_pages_and_replaced_if_unchanged;

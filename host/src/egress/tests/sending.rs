@@ -140,6 +140,7 @@ impl Trial {
             deadline: Instant::now() + self.deadline,
             first_wait: Duration::from_millis(1),
             observe: &|_| {},
+            witness: None,
             clock: &SystemClock,
         };
         let build = |authorization: Option<&Arc<Authorization>>| {

@@ -92,6 +92,8 @@ codes! {
         "`GET /sync-runs` lists the runs of this project.";
     SyncFailureNotFound NOT_FOUND "sync_failure_not_found" "No such failing record"
         "`GET /sync-failures` lists the records of this project that cannot be unified.";
+    ExchangeNotFound NOT_FOUND "exchange_not_found" "No such exchange"
+        "`GET /connections/{id}/exchanges` lists what was sent to the provider of a connection; it is kept for a time that the operator sets.";
     MethodNotAllowed METHOD_NOT_ALLOWED "method_not_allowed" "Not possible here"
         "The header `Allow` says what is possible at this path.";
     Conflict CONFLICT "conflict" "In conflict with what is there"

@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use crate::{
     egress::{
         self, Authorization, AuthorizeError, Exhausted, FIRST_WAIT, HeaderMap, HeaderName,
-        HeaderValue, Method, PATIENCE, Priority, Sending, SendingError, Sent,
+        HeaderValue, Method, PATIENCE, Priority, Sending, SendingError, Sent, Witness,
     },
     model::{ErrorClass, Meaning},
     runtime::{bindings::http, call::State, charges, limits::MAX_REQUESTS},
@@ -203,6 +203,10 @@ impl State {
                     context.downstream.note(&answer.headers);
                 }
             },
+            witness: context.reason.as_ref().map(|reason| Witness {
+                reason,
+                authorizer: Some(&*context.authorizer),
+            }),
             clock: &*self.shared.clock,
         };
         let sent = self
