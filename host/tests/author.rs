@@ -174,6 +174,7 @@ fn context() -> CallContext {
         budget: Arc::new(Unlimited),
         priority: Priority::Interactive,
         usage: jackfield::model::Usage::default(),
+        reason: None,
     }
 }
 

@@ -359,6 +359,7 @@ fn context() -> CallContext {
         budget: Arc::new(Unlimited),
         priority: Priority::Interactive,
         usage: jackfield::model::Usage::default(),
+        reason: None,
     }
 }
 

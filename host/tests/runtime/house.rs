@@ -180,6 +180,7 @@ pub(crate) fn context() -> CallContext {
         budget: Arc::new(Unlimited),
         priority: Priority::Interactive,
         usage: jackfield::model::Usage::default(),
+        reason: None,
     }
 }
 

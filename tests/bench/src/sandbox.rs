@@ -179,6 +179,7 @@ fn context() -> CallContext {
         budget: Arc::new(Unlimited),
         priority: Priority::Interactive,
         usage: Usage::default(),
+        reason: None,
     }
 }
 
