@@ -17,7 +17,9 @@ mod data_keys;
 mod deliveries;
 mod delivery_log;
 mod dialect;
+mod directory;
 mod error;
+mod event_list;
 mod events;
 mod exchanges;
 mod failures;
@@ -70,7 +72,9 @@ pub use self::{
     data_keys::{SealedKind, SealedPlace, SealedValue, WrappedKey},
     deliveries::{ClaimedDelivery, Disabled, FinishedDelivery, Verdict},
     delivery_log::DeliveryFilter,
+    directory::{ConnectionFilter, ConnectionRow, LinkedUserRow},
     error::{Cause, Error},
+    event_list::{DeliveryCounts, EventFilter, EventPage},
     events::EventRow,
     exchanges::ExchangeFilter,
     failures::FailureFilter,

@@ -21,6 +21,7 @@ mod pass;
 mod passthrough;
 mod preview;
 mod problem;
+mod probe;
 mod push;
 mod rate_limits;
 mod read;

@@ -371,7 +371,12 @@ impl Subject {
             cause: ExchangeCause::Refresh,
             subject: None,
         };
-        let asked = ask(&self.vault, self.login(), &held.credentials, Some(&reason));
+        let asked = ask(
+            &self.vault,
+            self.login(),
+            &held.credentials,
+            Some(&reason),
+        );
         let tokens = match asked.await {
             Ok(tokens) => tokens,
             Err(error) => return self.give_up(held, owner, error).await,
@@ -533,7 +538,15 @@ impl Provisional {
                     "the provider does not accept these credentials".to_owned(),
                 ));
             }
-            let asked = ask(&self.vault, self.login(), &held.credentials, None);
+            // The customer's own client asks: no app is looked for.
+            let login = Login {
+                owner: None,
+                connector: &self.connector,
+                vertical: &self.vertical,
+                scheme: &self.scheme,
+                settings: &self.settings,
+            };
+            let asked = ask(&self.vault, login, &held.credentials, None);
             let tokens = asked.await?;
             held.credentials.renew(tokens);
             held.generation += 1;
