@@ -23,6 +23,7 @@ use crate::{
         SyncWorkers,
     },
     market::{Login, Logins, Market, Outlets},
+    mcp,
     model::{Clock, ConnectionId, Entropy, SystemClock, SystemEntropy},
     portal,
     runtime::{self, Runtime},
@@ -272,7 +273,8 @@ impl App {
         });
         let pages = web::routes()
             .merge(portal::routes(&services))
-            .merge(dashboard::routes(&services, access));
+            .merge(dashboard::routes(&services, access))
+            .merge(mcp::routes(&services));
         let retries = RetryWorkers {
             store: self.store.clone(),
             unify: self.unify.clone(),

@@ -10,6 +10,7 @@ mod board;
 mod conflicts;
 mod connectors;
 mod desk;
+mod diagnosis;
 mod elsewhere;
 mod failures;
 mod marketplace;
@@ -62,6 +63,7 @@ pub fn routes(services: &Arc<Services>, access: Access) -> Router<Arc<Services>>
         .merge(runs::routes())
         .merge(failures::routes())
         .merge(conflicts::routes())
-        .merge(records::routes());
+        .merge(records::routes())
+        .merge(diagnosis::routes());
     web::same_site(pages).with_state(state)
 }

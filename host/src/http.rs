@@ -5,6 +5,7 @@ mod body;
 mod caller;
 mod error;
 mod idempotency;
+mod inside;
 mod layers;
 mod limits;
 mod openapi;
@@ -33,6 +34,7 @@ use crate::{
 };
 
 pub use error::{Code, Error};
+pub use inside::{Api, ApiAnswer, ApiCaller, ApiRequest};
 pub use openapi::text as openapi_text;
 pub use rate_limit::RateLimit;
 pub use routes::InboundRate;

@@ -218,6 +218,11 @@ impl Tenant {
             ("errors", "code") => return ("record_not_found".into(), false),
             ("docs", "file") => return ("nothing.js".into(), false),
             ("records", "id") => &self.records[&contact()],
+            ("diagnosis", "id") => match path.split('/').nth(2) {
+                Some("runs") => &self.run,
+                Some("deliveries") => &self.delivery,
+                _ => &self.connection,
+            },
             (_, "id") => match kind_of(path) {
                 Some(kind) => &self.records[&kind],
                 None => panic!("{path}: say whose id this is"),

@@ -10,6 +10,7 @@ use axum::{
 use super::{
     Services,
     error::{Code, Error},
+    inside::Narrowed,
     rate_limit::Counted,
 };
 use crate::{
@@ -123,6 +124,9 @@ impl FromRequestParts<Arc<Services>> for Scoped {
         parts: &mut Parts,
         services: &Arc<Services>,
     ) -> Result<Self, Error> {
+        if let Some(Narrowed(scope)) = parts.extensions.get() {
+            return Ok(Self(scope.clone()));
+        }
         let token = text(&parts.headers, "x-connection-token");
         if let Some(token) = token.and_then(Vault::parse_connection_token) {
             let key = api_key(&parts.headers)?;
@@ -161,10 +165,11 @@ impl FromRequestParts<Arc<Services>> for MaybeScoped {
         services: &Arc<Services>,
     ) -> Result<Self, Error> {
         let Caller { project } = Caller::from_request_parts(parts, services).await?;
+        let narrowed = parts.extensions.get::<Narrowed>();
         let Some(token) = text(&parts.headers, "x-connection-token") else {
             return Ok(Self {
                 project,
-                scope: None,
+                scope: narrowed.map(|Narrowed(scope)| scope.clone()),
             });
         };
         let scope = match Vault::parse_connection_token(token) {
@@ -202,7 +207,7 @@ impl<S: Sync> FromRequestParts<S> for Client {
 }
 
 /// `x-api-key`, or `Authorization: Bearer`.
-fn key_text(headers: &HeaderMap) -> Result<&str, Error> {
+pub(super) fn key_text(headers: &HeaderMap) -> Result<&str, Error> {
     let bearer = || {
         let (scheme, key) = text(headers, header::AUTHORIZATION.as_str())?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())

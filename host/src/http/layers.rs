@@ -116,7 +116,10 @@ async fn observe(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let counted = Counted::default();
+    // A request from within was counted when it came from outside.
+    let before = request.extensions().get::<Counted>().cloned();
+    let is_first = before.is_none();
+    let counted = before.unwrap_or_default();
     request.extensions_mut().insert(counted.clone());
     let started = Instant::now();
     let request_id = sane_id(&request).unwrap_or_else(|| new_id(&services));
@@ -173,10 +176,11 @@ async fn observe(
         headers.insert(REQUEST_ID, value);
     }
     let status = response.status();
-    let outcome = Outcome::of(status.as_u16());
-    services
-        .requests
-        .count(counted.project(), services.clock.now(), outcome);
+    if is_first {
+        let outcome = Outcome::of(status.as_u16());
+        let now = services.clock.now();
+        services.requests.count(counted.project(), now, outcome);
+    }
     let time = started.elapsed();
     METRICS
         .http_requests
