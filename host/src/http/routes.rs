@@ -22,6 +22,7 @@ mod lists;
 mod marketplace;
 mod not_offered;
 mod oauth;
+mod oauth_apps;
 mod objects;
 mod passthrough;
 mod projects;
@@ -66,6 +67,7 @@ pub(super) fn operations() -> Vec<Operation> {
         rate_limits::operations(),
         connect::operations(),
         oauth::operations(),
+        oauth_apps::operations(),
         connect_links::operations(),
         connectors::operations(),
         marketplace::operations(),

@@ -35,6 +35,12 @@ impl Body {
         self
     }
 
+    /// Or bytes that are not looked into.
+    pub(in crate::http) fn or_bytes(mut self, media_type: &'static str) -> Self {
+        self.content.push((media_type, None));
+        self
+    }
+
     /// It may be left away.
     pub(in crate::http) const fn optional(mut self) -> Self {
         self.required = false;

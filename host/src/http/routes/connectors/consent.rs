@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
+    body::to_bytes,
+    extract::{FromRequest as _, Path, Request, State},
+    http::header,
     response::Response,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -17,15 +19,19 @@ use crate::{
         body::{Json, OptionalJson},
         caller::Operator,
         error::{Code, Error},
-        operation::Operation,
+        operation::{Body, Operation},
+        query::Query,
     },
-    market::{Decision, Offer},
+    market::{Decision, MAX_FILE, Offer},
     model::{
         Digest, Slug,
         consent::{Book, Standing, Wanted},
     },
     runtime::ConsentStatus,
 };
+
+/// The media type of a connector's file.
+const WASM: &str = "application/wasm";
 
 const ABOUT: &str =
     "Needs an operator's key. It holds for all servers of the database, within seconds.";
@@ -44,8 +50,12 @@ pub(super) fn operations() -> Vec<Operation> {
             .id("installConnector")
             .tag("Connectors")
             .summary("Install a connector from its file.")
-            .describe("Needs an operator's key. With `dry_run`, or without `consent`, nothing is installed: the answer shows what the connector asks for, and the hash to consent with. Once installed, it serves on all servers of the database.")
-            .takes::<Install>()
+            .describe("Needs an operator's key. The body is the file itself, with the other fields in the query, or JSON with the file in base64. With `dry_run`, or without `consent`, nothing is installed: the answer shows what the connector asks for, and the hash to consent with. Once installed, it serves on all servers of the database.")
+            .query::<bool>("dry_run", "With the file as the body: show what it asks for, and install nothing.")
+            .query::<String>("consent", "With the file as the body: the hash of the permissions that were looked at.")
+            .query::<bool>("allow_downgrade", "With the file as the body: whether it may be older than the version that serves.")
+            .query::<bool>("new_publisher", "With the file as the body: whether it may be somebody else's than what was granted so far.")
+            .body(Body::json::<Install>().or_bytes(WASM))
             .gives::<OfferBody>(200, "What it asks for, and whether it is installed.")
             .fails(&[Code::OperatorRequired, Code::ConnectorRefused, Code::Conflict]),
         of_slug(Operation::get("/connectors/{slug}/grants", grants).id("listConnectorGrants"))
@@ -144,8 +154,7 @@ struct Rollback {
 #[schemars(rename = "InstallConnector")]
 #[serde(deny_unknown_fields)]
 struct Install {
-    /// The `.wasm` file in base64, at most 1.4 MiB of it; larger ones are installed from a registry
-    /// or on the command line.
+    /// The `.wasm` file in base64, at most 1.4 MiB of it; larger ones go as the body itself.
     file: String,
     /// Show what it asks for, and install nothing.
     #[serde(default)]
@@ -271,23 +280,39 @@ async fn known(services: &Services, slug: &str) -> Result<Slug, Error> {
 async fn install(
     State(services): State<Arc<Services>>,
     operator: Operator,
-    Json(install): Json<Install>,
+    query: Query,
+    request: Request,
 ) -> Result<Response, Error> {
-    let bytes = STANDARD
-        .decode(&install.file)
-        .map_err(|_| Error::new(Code::InvalidBody, "`file` is not base64 with its padding."))?;
-    let offer = Offer::read(bytes, "api")?;
-    let consent = match install.dry_run {
-        true => None,
-        false => install.consent.as_deref(),
-    };
-    {
-        let wanted = Wanted {
-            downgrade: install.allow_downgrade,
-            new_publisher: install.new_publisher,
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    let is_file = kind.is_some_and(|kind| kind.as_bytes().starts_with(WASM.as_bytes()));
+    let (bytes, install) = if is_file {
+        let body = to_bytes(request.into_body(), MAX_FILE).await;
+        let bytes = body.map_err(|_| {
+            let detail = format!("The file has more than {MAX_FILE} bytes, or broke off.");
+            Error::new(Code::BodyTooLarge, detail)
+        })?;
+        let install = Install {
+            file: String::new(),
+            dry_run: query.flag("dry_run")?,
+            consent: query.get("consent").map(ToOwned::to_owned),
+            allow_downgrade: query.flag("allow_downgrade")?,
+            new_publisher: query.flag("new_publisher")?,
         };
-        offered(&services, &operator, &offer, consent, wanted).await
-    }
+        (bytes.to_vec(), install)
+    } else {
+        let Json(install) = Json::<Install>::from_request(request, &services).await?;
+        let bytes = STANDARD.decode(&install.file);
+        let bytes = bytes
+            .map_err(|_| Error::new(Code::InvalidBody, "`file` is not base64 with its padding."))?;
+        (bytes, install)
+    };
+    let offer = Offer::read(bytes, "api")?;
+    let consent = install.consent.as_deref().filter(|_| !install.dry_run);
+    let wanted = Wanted {
+        downgrade: install.allow_downgrade,
+        new_publisher: install.new_publisher,
+    };
+    offered(&services, &operator, &offer, consent, wanted).await
 }
 
 /// Shows what a connector asks for, and installs it where somebody consents.
