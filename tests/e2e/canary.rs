@@ -36,6 +36,7 @@ const CONNECTION_TOKEN: &str = "connection token";
 const ENCRYPTION_KEY: &str = "c0ffee0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d";
 const PROVIDERS_KEY: &str = "canary/api+key&0123456789";
 const APP_SECRET: &str = "canary-client-secret-0123456789";
+const OWN_APP_SECRET: &str = "canary-own-app-secret-0123456789";
 /// No secret: what is looked for to see that looking works.
 const PLANTED: &str = "planted-canary/0123456789";
 
@@ -244,6 +245,15 @@ async fn secrets_are_found_nowhere(backend: Backend) {
     let project = server.project("App");
     canaries.add(OUR_API_KEY, project.key());
     project.active("demo-crm").await;
+
+    // An OAuth app of the project's own.
+    let own = json!({ "environment": "sandbox", "client_id": "own", "client_secret": OWN_APP_SECRET });
+    let path = "/oauth-apps/demo-crm/oauth";
+    project
+        .send(reqwest::Method::PUT, path, Some(&own))
+        .await
+        .expect(200);
+    canaries.add("own app's secret", OWN_APP_SECRET);
 
     // A webhook, whose receiver says back the secret.
     let told = Arc::<Mutex<String>>::default();

@@ -6,7 +6,7 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use jackfield::runtime::{CallError, Failure, Incoming, Rejection};
+use jackfield::runtime::{CallError, Failure, Incoming, LogLevel, Rejection};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::TcpListener,
@@ -268,7 +268,20 @@ async fn the_log_takes_a_hundred_short_lines_of_a_call() {
             (i32.const 1024)",
         ..good("bad", &"y".repeat(4000))
     };
-    assert!(unify(flood).await.is_ok());
+    let house = beside_a_good_one(&flood).await;
+    assert!(house.unify("bad").await.is_ok());
+    let live = |slug: &str| {
+        let slug = slug.parse().expect("a slug");
+        house.runtime.live_log(&slug, 0, LogLevel::Info)
+    };
+    let shown = live("bad");
+    assert_eq!(shown.len(), 100);
+    assert!(
+        shown
+            .iter()
+            .all(|line| line.text.len() == 2048 && line.level == LogLevel::Info)
+    );
+    assert!(live("good").is_empty());
     let lines = log::lines("bad");
     let flooded: Vec<_> = lines.iter().filter(|line| line.starts_with("yy")).collect();
     assert_eq!(flooded.len(), 100);

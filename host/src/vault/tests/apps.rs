@@ -32,10 +32,19 @@ impl World {
     }
 
     /// A connection by the browser, with the app that is set.
-    async fn logged_in(&self) -> Scope {
+    async fn logged_in(&self, account: &str) -> Scope {
         let state = parameter(&self.start().await, "state");
         let finished = self.finish(&state).await.unwrap();
-        self.connect("oauth", &finished.credentials).await
+        self.connect_account(account, &finished.credentials).await
+    }
+
+    async fn connect_account(&self, account: &str, credentials: &Credentials) -> Scope {
+        let new = NewConnection {
+            account: Some(account.to_owned()),
+            ..self.new_connection("oauth")
+        };
+        let connected = self.vault.connect(self.project, new, credentials, &[]);
+        connected.await.unwrap().0
     }
 
     async fn refreshed(&self, scope: &Scope) -> Result<String, AuthorizeError> {
@@ -76,7 +85,7 @@ async fn a_projects_app_goes_before_the_servers() {
 #[tokio::test]
 async fn tokens_stay_with_the_app_that_got_them() {
     let world = World::new().await;
-    let before = world.logged_in().await;
+    let before = world.logged_in("before").await;
     // One of which the app is not known: from before projects had any.
     let older = world.connect_of_another_account().await;
     world
@@ -91,7 +100,7 @@ async fn tokens_stay_with_the_app_that_got_them() {
     assert!(other.is_empty(), "{other:?}");
 
     // Replaced by another: the provider decides, and the sentence says what happened.
-    let own = world.logged_in().await;
+    let own = world.logged_in("own").await;
     world.refreshed(&own).await.unwrap();
     assert!(world.last().contains("client_secret=canary-own-secret"));
     world
@@ -118,12 +127,7 @@ impl World {
         credentials.set("access_token", "access-0".into());
         credentials.set("refresh_token", "refresh-0".into());
         credentials.set_expiry(Some(self.clock.now().plus(Duration::from_secs(60))));
-        let new = NewConnection {
-            account: Some("another".to_owned()),
-            ..self.new_connection("oauth")
-        };
-        let connected = self.vault.connect(self.project, new, &credentials, &[]);
-        connected.await.unwrap().0
+        self.connect_account("older", &credentials).await
     }
 
     async fn vault_of_another_project(&self) -> Vec<ProjectApp> {
@@ -170,7 +174,7 @@ async fn an_apps_secret_is_written_and_never_read() {
     };
     world.set(environment, keep("own-app")).await.unwrap();
     assert!(world.set(environment, keep("other")).await.is_err());
-    let scope = world.logged_in().await;
+    let scope = world.logged_in("third").await;
     assert!(world.last().contains("client_secret=canary-own-secret"));
     let apps = world.vault.oauth_apps(world.project).await.unwrap();
     assert!(apps[0].has_secret && apps[0].scopes.is_none());
