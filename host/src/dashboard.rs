@@ -14,6 +14,7 @@ mod diagnosis;
 mod elsewhere;
 mod failures;
 mod marketplace;
+mod multipart;
 mod oauth_apps;
 mod operators;
 mod overview;

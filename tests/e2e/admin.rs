@@ -350,6 +350,51 @@ async fn keys_and_projects_are_made_changed_and_revoked(backend: Backend) {
     assert_eq!(frequencies["crm"], 300);
     assert_eq!(owner.post(&syncs, &[("nothing", "300")]).await.status, 422);
 
+    // How connect pages look, and where they may lead.
+    let connect = format!("{settings}/connect");
+    let fields = [
+        ("brand", "Acme <i>"),
+        ("color", "#1a237e"),
+        ("origins", "https://app.example.com\nhttp://localhost:5173/"),
+    ];
+    assert_eq!(viewer.post(&connect, &fields).await.status, 403);
+    owner.done(&connect, &fields).await;
+    let png = b"\x89PNG\r\n\x1a\n rest";
+    owner.upload(&format!("{connect}/logo"), png).await;
+    let said = project.get("/connect/settings").await.json(200);
+    assert_eq!(said["branding"]["name"], "Acme <i>", "{said}");
+    assert_eq!(
+        said["allowed_origins"],
+        json!(["https://app.example.com", "http://localhost:5173"])
+    );
+    assert!(text(&said["branding"]["logo"]).starts_with("data:image/png;base64,"));
+    let page = viewer.page(&connect).await;
+    assert!(
+        page.contains("fill=\"#1a237e\"") && page.contains("Acme &lt;i&gt;"),
+        "{page}"
+    );
+    for (color, wrong) in [("#ffffff", true), ("#0b7285", false)] {
+        let preview = format!("{connect}/preview");
+        let seen = owner.post(&preview, &[("color", color)]).await;
+        assert_eq!(
+            seen.html.contains("class=\"error\""),
+            wrong,
+            "{}",
+            seen.html
+        );
+        assert!(!seen.html.contains("<html"), "{}", seen.html);
+    }
+    let wrong = owner
+        .post(&connect, &[("origins", "https://*.example.com")])
+        .await;
+    assert!(
+        wrong.status == 422 && wrong.html.contains("aria-invalid"),
+        "{}",
+        wrong.html
+    );
+    let image = owner.upload(&format!("{connect}/logo"), b"<html>").await;
+    assert_eq!(image.status, 422);
+
     let new = "/dashboard/new-project";
     assert_eq!(viewer.get(new).await.status, 403);
     assert!(owner.page(new).await.contains("Make the project"));

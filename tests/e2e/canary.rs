@@ -247,7 +247,8 @@ async fn secrets_are_found_nowhere(backend: Backend) {
     project.active("demo-crm").await;
 
     // An OAuth app of the project's own.
-    let own = json!({ "environment": "sandbox", "client_id": "own", "client_secret": OWN_APP_SECRET });
+    let own =
+        json!({ "environment": "sandbox", "client_id": "own", "client_secret": OWN_APP_SECRET });
     let path = "/oauth-apps/demo-crm/oauth";
     project
         .send(reqwest::Method::PUT, path, Some(&own))

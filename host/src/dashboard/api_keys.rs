@@ -45,10 +45,7 @@ async fn page(
 ) -> Result<Response, web::Error> {
     let keys = desk.services.store.api_keys(desk.project.id).await?;
     let writes = desk.is(Role::Developer);
-    let mut columns = vec!["Name", "Key", "Created", "Last used"];
-    if writes {
-        columns.push("Revoke");
-    }
+    let columns = ["Name", "Key", "Created", "Last used", "State"];
     let body = html! {
         p.muted { "Applications send a key as the header " code { "x-api-key" } ". Whoever has one reaches everything of this project, and of no other." }
         @if let Some(made) = made {
@@ -89,17 +86,16 @@ fn row(desk: &ProjectDesk, key: &ApiKeyRow, writes: bool) -> Markup {
                     None => span.muted { "never" },
                 }
             }
-            @if writes || key.revoked_at.is_some() {
-                td {
-                    @match key.revoked_at {
-                        Some(at) => { (parts::badge(Tone::Neutral, "revoked")) " " (parts::time(at)) }
-                        None => {
-                            (parts::post_button(
-                                &desk.href(&format!("/api-keys/{}/revoke", key.id)), "Revoke", Tone::Bad,
-                                Some(&format!("Revoke the key “{}”? Applications that use it are refused at once, and it cannot be taken back.", key.name)),
-                            ))
-                        }
-                    }
+            td {
+                @if let Some(at) = key.revoked_at {
+                    (parts::badge(Tone::Neutral, "revoked")) " " (parts::time(at))
+                } @else if writes {
+                    (parts::post_button(
+                        &desk.href(&format!("/api-keys/{}/revoke", key.id)), "Revoke", Tone::Bad,
+                        Some(&format!("Revoke the key “{}”? Applications that use it are refused at once, and it cannot be taken back.", key.name)),
+                    ))
+                } @else {
+                    (parts::badge(Tone::Good, "works"))
                 }
             }
         }

@@ -1,6 +1,5 @@
 //! Connectors to be had: what the indexes list, what a version asks for, and installing it.
 
-mod multipart;
 mod offer;
 mod upload;
 

@@ -1,5 +1,7 @@
 //! A project's own settings, and new projects.
 
+mod connect;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{
@@ -39,6 +41,22 @@ pub(super) fn routes() -> Router<Arc<Desktop>> {
     Router::new()
         .route("/dashboard/{project}/settings", get(show).post(change))
         .route("/dashboard/{project}/settings/syncs", post(syncs))
+        .route(
+            "/dashboard/{project}/settings/connect",
+            get(connect::show).post(connect::change),
+        )
+        .route(
+            "/dashboard/{project}/settings/connect/preview",
+            post(connect::show_preview),
+        )
+        .route(
+            "/dashboard/{project}/settings/connect/logo",
+            post(connect::set_logo),
+        )
+        .route(
+            "/dashboard/{project}/settings/connect/remove-logo",
+            post(connect::remove_logo),
+        )
         .route("/dashboard/new-project", get(new).post(create))
 }
 
@@ -98,6 +116,7 @@ async fn page(
     let project = &desk.project;
     let writes = desk.is(Role::Developer);
     let body = html! {
+        (views(desk, false))
         section.card {
             h2 { "Project" }
             (parts::definition(&[
@@ -121,6 +140,15 @@ async fn page(
     };
     let page = Page::new("Settings").status(status);
     Ok(desk.page_with(page, Section::Settings, body))
+}
+
+/// The two views of the settings.
+fn views(desk: &ProjectDesk, connect: bool) -> Markup {
+    let (project, pages) = (desk.href("/settings"), desk.href("/settings/connect"));
+    parts::tabs(&[
+        ("Project", &project, !connect),
+        ("Connect pages", &pages, connect),
+    ])
 }
 
 /// How often connections are read, for each vertical that a connector of this server has.

@@ -17,9 +17,9 @@ use axum::{
 use maud::html;
 use tokio::sync::Semaphore;
 
-use super::{multipart, offer};
+use super::offer;
 use crate::{
-    dashboard::{Desk, Section},
+    dashboard::{Desk, Section, multipart},
     market::{MAX_FILE, Offer},
     model::{Digest, Role},
     web::{

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// Where the part's content lies in the body; none where it is no form with one part.
-pub(super) fn only_part(content_type: &str, body: &[u8]) -> Option<Range<usize>> {
+pub(in crate::dashboard) fn only_part(content_type: &str, body: &[u8]) -> Option<Range<usize>> {
     let (kind, parameters) = content_type.split_once(';')?;
     if !kind.trim().eq_ignore_ascii_case("multipart/form-data") {
         return None;
