@@ -7,7 +7,7 @@ use jackfield_tests::{
     registry::Registry, until, wasm,
 };
 use reqwest::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
-use serde_json::json;
+use serde_json::{Value, json};
 
 on_both_databases!(
     a_projects_own_app_logs_customers_in,
@@ -98,13 +98,11 @@ impl Session {
         let location = header(LOCATION).unwrap_or_default().to_owned();
         let policy = header(reqwest::header::CONTENT_SECURITY_POLICY).unwrap_or_default();
         let status = answer.status().as_u16();
-        if status != 303 {
-            assert!(
-                policy.contains("default-src 'none'") || policy.contains("'self'"),
-                "{policy}"
-            );
-        }
+        let policy = policy.to_owned();
         let html = answer.text().await.expect("a page is text");
+        if html.contains("<html") {
+            assert!(policy.contains("default-src 'none'"), "{policy}");
+        }
         assert!(!html.contains(SECRET), "a secret is shown");
         assert!(!html.contains(" style="), "{html}");
         Seen {
@@ -151,7 +149,7 @@ impl Session {
 /// The path that begins so, out of a text.
 fn path_of(text: &str, start: &str) -> String {
     let at = text
-        .rfind(start)
+        .find(start)
         .unwrap_or_else(|| panic!("no {start} in {text}"));
     let rest = &text[at + start.len()..];
     let token = rest.split(|one: char| !one.is_ascii_alphanumeric() && !matches!(one, '-' | '_'));
@@ -252,8 +250,9 @@ async fn a_projects_own_app_logs_customers_in(backend: Backend) {
     assert_eq!(other.get("/oauth-apps").await.json(200)["data"], json!([]));
     let path = "/oauth-apps/demo-crm/oauth";
     let own = json!({ "client_id": "own", "client_secret": SECRET, "scopes": ["one"] });
-    let put =
-        async |api: &Api, path: &str, body| api.send(reqwest::Method::PUT, path, Some(body)).await;
+    let put = async |api: &Api, path: &str, body: &Value| {
+        api.send(reqwest::Method::PUT, path, Some(body)).await
+    };
     let set = put(&other, path, &own).await.json(200);
     assert_eq!(
         (&set["client_id"], &set["scopes"]),
@@ -314,7 +313,7 @@ async fn keys_and_projects_are_made_changed_and_revoked(backend: Backend) {
     );
     let made = owner.post(&keys, &[("name", "billing")]).await;
     assert_eq!(made.status, 200);
-    let key = path_of(&made.html, "jk_");
+    let key = path_of(&made.html, "data-copy=\"jk_").replacen("data-copy=\"", "", 1);
     let page = owner.page(&keys).await;
     assert!(page.contains("billing") && !page.contains(&key), "{page}");
     assert!(page.contains("never"), "{page}");
@@ -637,7 +636,7 @@ async fn connectors_come_from_files_and_from_the_marketplace(backend: Backend) {
     let answer = answer.send().await.expect("the server answers");
     assert_eq!(answer.status(), 200);
     let offer = answer.text().await.expect("it is text");
-    let offer: serde_json::Value = serde_json::from_str(&offer).expect("it is JSON");
+    let offer: Value = serde_json::from_str(&offer).expect("it is JSON");
     assert_eq!(
         (&offer["version"], &offer["installed"]),
         (&json!("0.4.0"), &json!(false))

@@ -14,7 +14,22 @@ use serde_json::{Value, json};
 use self::stage::Stage;
 
 /// Pages that must be among those that are found.
-const PAGES: &[&str] = &["overview", "account", "operators", "audit-log"];
+const PAGES: &[&str] = &[
+    "overview",
+    "account",
+    "operators",
+    "audit-log",
+    "connectors",
+    "connectors-one",
+    "connectors-one-log",
+    "marketplace",
+    "install",
+    "api-keys",
+    "oauth-apps",
+    "settings",
+    "settings-connect",
+    "new-project",
+];
 /// More are a mistake in how addresses are told apart.
 const MOST: usize = 120;
 
