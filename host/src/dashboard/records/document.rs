@@ -1,29 +1,69 @@
 //! The fields of a record, and where their values came from.
 
+use std::collections::HashSet;
+
 use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::{
     dashboard::{board, desk::ProjectDesk},
-    model::{ObjectKind, ValueSource, conflict::CUSTOM},
-    store::{FieldOrigin, OriginRow},
-    web::parts,
+    model::{ObjectKind, RecordId, ValueSource, conflict::CUSTOM},
+    store::{FieldOrigin, OriginRow, RecordPlace},
+    web::{self, parts},
 };
 
-/// The unified fields, then the custom ones.
-pub(super) fn fields(
+/// What is shown of a record's fields.
+pub(super) struct Shown<'a> {
+    pub(super) unified: &'a Value,
+    pub(super) custom: &'a Value,
+    pub(super) origins: &'a [FieldOrigin],
+    /// Records that it refers to and that are here.
+    pub(super) known: &'a HashSet<RecordId>,
+}
+
+/// The records that a record refers to and that are here: a reference may be older than what it
+/// refers to.
+pub(super) async fn known_references(
     desk: &ProjectDesk,
-    kind: ObjectKind,
+    place: &RecordPlace,
     unified: &Value,
-    custom: &Value,
-    origins: &[FieldOrigin],
-) -> Markup {
+) -> Result<HashSet<RecordId>, web::Error> {
+    let mut known = HashSet::new();
+    for property in &place.kind.spec().properties {
+        let Some(reference) = property.reference else {
+            continue;
+        };
+        let ids: Vec<RecordId> = match unified.get(&property.name) {
+            Some(Value::String(id)) => id.parse().into_iter().collect(),
+            Some(Value::Array(list)) => {
+                let texts = list.iter().filter_map(Value::as_str);
+                texts.filter_map(|id| id.parse().ok()).collect()
+            }
+            _ => continue,
+        };
+        let store = &desk.services.store;
+        let found = store
+            .remote_ids(&place.scope, reference.target, &ids)
+            .await?;
+        known.extend(found.into_keys());
+    }
+    Ok(known)
+}
+
+/// The unified fields, then the custom ones.
+pub(super) fn fields(desk: &ProjectDesk, kind: ObjectKind, shown: &Shown<'_>) -> Markup {
+    let Shown {
+        unified,
+        custom,
+        origins,
+        known,
+    } = *shown;
     let rows = html! {
         @for property in &kind.spec().properties {
             @if let Some(value) = unified.get(&property.name) {
                 tr {
                     th scope="row" { (property.name) }
-                    td { (value_of(desk, value, property.reference.map(|reference| reference.target))) }
+                    td { (value_of(desk, value, property.reference.map(|reference| (reference.target, known)))) }
                     td { (source_of(origins, &property.name)) }
                 }
             }
@@ -44,12 +84,25 @@ pub(super) fn fields(
 }
 
 /// A value; ids of other records are links.
-fn value_of(desk: &ProjectDesk, value: &Value, target: Option<ObjectKind>) -> Markup {
+fn value_of(
+    desk: &ProjectDesk,
+    value: &Value,
+    target: Option<(ObjectKind, &HashSet<RecordId>)>,
+) -> Markup {
     match (value, target) {
         (Value::Null, _) => html! { span.muted { "–" } },
-        (Value::String(id), Some(target)) => html! {
-            a href=(desk.href(&format!("/records/{target}/{id}"))) { (target) " " (board::short(id)) "…" (id.get(id.len().saturating_sub(4)..).unwrap_or("")) }
-        },
+        (Value::String(id), Some((target, known))) => {
+            let end = id.get(id.len().saturating_sub(4)..).unwrap_or("");
+            let label = format!("{target} …{end}");
+            let is_known = id.parse().is_ok_and(|id: RecordId| known.contains(&id));
+            html! {
+                @if is_known {
+                    a href=(desk.href(&format!("/records/{target}/{id}"))) title=(id) { (label) }
+                } @else {
+                    span title=(id) { (label) } " " span.muted { "(not here)" }
+                }
+            }
+        }
         (Value::Array(list), Some(_)) if !list.is_empty() => html! {
             @for one in list { (value_of(desk, one, target)) br; }
         },

@@ -59,6 +59,7 @@ pub(super) async fn show(
     let history = past::history(&desk, &place, &asked).await?;
     let json = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
     let unified = json(&record.unified);
+    let known = document::known_references(&desk, &place, &unified).await?;
     let custom = json(&record.custom);
     let remote = record.remote.as_deref().map(json).unwrap_or_default();
     let connection = place.scope.connection();
@@ -95,7 +96,7 @@ pub(super) async fn show(
         div.grid.two {
             section aria-labelledby="unified" {
                 h2 id="unified" { "Unified" }
-                (document::fields(&desk, kind, &unified, &custom, &origins))
+                (document::fields(&desk, kind, &document::Shown { unified: &unified, custom: &custom, origins: &origins, known: &known }))
             }
             section aria-labelledby="remote" {
                 h2 id="remote" { "The provider’s document" }

@@ -51,7 +51,7 @@ macro_rules! ways {
             log!("r.project = $1", $order),
             log!("r.project = $1 AND r.status = $5", $order),
             log!("r.project = $1 AND r.error IS NOT NULL", $order),
-            log!("r.connection = $4 AND r.project = $1", $order),
+            log!("r.connection = $4 AND c.project = $1", $order),
         ]
     };
 }
