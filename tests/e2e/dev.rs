@@ -10,7 +10,7 @@ use std::{
 };
 
 use jackfield_tests::{
-    Api,
+    Api, Person,
     api::text,
     connectors::{self, Workspace},
     server, until, until_within,
@@ -100,9 +100,11 @@ async fn the_printed_commands_work_as_printed() {
         "project_id",
         "linked_user_id",
         "demo_provider_url",
+        "dashboard_url",
     ] {
         assert!(!text(&ready[key]).is_empty(), "{key}: {ready}");
     }
+    the_dashboard_opens_without_typing(&dev, &text(&ready["dashboard_url"])).await;
     let commands = until("three commands are printed", async || {
         let output = dev.output();
         let lines: Vec<String> = curl_commands(&output);
@@ -174,6 +176,23 @@ async fn a_changed_source_is_built_and_swapped() {
         api.get(&path).await.json(200)["first_name"],
         contact["last_name"]
     );
+}
+
+async fn the_dashboard_opens_without_typing(dev: &Dev, link: &str) {
+    until("the dashboard's address is printed", async || {
+        dev.output().contains(link).then_some(())
+    })
+    .await;
+    // As often as one likes, as long as it runs; and only with the whole link.
+    for _ in 0..2 {
+        let browser = Person::with_base(link);
+        let answer = browser.get(link).await;
+        assert_eq!((answer.status, answer.location()), (303, "/dashboard"));
+        let account = browser.get("/dashboard/account").await;
+        assert!(account.text.contains("dev@localhost"), "{}", account.text);
+    }
+    let guessed = link.replacen("/sign-in/", "/sign-in/x", 1);
+    assert_eq!(Person::with_base(link).get(&guessed).await.status, 404);
 }
 
 /// The printed commands; one that goes over several lines has a backslash at the end of each.

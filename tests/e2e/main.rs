@@ -21,6 +21,7 @@ macro_rules! on_both_databases {
 }
 
 mod admin;
+mod access;
 mod author;
 mod canary;
 mod catalogue;

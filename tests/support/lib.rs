@@ -12,6 +12,7 @@ pub mod echo;
 pub mod faulty;
 pub mod identity;
 pub mod ledger;
+pub mod person;
 pub mod receiver;
 pub mod registry;
 pub mod server;
@@ -26,6 +27,7 @@ pub use demo::DemoProvider;
 pub use doors::Doors;
 pub use faulty::FaultyProvider;
 pub use identity::Identity;
+pub use person::Person;
 pub use server::Server;
 pub use wait::{until, until_within};
 

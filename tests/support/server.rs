@@ -147,6 +147,25 @@ impl Server {
         text
     }
 
+    /// What `jackfield` with these arguments prints when this is piped into it.
+    ///
+    /// # Panics
+    /// It fails.
+    pub fn command_line_with(&self, arguments: &[&str], input: &str) -> String {
+        let mut process = command_of(&self.program, &self.environment)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut pipe = process.stdin.take().expect("it is piped");
+        pipe.write_all(input.as_bytes()).expect("it reads");
+        drop(pipe);
+        let output = process.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "jackfield {arguments:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// The folder of connectors.
     pub fn plugins(&self) -> PathBuf {
         self.folder.path().join("plugins")

@@ -154,6 +154,8 @@ fn check(password: &str, email: &EmailAddress) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use crate::model::SystemEntropy;
 
@@ -179,6 +181,31 @@ mod tests {
         assert!(!passwords.verify(&secret, None).await.unwrap());
         let long = SecretString::from("x".repeat(2000));
         assert!(!passwords.verify(&long, None).await.unwrap());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn two_passwords_are_hashed_at_a_time() {
+        let passwords = Passwords::default();
+        // Each waits for another one, so that there are two for certain.
+        let pair = Arc::new(std::sync::Barrier::new(AT_ONCE));
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let mut tasks = Vec::new();
+        for _ in 0..3 * AT_ONCE {
+            let (pair, now, most) = (Arc::clone(&pair), Arc::clone(&now), Arc::clone(&most));
+            let passwords = passwords.clone();
+            tasks.push(tokio::spawn(async move {
+                let work = move || {
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    pair.wait();
+                    now.fetch_sub(1, Ordering::SeqCst);
+                };
+                passwords.in_turn(work).await.unwrap();
+            }));
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(most.load(Ordering::SeqCst), AT_ONCE);
     }
 
     #[test]

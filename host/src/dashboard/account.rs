@@ -136,7 +136,7 @@ async fn page(
     ];
     let has_password = account.has_password;
     let body = html! {
-        section.card {
+        section.card.stack {
             h2 { "You" }
             (parts::definition(&facts))
             form.form method="post" action="/dashboard/account/name" {
@@ -144,7 +144,7 @@ async fn page(
                 button.button type="submit" { "Save the name" }
             }
         }
-        section.card {
+        section.card.stack {
             h2 { "Password" }
             @if !has_password { p.muted { "You have none: you sign in elsewhere, or with a link." } }
             form.form method="post" action="/dashboard/account/password" {
@@ -156,7 +156,7 @@ async fn page(
             }
             p.muted { "A new password signs you out everywhere else." }
         }
-        section.card {
+        section.card.stack {
             h2 { "Where you are signed in" }
             (parts::table("Sessions", &["Browser", "Address", "Signed in", "Last used", "Actions"],
                 &rows(&sessions, desk.signed_in.session.id)))

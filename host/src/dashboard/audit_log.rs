@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{Router, response::Response, routing::get};
 use maud::{Markup, html};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Desk, Desktop, Section};
 use crate::{
@@ -125,8 +126,8 @@ fn filter_form(desk: &Desk, asked: &Asked) -> Markup {
     let project = parts::select("project", &projects, &asked.project, false);
     html! {
         form.form.filter method="get" action=(HERE) {
-            (parts::field("action", "Action", "Such as operator.sign_in", None, &action))
-            (parts::field("subject", "Subject", "An id, a slug, an address", None, &subject))
+            (parts::field("action", "Action, such as operator.sign_in", "", None, &action))
+            (parts::field("subject", "Subject: an id, a name", "", None, &subject))
             (parts::field("project", "Project", "", None, &project))
             button.button type="submit" { "Filter" }
         }
@@ -138,7 +139,7 @@ fn list(rows: &[AuditRow], names: &BTreeMap<String, String>) -> Markup {
         @for row in rows {
             @let entry = &row.entry;
             tr {
-                td { (parts::time(entry.at)) }
+                td.nowrap { (parts::time(entry.at)) }
                 td {
                     @match names.get(&entry.actor) {
                         Some(name) => span title=(entry.actor) { (name) },
@@ -152,16 +153,34 @@ fn list(rows: &[AuditRow], names: &BTreeMap<String, String>) -> Markup {
                         (names.get(&project).unwrap_or(&project))
                     }
                 }
-                td.mono { (details(&entry.details)) }
+                td { (details(&entry.details)) }
             }
         }
     }
 }
 
-/// One line for an object that is small.
-fn details(details: &serde_json::Value) -> String {
-    match details.as_object() {
-        Some(object) if object.is_empty() => String::new(),
-        _ => details.to_string(),
+/// `role: viewer, with: password`; what is nested stays JSON.
+fn details(details: &Value) -> String {
+    let Some(object) = details.as_object() else {
+        return details.to_string();
+    };
+    let facts = object.iter().map(|(name, value)| match value.as_str() {
+        Some(text) => format!("{name}: {text}"),
+        None => format!("{name}: {value}"),
+    });
+    facts.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::details;
+
+    #[test]
+    fn details_read_like_text() {
+        let entry = json!({ "from": "viewer", "hosts": ["a"], "sessions": 2 });
+        assert_eq!(details(&entry), "from: viewer, hosts: [\"a\"], sessions: 2");
+        assert_eq!(details(&json!({})), "");
     }
 }

@@ -220,7 +220,7 @@ fn rows(operators: &[OperatorRow], desk: &Desk) -> Markup {
                     @else { (operator.role) }
                 }
                 td { (ways(row)) }
-                td {
+                td.nowrap {
                     @match row.last_sign_in_at {
                         Some(at) => (parts::time(at)),
                         None => span.muted { "never" },
@@ -253,9 +253,9 @@ fn ways(row: &OperatorRow) -> &'static str {
 fn role_form(at: &str, row: &OperatorRow) -> Markup {
     let id = format!("role-{}", row.operator.id);
     html! {
-        form.inline method="post" action={ (at) "/role" } {
+        form.row method="post" action={ (at) "/role" } {
             label.visually-hidden for=(id) { "Role of " (row.operator.email) }
-            select id=(id) name="role" {
+            select.grow id=(id) name="role" {
                 @for role in Role::ALL {
                     option value=(role) selected[role == row.operator.role] { (role) }
                 }

@@ -454,7 +454,7 @@ fn alone(visitor: &Visitor, title: &str, status: StatusCode, body: &Markup) -> R
                 img src=(assets::MARK.href()) alt="" width="28" height="28";
                 span { "Jackfield" }
             }
-            article.card {
+            article.card.stack {
                 h1 { (title) }
                 (body)
             }

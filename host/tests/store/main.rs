@@ -21,6 +21,7 @@ mod inbound;
 mod lists;
 mod oauth_apps;
 mod opening;
+mod operators;
 mod pages;
 mod passes;
 mod passthrough;
@@ -182,6 +183,13 @@ contract! {
         what_failed_waits_and_what_is_given_up_goes,
         connections_of_an_account_are_found_whoevers_they_are,
         a_connections_secret_is_made_once_until_replaced;
+    operators:
+        an_address_has_one_account,
+        the_last_owner_stays,
+        a_session_ends_by_rest_by_age_and_by_word,
+        one_of_two_sets_a_server_up,
+        links_of_operators_work_once_and_in_time,
+        guesses_are_counted_for_all_hosts;
     pull_frequencies:
         a_choice_plans_what_waits_and_can_be_taken_back;
     remaps:
