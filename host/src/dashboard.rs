@@ -13,6 +13,7 @@ mod desk;
 mod diagnosis;
 mod elsewhere;
 mod failures;
+mod home;
 mod marketplace;
 mod multipart;
 mod oauth_apps;
@@ -52,6 +53,7 @@ pub fn routes(services: &Arc<Services>, access: Access) -> Router<Arc<Services>>
     let pages = Router::new()
         .merge(sign_in::routes())
         .merge(elsewhere::routes())
+        .merge(home::routes())
         .merge(operators::routes())
         .merge(audit_log::routes())
         .merge(account::routes())

@@ -118,6 +118,13 @@ async fn a_server_is_set_up_with_its_link_only(backend: Backend) {
     }
     assert_eq!(nobody.get("/dashboard/operators").await.status, 200);
 
+    // Home is the project that was looked at last, and says so where there is none.
+    let home = nobody.get("/dashboard").await;
+    assert!(home.text.contains("There is no project yet"), "{}", home.text);
+    let project = server.new_project("App");
+    let home = nobody.get("/dashboard").await;
+    assert_eq!(home.location(), format!("/dashboard/{project}"));
+
     let late = Person::at(&server);
     assert_eq!(late.post(&path, &fields).await.status, 404);
     let refused = server.refused_command(&["operator", "setup-link"]);

@@ -20,8 +20,8 @@ macro_rules! on_both_databases {
     };
 }
 
-mod admin;
 mod access;
+mod admin;
 mod author;
 mod canary;
 mod catalogue;
