@@ -38,9 +38,9 @@ fn shown_link(answer: &Answer) -> String {
 fn is_signed_out(answer: &Answer) {
     assert_eq!(answer.status, 303, "{}", answer.text);
     assert!(
-        answer.location().starts_with("/sign-in"),
+        answer.leads_to().starts_with("/sign-in"),
         "{}",
-        answer.location()
+        answer.leads_to()
     );
 }
 
@@ -49,10 +49,10 @@ async fn a_server_is_set_up_with_its_link_only(backend: Backend) {
     let nobody = Person::at(&server);
     let answer = nobody.get("/dashboard/operators?x=y").await;
     assert_eq!(
-        answer.location(),
+        answer.leads_to(),
         "/sign-in?next=%2Fdashboard%2Foperators%3Fx%3Dy"
     );
-    assert_eq!(nobody.get("/sign-in").await.location(), "/set-up");
+    assert_eq!(nobody.get("/sign-in").await.leads_to(), "/set-up");
     let help = nobody.get("/set-up").await;
     assert!(
         help.text.contains("jackfield operator setup-link"),
@@ -108,7 +108,7 @@ async fn a_server_is_set_up_with_its_link_only(backend: Backend) {
         ("password", PASSWORD),
     ];
     let answer = nobody.post(&path, &good).await;
-    assert_eq!((answer.status, answer.location()), (303, "/dashboard"));
+    assert_eq!((answer.status, answer.leads_to()), (303, "/dashboard"));
     let cookies = set_cookies(&answer);
     for attribute in ["HttpOnly", "SameSite=Lax", "Secure", "Path=/"] {
         assert!(
@@ -123,13 +123,13 @@ async fn a_server_is_set_up_with_its_link_only(backend: Backend) {
     assert!(home.text.contains("There is no project yet"), "{}", home.text);
     let project = server.new_project("App");
     let home = nobody.get("/dashboard").await;
-    assert_eq!(home.location(), format!("/dashboard/{project}"));
+    assert_eq!(home.leads_to(), format!("/dashboard/{project}"));
 
     let late = Person::at(&server);
     assert_eq!(late.post(&path, &fields).await.status, 404);
     let refused = server.refused_command(&["operator", "setup-link"]);
     assert!(refused.contains("jackfield operator list"), "{refused}");
-    assert_eq!(late.get("/set-up").await.location(), "/sign-in");
+    assert_eq!(late.get("/set-up").await.leads_to(), "/sign-in");
     assert!(!server.log().contains(PASSWORD));
 }
 
@@ -213,11 +213,11 @@ async fn sessions_end_when_they_are_told_to(backend: Backend) {
     // Signed out is signed out, for a copy of the cookie too.
     let copy = third.with_cookies_at(&server);
     let answer = third.post("/sign-out", &[]).await;
-    assert_eq!(answer.location(), "/sign-in");
+    assert_eq!(answer.leads_to(), "/sign-in");
     is_signed_out(&copy.get("/dashboard/account").await);
 
     let ended = here.post("/dashboard/account/sessions/end", &[]).await;
-    assert_eq!(ended.location(), "/dashboard/account");
+    assert_eq!(ended.leads_to(), "/dashboard/account");
     assert!(
         here.get("/dashboard/account")
             .await
@@ -448,7 +448,7 @@ async fn what_other_sites_send_is_refused(backend: Backend) {
             ("next", next),
         ];
         let answer = person.post("/sign-in", &fields).await;
-        assert_eq!((answer.status, answer.location()), (303, expected));
+        assert_eq!((answer.status, answer.leads_to()), (303, expected));
     }
     let page = Person::at(&server).get("/sign-in").await;
     let policy = page.headers["content-security-policy"]
@@ -489,7 +489,7 @@ async fn an_account_elsewhere_signs_in(backend: Backend) {
     );
     let entered = ada.get(&callback).await;
     assert_eq!(
-        (entered.status, entered.location()),
+        (entered.status, entered.leads_to()),
         (303, "/dashboard/audit-log")
     );
     let account = ada.get("/dashboard/account").await.text;
@@ -530,7 +530,7 @@ async fn an_account_elsewhere_signs_in(backend: Backend) {
     is_signed_out(&eve.get("/dashboard/account").await);
 
     // Who says no there is told so here.
-    let location = eve.get("/sign-in/oidc").await.location().to_owned();
+    let location = eve.get("/sign-in/oidc").await.leads_to().to_owned();
     let url = Url::parse(&location).expect("an address");
     let state = url
         .query_pairs()
@@ -561,13 +561,13 @@ async fn an_account_elsewhere_signs_in(backend: Backend) {
 async fn log_in_elsewhere(server: &Server, person: &Person, start: &str, email: &str) -> String {
     let answer = person.get(start).await;
     assert_eq!(answer.status, 303, "{}", answer.text);
-    let mut url = Url::parse(answer.location()).expect("an address");
+    let mut url = Url::parse(answer.leads_to()).expect("an address");
     // The provider's own cookies are kept apart: they would have the names of no page of ours.
     let there = Person::at(server);
     let mut answer = there.get(url.as_str()).await;
     for _ in 0..12 {
         if (300..400).contains(&answer.status) {
-            url = url.join(answer.location()).expect("an address");
+            url = url.join(answer.leads_to()).expect("an address");
             if url.as_str().starts_with(server.base_url()) {
                 let query = url.query().unwrap_or_default();
                 return format!("{}?{query}", url.path());

@@ -187,7 +187,7 @@ async fn the_dashboard_opens_without_typing(dev: &Dev, link: &str) {
     for _ in 0..2 {
         let browser = Person::with_base(link);
         let answer = browser.get(link).await;
-        assert_eq!((answer.status, answer.location()), (303, "/dashboard"));
+        assert_eq!((answer.status, answer.leads_to()), (303, "/dashboard"));
         let account = browser.get("/dashboard/account").await;
         assert!(account.text.contains("dev@localhost"), "{}", account.text);
     }

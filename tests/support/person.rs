@@ -168,7 +168,7 @@ impl Answer {
     ///
     /// # Panics
     /// Nowhere.
-    pub fn location(&self) -> &str {
+    pub fn leads_to(&self) -> &str {
         let location = self.headers.get(header::LOCATION);
         let location = location.and_then(|value| value.to_str().ok());
         location.unwrap_or_else(|| panic!("{}: {} {}", self.request, self.status, self.text))

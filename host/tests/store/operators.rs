@@ -43,8 +43,9 @@ pub(crate) async fn an_address_has_one_account(world: World) {
     assert!(!store.has_operators().await.unwrap());
     let ada = somebody(&world, "Ada@Example.com", Role::Owner).await;
     assert!(store.has_operators().await.unwrap());
-    let again = store.create_operator(&new("ada@example.com", Role::Viewer));
-    assert!(matches!(again.await, Err(Error::Conflict(_))));
+    let same = new("ada@example.com", Role::Viewer);
+    let again = store.create_operator(&same).await;
+    assert!(matches!(again, Err(Error::Conflict(_))));
     let (found, password) = store
         .operator_by_email(&email("ADA@example.com"))
         .await
@@ -111,13 +112,15 @@ pub(crate) async fn a_session_ends_by_rest_by_age_and_by_word(world: World) {
     let begin = |hash, from| {
         let (store, id) = (store.clone(), ada.id);
         async move {
-            let begun = store.create_operator_session(hash, id, &place(from), END);
-            begun.await.unwrap()
+            let place = place(from);
+            let begun = store.create_operator_session(hash, id, &place, END).await;
+            begun.unwrap()
         }
     };
     let used = async |hash: &Digest, from: &str| {
-        let found = store.use_operator_session(hash, &place(from), END);
-        found.await.unwrap().map(|(session, operator)| {
+        let place = place(from);
+        let found = store.use_operator_session(hash, &place, END).await;
+        found.unwrap().map(|(session, operator)| {
             assert_eq!(operator.email.as_str(), "ada@example.com");
             session
         })
@@ -178,8 +181,9 @@ pub(crate) async fn one_of_two_sets_a_server_up(world: World) {
         put.await.unwrap();
     }
     let unknown = Digest::of("unknown");
-    let guessed = store.use_set_up_link(&unknown, &new("eve@example.com", Role::Owner));
-    assert_eq!(guessed.await.unwrap(), None);
+    let eve = new("eve@example.com", Role::Owner);
+    let guessed = store.use_set_up_link(&unknown, &eve).await;
+    assert_eq!(guessed.unwrap(), None);
     assert!(
         store.operator_link(&one).await.unwrap().is_some(),
         "it is there still"
