@@ -23,7 +23,8 @@ impl Choices for DemoCrm {
             value: key,
         } in users.items.into_iter().filter(|one| !one.value.deleted)
         {
-            let user: wire::User = document.read()?;
+            let user: wire::User =
+                serde_json::from_str(document.get()).map_err(Failure::unexpected)?;
             let id = key.id.to_string();
             choices.push(Choice::new(&id, user.full_name.as_deref().unwrap_or(&id)));
         }
