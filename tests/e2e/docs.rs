@@ -10,10 +10,11 @@ use jackfield_tests::{
 use serde_json::{Value, json};
 
 /// Pages whose shell blocks run against a server with the demo connector.
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "quick-start.md",
     "authentication.md",
     "connections.md",
+    "connect.md",
     "objects.md",
     "syncing.md",
     "webhooks.md",

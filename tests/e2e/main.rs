@@ -27,6 +27,7 @@ mod canary;
 mod catalogue;
 mod connect;
 mod connect_browser;
+mod connect_links;
 mod consent;
 mod contract;
 mod crash;

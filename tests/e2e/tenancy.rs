@@ -44,6 +44,7 @@ struct Tenant {
     failure: String,
     change: String,
     conflict: String,
+    link: String,
     records: BTreeMap<ObjectKind, String>,
     /// What nobody else may read: ids, secrets and names.
     secrets: Vec<String>,
@@ -159,10 +160,13 @@ impl Tenant {
         })
         .await;
 
+        let body = json!({ "linked_user_id": user });
+        let link = text(&api.post("/connect/links", &body).await.json(201)["id"]);
+
         let mut secrets = vec![api.key().to_owned(), secret];
         secrets.extend([&id, &user, &connection.id, &connection.token].map(Clone::clone));
         secrets.extend([&webhook, &delivery, &field, &mapping, &retry].map(Clone::clone));
-        secrets.extend([&run, &failure, &change, &conflict].map(Clone::clone));
+        secrets.extend([&run, &failure, &change, &conflict, &link].map(Clone::clone));
         secrets.extend(records.values().cloned());
         assert!(
             secrets.iter().all(|secret| secret.len() > 20),
@@ -183,6 +187,7 @@ impl Tenant {
             failure,
             change,
             conflict,
+            link,
             records,
             secrets,
             api,
@@ -209,6 +214,7 @@ impl Tenant {
             ("sync-failures", "id") => &self.failure,
             ("changes", "id") => &self.change,
             ("conflicts", "id") => &self.conflict,
+            ("connect" | "magic_links", "id") => &self.link,
             ("connectors" | "marketplace", "slug") | ("inbound", "connector") => {
                 return ("omni".into(), false);
             }

@@ -71,7 +71,10 @@ impl Branding {
             text.map(ToOwned::to_owned)
         };
         let name = given(name);
-        if name.as_ref().is_some_and(|name| name.chars().count() > MAX_NAME) {
+        if name
+            .as_ref()
+            .is_some_and(|name| name.chars().count() > MAX_NAME)
+        {
             return Err(BrandingError::Name);
         }
         let logo = given(logo);
@@ -103,7 +106,9 @@ fn is_image(uri: &str) -> bool {
     };
     uri.len() <= MAX_LOGO
         && LOGO_TYPES.contains(&kind)
-        && STANDARD.decode(content).is_ok_and(|bytes| !bytes.is_empty())
+        && STANDARD
+            .decode(content)
+            .is_ok_and(|bytes| !bytes.is_empty())
 }
 
 /// A colour, `#rrggbb`.
@@ -184,7 +189,10 @@ mod tests {
     fn what_cannot_be_read_or_seen_is_refused() {
         let color = |text| Branding::parse(None, None, Some(text));
         assert!(color("#1a237e").is_ok());
-        assert!(matches!(color("#ffee00"), Err(BrandingError::Contrast { .. })));
+        assert!(matches!(
+            color("#ffee00"),
+            Err(BrandingError::Contrast { .. })
+        ));
         for bad in ["red", "#12345", "#1234567", "#gggggg", "1a237e"] {
             assert_eq!(color(bad), Err(BrandingError::Color), "{bad}");
         }
@@ -203,7 +211,10 @@ mod tests {
             Branding::parse(Some(&"x".repeat(81)), None, None),
             Err(BrandingError::Name)
         );
-        assert_eq!(Branding::parse(Some(" "), Some(""), None), Ok(Branding::default()));
+        assert_eq!(
+            Branding::parse(Some(" "), Some(""), None),
+            Ok(Branding::default())
+        );
     }
 
     #[test]

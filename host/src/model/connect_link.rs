@@ -130,7 +130,9 @@ pub struct WebOrigin(String);
 
 /// A text that is no origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an origin is http or https, a host and, perhaps, a port, like https://app.example.com: no path, no `*`")]
+#[error(
+    "an origin is http or https, a host and, perhaps, a port, like https://app.example.com: no path, no `*`"
+)]
 pub struct WebOriginError;
 
 impl WebOrigin {

@@ -33,6 +33,9 @@ mod tests {
         let branding = Branding::parse(None, None, Some("#1a237e")).expect("it is dark");
         let css = css(&branding);
         assert!(css.contains("light-dark(#1a237e,#"), "{css}");
-        assert!(!css.contains("#1a237e,#1a237e"), "it is lighter in the dark: {css}");
+        assert!(
+            !css.contains("#1a237e,#1a237e"),
+            "it is lighter in the dark: {css}"
+        );
     }
 }

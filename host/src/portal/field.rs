@@ -40,10 +40,7 @@ pub(crate) enum FieldKind<'a> {
 
 /// The fields of a login: what its address is made of, the login itself, settings that have to be
 /// there or are secret. Everything else can be chosen later.
-pub(super) fn of_login<'a>(
-    manifest: &'a Manifest,
-    login: &'a [AuthField],
-) -> Vec<Field<'a>> {
+pub(super) fn of_login<'a>(manifest: &'a Manifest, login: &'a [AuthField]) -> Vec<Field<'a>> {
     let variables = manifest.variables.iter().map(|(id, variable)| Field {
         id,
         title: &variable.title,
@@ -91,14 +88,17 @@ impl Field<'_> {
         match self.kind {
             FieldKind::Login { .. } => None,
             FieldKind::Variable(variable) => {
-                variable.canonical(typed).is_err().then(|| match variable.kind {
-                    VariableType::Url => with("field.address"),
-                    VariableType::Host => with("field.host"),
-                    VariableType::Label => with("field.label"),
-                })?
+                variable
+                    .canonical(typed)
+                    .is_err()
+                    .then(|| match variable.kind {
+                        VariableType::Url => with("field.address"),
+                        VariableType::Host => with("field.host"),
+                        VariableType::Label => with("field.label"),
+                    })?
             }
-            FieldKind::Setting(setting) => setting.check(typed).is_err().then(|| {
-                match setting.kind {
+            FieldKind::Setting(setting) => {
+                setting.check(typed).is_err().then(|| match setting.kind {
                     SettingType::Number => with("field.number"),
                     SettingType::Url => with("field.url"),
                     SettingType::Email => with("field.email"),
@@ -107,11 +107,9 @@ impl Field<'_> {
                     SettingType::Text
                     | SettingType::LongText
                     | SettingType::Password
-                    | SettingType::FieldMapping => {
-                        with("field.line")
-                    }
-                }
-            })?,
+                    | SettingType::FieldMapping => with("field.line"),
+                })?
+            }
         }
     }
 
@@ -124,7 +122,13 @@ impl Field<'_> {
     ) -> Markup {
         let is_wrong = wrong.is_some();
         let input = |kind: &str| {
-            parts::input(self.id, kind, typed.unwrap_or_default(), self.required, is_wrong)
+            parts::input(
+                self.id,
+                kind,
+                typed.unwrap_or_default(),
+                self.required,
+                is_wrong,
+            )
         };
         let input = match self.kind {
             FieldKind::Login { secret: true } => secret(texts, self, is_wrong),

@@ -80,7 +80,10 @@ impl Asked {
     pub(super) fn of(parts: &Parts) -> Self {
         let mut path = parts.uri.path().splitn(4, '/').skip(2);
         let token = path.next().unwrap_or_default().to_owned();
-        let here = path.next().map(|rest| format!("/{rest}")).unwrap_or_default();
+        let here = path
+            .next()
+            .map(|rest| format!("/{rest}"))
+            .unwrap_or_default();
         let mut language = None;
         let mut query = form_urlencoded::Serializer::new(String::new());
         let pairs = parts.uri.query().unwrap_or_default();
@@ -124,7 +127,9 @@ impl OpenLink {
         };
         let texts = asked.texts(Some(&link));
         let project = store.project(link.project).await?;
-        let linked_user = store.linked_user(link.project, link.what.linked_user).await?;
+        let linked_user = store
+            .linked_user(link.project, link.what.linked_user)
+            .await?;
         let Some((project, linked_user)) = project.zip(linked_user) else {
             return Ok(Err(page::closed(texts, "unknown", None)));
         };
@@ -223,7 +228,9 @@ impl OpenLink {
     /// The origins that may show the pages in a frame.
     pub(super) fn frame_ancestors(&self) -> Vec<String> {
         let origins = self.settings.allowed_origins.iter();
-        origins.map(|origin| WebOrigin::as_str(origin).to_owned()).collect()
+        origins
+            .map(|origin| WebOrigin::as_str(origin).to_owned())
+            .collect()
     }
 
     /// The connectors that it is for, by name.
@@ -269,7 +276,10 @@ pub(super) fn to(href: &str) -> Response {
     let location = HeaderValue::from_str(href).unwrap_or(HeaderValue::from_static("/"));
     let headers = [
         (header::LOCATION, location),
-        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("no-referrer"),
+        ),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     (StatusCode::SEE_OTHER, headers).into_response()

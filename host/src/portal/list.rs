@@ -40,9 +40,15 @@ async fn page(open: &OpenLink, headers: &HeaderMap, wanted: &str) -> Result<Resp
         let path = format!("/connectors/{}", only.manifest().slug);
         return Ok(open.to(&open.href(&path)));
     }
-    let found: Vec<_> = all.iter().filter(|one| fits(one.manifest(), wanted)).collect();
+    let found: Vec<_> = all
+        .iter()
+        .filter(|one| fits(one.manifest(), wanted))
+        .collect();
     let tiles = tiles(open, &found, wanted);
-    if headers.get("hx-target").is_some_and(|target| target == "found") {
+    if headers
+        .get("hx-target")
+        .is_some_and(|target| target == "found")
+    {
         return Ok(web::fragment(tiles));
     }
     let texts = open.texts;

@@ -31,13 +31,23 @@ use crate::{
     },
 };
 
+/// In forms that log a connection in again: which. A form from before there was one has it not, and
+/// comes too late.
+const AGAIN: &str = "again";
+
 /// What was typed, by field.
 pub(super) type Typed = BTreeMap<String, String>;
 
 pub(super) fn routes() -> Router<Arc<Services>> {
     Router::new()
-        .route("/connect/{token}/connectors/{connector}", get(show).post(log_in))
-        .route("/connect/{token}/accounts/{choice}", get(accounts).post(choose))
+        .route(
+            "/connect/{token}/connectors/{connector}",
+            get(show).post(log_in),
+        )
+        .route(
+            "/connect/{token}/accounts/{choice}",
+            get(accounts).post(choose),
+        )
         .route("/connect/{token}/connected", get(connected))
         .route("/connect/{token}/wait", get(wait))
         .route("/connect/{token}/finish", get(finish))
@@ -68,9 +78,13 @@ async fn show_page(
     if !may_log_in(open, &version, again) {
         return Ok(used(open));
     }
-    let said = query.get("said").map(|said| said.chars().take(300).collect());
+    let said = query
+        .get("said")
+        .map(|said| said.chars().take(300).collect());
     let problem = query.get("problem").and_then(|problem| {
-        let name = LoginProblem::NAMES.into_iter().find(|name| name == problem)?;
+        let name = LoginProblem::NAMES
+            .into_iter()
+            .find(|name| name == problem)?;
         Some(LoginProblem {
             name,
             said,
@@ -79,7 +93,14 @@ async fn show_page(
     });
     let scheme = query.get("scheme").map(String::as_str);
     let typed = field::filled_in(again);
-    Ok(page(open, &version, scheme, again, &typed, problem.as_ref()))
+    Ok(page(
+        open,
+        &version,
+        scheme,
+        again,
+        &typed,
+        problem.as_ref(),
+    ))
 }
 
 /// A used link logs its own connection in again, and nothing else.
@@ -171,6 +192,7 @@ fn form(
     html! {
         form.form method="post" action=(open.href(&format!("/connectors/{}", manifest.slug))) {
             (parts::hidden("scheme", &scheme.name))
+            @if let Some(id) = open.link.what.connection { (parts::hidden(AGAIN, &id.to_string())) }
             (inputs(open, &fields, typed, problem))
             p.hint { (texts.with("login.kept", &[("brand", open.brand())])) }
             button.button.primary type="submit" { (texts.with("login.connect", &[("connector", &manifest.name)])) }
@@ -279,14 +301,29 @@ async fn try_form(
     if !may_log_in(open, &version, again) {
         return Ok(used(open));
     }
+    let id = again.map(|connection| connection.id.to_string());
+    if open.is_used() && typed.remove(AGAIN) != id {
+        return Ok(used(open));
+    }
     let scheme = typed.remove("scheme");
     let manifest = version.manifest();
     if let Some(problem) = checked(open, manifest, scheme.as_deref(), &typed) {
-        let page = page(open, &version, scheme.as_deref(), again, &typed, Some(&problem));
+        let page = page(
+            open,
+            &version,
+            scheme.as_deref(),
+            again,
+            &typed,
+            Some(&problem),
+        );
         return Ok(page);
     }
     let request = request(open, &version, scheme.clone(), typed.clone());
-    let ended = open.services.unify.connect_by_link(&open.link, request).await;
+    let ended = open
+        .services
+        .unify
+        .connect_by_link(&open.link, request)
+        .await;
     match ended {
         Ok(LoggedIn::Connected(_)) => Ok(open.to(&open.href("/connected"))),
         Ok(LoggedIn::Choose(choice)) => {
@@ -295,7 +332,14 @@ async fn try_form(
         }
         Err(error) => {
             let problem = told(open, manifest, &error);
-            Ok(page(open, &version, scheme.as_deref(), again, &typed, Some(&problem)))
+            Ok(page(
+                open,
+                &version,
+                scheme.as_deref(),
+                again,
+                &typed,
+                Some(&problem),
+            ))
         }
     }
 }
@@ -367,13 +411,18 @@ async fn choice_page(open: &OpenLink, choice: &str, missing: Option<&str>) -> Re
                 p { (open.texts.get("choice.over")) }
                 p { a.button.primary href=(path) { (open.texts.get("again")) } }
             };
-            return open.page_with(status(StatusCode::GONE), open.texts.get("choice.over_title"), &body);
+            return open.page_with(
+                status(StatusCode::GONE),
+                open.texts.get("choice.over_title"),
+                &body,
+            );
         }
     };
     let texts = open.texts;
-    let name = open
-        .connector(connector.as_str())
-        .map_or_else(|| connector.to_string(), |version| version.manifest().name.clone());
+    let name = open.connector(connector.as_str()).map_or_else(
+        || connector.to_string(),
+        |version| version.manifest().name.clone(),
+    );
     let body = html! {
         p { (texts.with("choice.lead", &[("connector", &name), ("brand", open.brand())])) }
         form.form.accounts method="post" action=(open.href(&format!("/accounts/{choice}"))) {
@@ -414,7 +463,11 @@ async fn choose(
     Form(typed): Form<Typed>,
 ) -> Response {
     let account = typed.get("account").map_or("", String::as_str);
-    let made = open.services.unify.choose(&open.link, &choice, account).await;
+    let made = open
+        .services
+        .unify
+        .choose(&open.link, &choice, account)
+        .await;
     match made {
         Ok(_) => open.to(&open.href("/connected")),
         Err(unify::Error::InvalidSetting { .. }) => {
@@ -436,7 +489,11 @@ async fn connected_page(open: &OpenLink) -> Result<Response, http::Error> {
     let texts = open.texts;
     let scope = open.connection().await?;
     let Some(scope) = scope.filter(|_| open.is_used()) else {
-        return Ok(if open.is_used() { used(open) } else { open.to(&open.href("")) });
+        return Ok(if open.is_used() {
+            used(open)
+        } else {
+            open.to(&open.href(""))
+        });
     };
     let connection = scope.connection();
     let version = open.services.runtime.active(&connection.connector);
@@ -444,7 +501,11 @@ async fn connected_page(open: &OpenLink) -> Result<Response, http::Error> {
         || connection.connector.to_string(),
         |version| version.manifest().name.clone(),
     );
-    let values = [("connector", name.as_str()), ("brand", open.brand()), ("account", account_of(connection))];
+    let values = [
+        ("connector", name.as_str()),
+        ("brand", open.brand()),
+        ("account", account_of(connection)),
+    ];
     let body = html! {
         div data-login-result hidden {}
         (parts::alert(Tone::Good, &texts.with("connected.done", &values), &html! {
@@ -464,7 +525,10 @@ async fn connected_page(open: &OpenLink) -> Result<Response, http::Error> {
 /// `GET /connect/{token}/wait?since=`: the page that opened a window asks whether the login in it
 /// is over, for where the window cannot tell it.
 async fn wait(open: OpenLink, Query(query): Query<Typed>) -> Response {
-    if query.get("since").is_none_or(|since| *since == oauth::mark(&open)) {
+    if query
+        .get("since")
+        .is_none_or(|since| *since == oauth::mark(&open))
+    {
         return StatusCode::NO_CONTENT.into_response();
     }
     let href = HeaderValue::from_str(&open.href("/connected"));
@@ -477,7 +541,10 @@ async fn finish(open: OpenLink) -> Response {
     let Some(id) = open.link.what.connection.filter(|_| open.is_used()) else {
         return open.to(&open.href(""));
     };
-    let pairs = [("connection_id", id.to_string()), ("status", "connected".to_owned())];
+    let pairs = [
+        ("connection_id", id.to_string()),
+        ("status", "connected".to_owned()),
+    ];
     back(&open, &pairs).unwrap_or_else(|| open.to(&open.href("/connected")))
 }
 
@@ -518,7 +585,11 @@ pub(super) fn gone(open: &OpenLink) -> Response {
         p { (texts.with("gone.detail", &[("brand", open.brand())])) }
         p { a.button.primary href=(open.href("")) { (texts.get("list.all")) } }
     };
-    open.page_with(status(StatusCode::NOT_FOUND), texts.get("gone.title"), &body)
+    open.page_with(
+        status(StatusCode::NOT_FOUND),
+        texts.get("gone.title"),
+        &body,
+    )
 }
 
 fn account_of(connection: &Connection) -> &str {

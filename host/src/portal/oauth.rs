@@ -133,14 +133,16 @@ async fn begin(
         let page = login::page(open, &version, named, again, &typed, Some(&problem));
         return Ok(Err(page));
     }
-    Ok(match to_provider(open, &version, scheme.clone(), typed.clone()).await {
-        Ok(url) => Ok(url),
-        Err(error) => {
-            let problem = login::told(open, manifest, &error);
-            let page = login::page(open, &version, named, again, &typed, Some(&problem));
-            Err(page)
-        }
-    })
+    Ok(
+        match to_provider(open, &version, scheme.clone(), typed.clone()).await {
+            Ok(url) => Ok(url),
+            Err(error) => {
+                let problem = login::told(open, manifest, &error);
+                let page = login::page(open, &version, named, again, &typed, Some(&problem));
+                Err(page)
+            }
+        },
+    )
 }
 
 /// What a connection has already need not be typed again.

@@ -2,20 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::Request,
-    http::StatusCode,
-    response::Response,
-    routing::get,
-};
+use axum::{Router, extract::Request, http::StatusCode, response::Response, routing::get};
 use maud::{Markup, html};
 use url::form_urlencoded;
 
-use super::{
-    OpenLink, Texts, branding,
-    link::Asked,
-};
+use super::{OpenLink, Texts, branding, link::Asked};
 use crate::{
     http::Services,
     model::SystemEntropy,
@@ -91,7 +82,11 @@ pub(super) fn shell(open: &OpenLink, look: Look, title: &str, body: &Markup) -> 
             }
         }
     };
-    let styled = format!("{STYLE}{}{}", branding::css(&open.settings.branding), look.style);
+    let styled = format!(
+        "{STYLE}{}{}",
+        branding::css(&open.settings.branding),
+        look.style
+    );
     let page_title = texts.with("page.title", &[("title", title), ("brand", brand)]);
     let page = Page::new(page_title).status(look.status).style(styled);
     let page = look.scripts.into_iter().fold(page, Page::script);
@@ -137,13 +132,24 @@ async fn problem(request: Request) -> Response {
         Some("oauth_app_missing") => "problem.not_configured",
         _ => "problem.server",
     };
-    let sentence = texts.with(key, &[("connector", texts.get("provider")), ("brand", texts.get("closed.sender"))]);
+    let sentence = texts.with(
+        key,
+        &[
+            ("connector", texts.get("provider")),
+            ("brand", texts.get("closed.sender")),
+        ],
+    );
     let body = html! {
         p { (sentence) }
         p { (texts.get("problem.go_back")) }
         p { a.button.primary data-back-to-connect href="#main" hidden { (texts.get("back")) } }
     };
-    alone(texts, StatusCode::BAD_REQUEST, texts.get("problem.heading"), &body)
+    alone(
+        texts,
+        StatusCode::BAD_REQUEST,
+        texts.get("problem.heading"),
+        &body,
+    )
 }
 
 fn alone(texts: &'static Texts, status: StatusCode, title: &str, body: &Markup) -> Response {

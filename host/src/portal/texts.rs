@@ -121,7 +121,12 @@ mod tests {
         let english = Texts::english();
         for (texts, files) in ALL.iter().zip(FILES) {
             let keys: usize = files.iter().map(|file| words(file).len()).sum();
-            assert_eq!(keys, texts.words.len(), "{}: a key is there twice", texts.language);
+            assert_eq!(
+                keys,
+                texts.words.len(),
+                "{}: a key is there twice",
+                texts.language
+            );
             let mine: BTreeSet<_> = texts.words.keys().collect();
             let theirs: BTreeSet<_> = english.words.keys().collect();
             let missing: Vec<_> = theirs.symmetric_difference(&mine).collect();
@@ -152,7 +157,11 @@ mod tests {
             for call in ["texts.get(\"", "texts.with(\""] {
                 for rest in code.split(call).skip(1) {
                     let key = rest.split('"').next().unwrap();
-                    assert!(Texts::english().known(key).is_some(), "{}: {key}", path.display());
+                    assert!(
+                        Texts::english().known(key).is_some(),
+                        "{}: {key}",
+                        path.display()
+                    );
                     found += 1;
                 }
             }

@@ -284,7 +284,10 @@ impl Store {
         link: ConnectLinkId,
     ) -> Result<(), Error> {
         let sql = "DELETE FROM pending_login WHERE project = $1 AND link = $2";
-        self.database().write(sql, values![project, link]).await.map(drop)
+        self.database()
+            .write(sql, values![project, link])
+            .await
+            .map(drop)
     }
 }
 

@@ -14,8 +14,8 @@ use tokio::sync::Notify;
 
 use super::Error;
 use crate::model::{
-    ApiKeyId, ConnectLinkId, ConnectionId, CustomFieldId, Digest, EventId, LinkedUserId, MappingId, OperatorId,
-    ProjectId, RecordId, RetryId, SessionId, Slug, Timestamp, WebhookId,
+    ApiKeyId, ConnectLinkId, ConnectionId, CustomFieldId, Digest, EventId, LinkedUserId, MappingId,
+    OperatorId, ProjectId, RecordId, RetryId, SessionId, Slug, Timestamp, WebhookId,
 };
 
 /// One statement: a single constant text where possible, else one for each database.

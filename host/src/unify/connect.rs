@@ -9,9 +9,8 @@ use super::{Error, Unify, sync::readable};
 use crate::{
     egress::{Downstream, Priority, Unlimited},
     model::{
-        Account, AuthScheme, ConnectLink, Connection, ConnectionId, Environment,
-        LinkedUserId, Manifest, NewConnection, ObjectKind, ProjectId, Scope, SettingType, Slug,
-        Usage,
+        Account, AuthScheme, ConnectLink, Connection, ConnectionId, Environment, LinkedUserId,
+        Manifest, NewConnection, ObjectKind, ProjectId, Scope, SettingType, Slug, Usage,
     },
     runtime::{CallContext, CallError, ConnectorVersion, Failure},
     vault::{Credentials, LoginLink, PendingLogin},
@@ -114,7 +113,8 @@ impl Unify {
         let version = self.version(&request.connector)?;
         let account = request.account.clone();
         let login = self.try_form(&version, request, None).await?;
-        self.store_login(&version, login, account.as_deref(), None).await
+        self.store_login(&version, login, account.as_deref(), None)
+            .await
     }
 
     /// The same on the connect page: of several accounts somebody chooses, and the link is used up.
@@ -194,7 +194,12 @@ impl Unify {
                 message: format!("{} has no such login in the browser", manifest.slug),
             })?;
         let again = match request.link.as_ref().and_then(|link| link.connection) {
-            Some(id) => self.0.store.scope_by_id(request.connect.project, id).await?,
+            Some(id) => {
+                self.0
+                    .store
+                    .scope_by_id(request.connect.project, id)
+                    .await?
+            }
             None => None,
         };
         let again = again.as_ref().map(Scope::connection);
@@ -450,7 +455,9 @@ impl Unify {
         let kept = self.store_login(version, login, Some(account), again).await;
         let made = kept.as_ref().ok();
         let made = made.map(|connected| connected.scope.connection().id);
-        store.settle_connect_link(link.project, link.id, made).await?;
+        store
+            .settle_connect_link(link.project, link.id, made)
+            .await?;
         if made.is_some() {
             store.forget_pending_logins(link.project, link.id).await?;
         }
@@ -508,9 +515,12 @@ fn the_same<'accounts>(
     connection: &Connection,
     accounts: &'accounts [Account],
 ) -> Result<&'accounts Account, Error> {
-    let same = accounts
-        .iter()
-        .find(|account| connection.account.as_deref().is_none_or(|id| id == account.id));
+    let same = accounts.iter().find(|account| {
+        connection
+            .account
+            .as_deref()
+            .is_none_or(|id| id == account.id)
+    });
     same.ok_or_else(|| Error::OtherAccount {
         expected: connection
             .account_name

@@ -93,9 +93,7 @@ impl Error {
             Self::OtherAccount { expected, .. } => Problem::said("other_account", expected),
             Self::LinkClosed => Problem::new("link_closed"),
             Self::InvalidSetting { field, message }
-            | Self::Vault(vault::Error::Field { field, message }) => {
-                Problem::field(field, message)
-            }
+            | Self::Vault(vault::Error::Field { field, message }) => Problem::field(field, message),
             Self::Vault(vault::Error::Address(_)) => Problem::new("not_found"),
             _ => Problem::new("server"),
         }

@@ -17,8 +17,8 @@ use super::{
     grant::{Failure, Grant, Tokens},
 };
 use crate::model::{
-    AuthKind, AuthScheme, ConnectLinkId, ConnectionId, Digest, Environment, LinkedUserId, Manifest, ProjectId, SettingType,
-    Slug, VariableType,
+    AuthKind, AuthScheme, ConnectLinkId, ConnectionId, Digest, Environment, LinkedUserId, Manifest,
+    ProjectId, SettingType, Slug, VariableType,
 };
 
 const STATE_LIFE: Duration = Duration::from_secs(600);

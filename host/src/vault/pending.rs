@@ -94,7 +94,10 @@ impl Vault {
         let Some(sealed) = store.pending_login(link.project, link.id, &hash).await? else {
             return Ok(None);
         };
-        let json = self.open(&context(link, &hash).each_ref().map(String::as_str), &sealed)?;
+        let json = self.open(
+            &context(link, &hash).each_ref().map(String::as_str),
+            &sealed,
+        )?;
         let mut kept: Kept = serde_json::from_slice(&json)
             .map_err(|_| Error::Sealed("its content is not what was put in"))?;
         Ok(Some(PendingLogin {

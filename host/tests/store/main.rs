@@ -9,6 +9,7 @@
 mod audit;
 mod changes;
 mod clocks;
+mod connect_links;
 mod connections;
 mod connectors;
 mod credentials;
@@ -94,6 +95,11 @@ contract! {
         linked_users_are_unique_in_their_project,
         nothing_is_made_in_a_project_that_is_not_there,
         the_null_character_is_refused;
+    connect_links:
+        a_link_is_kept_found_listed_and_revoked,
+        of_two_who_use_a_link_one_gets_it,
+        a_login_waits_for_its_links_choice_only,
+        a_project_says_how_its_pages_are;
     connections:
         a_connection_is_stored_whole,
         the_same_account_is_connected_once,

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     connect::{self, browser_url},
-    json, linked_users,
+    connections, json, linked_users,
     lists::{limit, parsed, short},
 };
 use crate::{
@@ -28,8 +28,7 @@ use crate::{
     },
     model::{
         AuditEntry, Branding, BrandingError, ConnectLink, ConnectLinkId, ConnectSettings,
-        ConnectionId, DEFAULT_LIMIT, MAX_LIMIT, NewConnectLink, ProjectId, Timestamp,
-        Violation, WebOrigin,
+        DEFAULT_LIMIT, MAX_LIMIT, NewConnectLink, ProjectId, Timestamp, Violation, WebOrigin,
     },
     unify::LinkDraft,
 };
@@ -51,6 +50,7 @@ pub(super) fn operations() -> Vec<Operation> {
             )
             .fails(&[
                 Code::LinkedUserNotFound,
+                Code::ConnectionNotFound,
                 Code::ConnectorNotFound,
                 Code::ConnectorUnavailable,
             ]),
@@ -137,7 +137,7 @@ pub(super) struct Create {
     #[serde(default)]
     #[schemars(range(min = 1, max = 604_800))]
     expires_in_seconds: Option<u32>,
-    /// A connection to log in again.
+    /// A connection to log in again; its linked user need not be named.
     #[serde(default)]
     #[schemars(with = "Option<Uuid>")]
     connection_id: Option<String>,
@@ -220,24 +220,31 @@ pub(super) async fn create(
     Json(body): Json<Create>,
 ) -> Result<Response, Error> {
     let project = caller.project.id;
-    let named = (body.linked_user_id, body.linked_user_origin_id);
-    let linked_user = linked_users::by_one_id(&services.store, project, named).await?;
+    let connection = match &body.connection_id {
+        Some(id) => Some(connections::scope(&services, project, id).await?),
+        None => None,
+    };
+    let linked_user = match (body.linked_user_id, body.linked_user_origin_id, &connection) {
+        (None, None, Some(scope)) => scope.connection().linked_user,
+        (id, origin, _) => {
+            let found = linked_users::by_one_id(&services.store, project, (id, origin));
+            found.await?.id
+        }
+    };
     let connectors = body.connectors.iter().map(|name| connect::slug(name));
-    let connection = body.connection_id.map(|id| {
-        let wrong = |_| invalid("connection_id", "it is not the id of a connection");
-        id.parse::<ConnectionId>().map_err(wrong)
-    });
     let draft = LinkDraft {
         what: NewConnectLink {
-            linked_user: linked_user.id,
+            linked_user,
             connectors: connectors.collect::<Result<_, _>>()?,
             vertical: body.vertical,
             return_url: body.return_url.as_deref().map(browser_url).transpose()?,
             language: body.language,
-            connection: connection.transpose()?,
+            connection: connection.map(|scope| scope.connection().id),
             email: None,
         },
-        life: body.expires_in_seconds.map(|seconds| Duration::from_secs(seconds.into())),
+        life: body
+            .expires_in_seconds
+            .map(|seconds| Duration::from_secs(seconds.into())),
     };
     let (link, token) = services.unify.create_link(project, draft).await?;
     audit(&services, &link, &key, "connect_link.create").await?;
@@ -256,7 +263,9 @@ pub(super) async fn list(
     let limit = query.count("limit", DEFAULT_LIMIT)?.min(MAX_LIMIT);
     let before = parsed::<ConnectLinkId>(&query, "cursor", "the cursor of a page")?;
     let store = &services.store;
-    let mut links = store.connect_links(caller.project.id, before, limit + 1).await?;
+    let mut links = store
+        .connect_links(caller.project.id, before, limit + 1)
+        .await?;
     let more = links.len() > limit as usize;
     links.truncate(limit as usize);
     let last = links.last().filter(|_| more);
@@ -283,7 +292,11 @@ pub(super) async fn revoke(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Error> {
     let link = by_id(&services, caller.project.id, &id).await?;
-    if services.store.revoke_connect_link(link.project, link.id).await? {
+    if services
+        .store
+        .revoke_connect_link(link.project, link.id)
+        .await?
+    {
         audit(&services, &link, &key, "connect_link.revoke").await?;
     }
     Ok(StatusCode::NO_CONTENT)
@@ -418,7 +431,10 @@ pub(super) async fn replace_settings(
 ) -> Result<Response, Error> {
     let settings = ConnectSettings::try_from(body)?;
     let project = caller.project.id;
-    services.store.set_connect_settings(project, &settings).await?;
+    services
+        .store
+        .set_connect_settings(project, &settings)
+        .await?;
     let origins = settings.allowed_origins.iter().map(WebOrigin::as_str);
     let entry = AuditEntry {
         at: services.clock.now(),
@@ -515,7 +531,11 @@ pub(super) async fn create_magic(
         let detail = "The `id_project` is not the project of this API key.";
         return Err(Error::new(Code::ProjectNotFound, detail));
     }
-    if body.email.as_ref().is_some_and(|email| email.len() > MAX_EMAIL) {
+    if body
+        .email
+        .as_ref()
+        .is_some_and(|email| email.len() > MAX_EMAIL)
+    {
         return Err(invalid("email", "it is longer than 320 bytes"));
     }
     let origin = &body.linked_user_origin_id;
@@ -544,7 +564,9 @@ pub(super) async fn list_magic(
     caller: Caller,
 ) -> Result<Response, Error> {
     let store = &services.store;
-    let links = store.connect_links(caller.project.id, None, MAX_LIMIT).await?;
+    let links = store
+        .connect_links(caller.project.id, None, MAX_LIMIT)
+        .await?;
     let now = services.clock.now();
     let bodies = links.iter().map(|link| MagicBody::new(link, now, None));
     json(&bodies.collect::<Vec<_>>())

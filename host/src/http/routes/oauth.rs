@@ -58,8 +58,11 @@ pub(super) fn operations() -> Vec<Operation> {
                     .header("Location", "The `return_url`."),
             )
             .answer(
-                Answer::empty(303, "Back to the connect page that began it, or to one that says what went wrong.")
-                    .header("Location", "A page of this server."),
+                Answer::empty(
+                    303,
+                    "Back to the connect page that began it, or to one that says what went wrong.",
+                )
+                .header("Location", "A page of this server."),
             )
             .fails(&[
                 Code::StateInvalid,
@@ -138,7 +141,11 @@ async fn finish(services: &Services, query: &Query) -> Result<Response, Error> {
             let detail = format!("The provider ended the login with {said}");
             return Err(Error::new(Code::LoginRefused, detail));
         }
-        (None, Ok(_)) => return query.require("state").map(|_| to_browser(StatusCode::OK, "", "")),
+        (None, Ok(_)) => {
+            return query
+                .require("state")
+                .map(|_| to_browser(StatusCode::OK, "", ""));
+        }
     };
     if let Some(link) = &ended.link {
         let url = back_to_page(services, &ended, link);
@@ -162,7 +169,11 @@ async fn finish(services: &Services, query: &Query) -> Result<Response, Error> {
 /// The page of a connect link that shows what came of a login.
 fn back_to_page(services: &Services, ended: &OAuthEnd, link: &LoginLink) -> Url {
     let mut url = services.connect_url(&link.token);
-    url.set_query(Some(&link.query).filter(|query| !query.is_empty()).map(String::as_str));
+    url.set_query(
+        Some(&link.query)
+            .filter(|query| !query.is_empty())
+            .map(String::as_str),
+    );
     let outcome = match &ended.outcome {
         Ok(LoggedIn::Connected(_)) => vec!["connected"],
         Ok(LoggedIn::Choose(choice)) => vec!["accounts", choice.expose_secret()],
