@@ -85,7 +85,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .tag("Connect")
             .summary("Say where connect pages may send browsers back to, who may show them in a frame, and how they look.")
             .describe("What is left away is as if it had never been said.")
-            .takes::<SettingsBody>()
+            .takes::<ReplaceSettings>()
             .gives::<SettingsBody>(200, "The settings."),
         Operation::post("/magic_links", create_magic)
             .id("createMagicLink")
@@ -330,25 +330,25 @@ async fn audit(
     Ok(services.store.audit(&entry).await?)
 }
 
-/// What a project says of its connect pages.
-#[derive(Serialize, Deserialize, JsonSchema)]
+/// What a project is to say of its connect pages.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "ConnectSettings")]
-pub(super) struct SettingsBody {
+#[schemars(rename = "ConnectSettingsReplace")]
+pub(super) struct ReplaceSettings {
     /// Where connect pages may send browsers back to, and which pages may show them in a frame:
     /// scheme, host and port, at most 50.
     #[serde(default)]
     #[schemars(length(max = 50), example = ["https://app.example.com"])]
     allowed_origins: Vec<String>,
     #[serde(default)]
-    branding: BrandingBody,
+    branding: ReplaceBranding,
 }
 
-/// How connect pages look.
-#[derive(Default, Serialize, Deserialize, JsonSchema)]
+/// How connect pages are to look.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "Branding")]
-struct BrandingBody {
+#[schemars(rename = "BrandingReplace")]
+struct ReplaceBranding {
     /// What the pages call the integrator; the project's name where it is left away.
     #[serde(default)]
     #[schemars(length(max = 80), example = &"Acme")]
@@ -359,6 +359,28 @@ struct BrandingBody {
     /// Of buttons, `#rrggbb`; it must be seen on a white page (3 to 1).
     #[serde(default)]
     #[schemars(example = &"#0b7285")]
+    primary_color: Option<String>,
+}
+
+/// What a project says of its connect pages.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ConnectSettings")]
+struct SettingsBody {
+    /// Where connect pages may send browsers back to, and which pages may show them in a frame.
+    #[schemars(example = ["https://app.example.com"])]
+    allowed_origins: Vec<String>,
+    branding: BrandingBody,
+}
+
+/// How connect pages look.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Branding")]
+struct BrandingBody {
+    /// What the pages call the integrator; the project's name where it is null.
+    name: Option<String>,
+    /// An image as a `data:` URI.
+    logo: Option<String>,
+    /// Of buttons, `#rrggbb`.
     primary_color: Option<String>,
 }
 
@@ -377,10 +399,10 @@ impl From<ConnectSettings> for SettingsBody {
     }
 }
 
-impl TryFrom<SettingsBody> for ConnectSettings {
+impl TryFrom<ReplaceSettings> for ConnectSettings {
     type Error = Error;
 
-    fn try_from(body: SettingsBody) -> Result<Self, Error> {
+    fn try_from(body: ReplaceSettings) -> Result<Self, Error> {
         if body.allowed_origins.len() > MAX_ORIGINS {
             return Err(invalid("allowed_origins", "there are more than 50"));
         }
@@ -394,7 +416,7 @@ impl TryFrom<SettingsBody> for ConnectSettings {
                 allowed_origins.push(origin);
             }
         }
-        let BrandingBody {
+        let ReplaceBranding {
             name,
             logo,
             primary_color,
@@ -427,7 +449,7 @@ pub(super) async fn replace_settings(
     State(services): State<Arc<Services>>,
     caller: Caller,
     UsedKey(key): UsedKey,
-    Json(body): Json<SettingsBody>,
+    Json(body): Json<ReplaceSettings>,
 ) -> Result<Response, Error> {
     let settings = ConnectSettings::try_from(body)?;
     let project = caller.project.id;
