@@ -29,6 +29,19 @@ const PAGES: &[&str] = &[
     "settings",
     "settings-connect",
     "new-project",
+    "connections",
+    "connections-one",
+    "linked-users",
+    "records",
+    "runs",
+    "runs-one",
+    "failures",
+    "conflicts",
+    "conflicts-one",
+    "field-mappings",
+    "webhooks",
+    "events",
+    "diagnosis",
 ];
 /// More are a mistake in how addresses are told apart.
 const MOST: usize = 120;

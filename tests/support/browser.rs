@@ -79,7 +79,7 @@ impl Browser {
         if self.url().await.ends_with("/set-up") {
             let log = server.log();
             let (_, after) = log
-                .rsplit_once("/set-up/")
+                .split_once("/set-up/")
                 .expect("the log has the link of the set-up");
             let end = after
                 .find(|letter: char| !(letter.is_ascii_alphanumeric() || "-_".contains(letter)));

@@ -59,9 +59,9 @@ function provider(issuer) {
     rotateRefreshToken: true,
     issueRefreshToken: async (_context, client) => client.grantTypeAllowed("refresh_token"),
     ttl: {
-      AccessToken: 60,
+      AccessToken: 600,
       RefreshToken: 3600,
-      ClientCredentials: 60,
+      ClientCredentials: 600,
       AuthorizationCode: 30,
       IdToken: 600,
       Interaction: 600,

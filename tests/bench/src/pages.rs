@@ -163,9 +163,9 @@ async fn seed(url: &str, project: &str, runs: usize) -> Result<()> {
          SELECT printf('%08x-%04x-7%03x-8%03x-%012x', ms >> 16, ms & 65535, i & 4095, 0, i), project,
              (SELECT MIN(number) FROM connection) + i % connections, o.number, 'inbound', 'schedule',
              CASE WHEN i % 25 = 0 THEN 'failed' ELSE 'completed' END, 0, 0, '0.1.0', 1, 2, 120, i % 7, i % 11, 100, 0, 0, 0, 0, 3,
-             40000, CASE WHEN i % 25 = 0 THEN 'unavailable' END,
+             40000, CASE WHEN i % 25 = 0 THEN 'provider' END,
              CASE WHEN i % 25 = 0 THEN 'the provider answered 503' END,
-             CASE WHEN i % 25 = 0 THEN '{\"unavailable\":1}' ELSE '{}' END, ms, ms + 900, ms + 900 + i % 2000
+             CASE WHEN i % 25 = 0 THEN '{\"provider\":1}' ELSE '{}' END, ms, ms + 900, ms + 900 + i % 2000
          FROM at, seed, object_kind o WHERE o.name = 'crm.contact'",
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n, seed WHERE i < runs)
          INSERT INTO event (id, project, connection, type, data, created_at)

@@ -168,6 +168,15 @@ impl Browser {
         entries
             .iter()
             .filter(|entry| entry["level"] == "SEVERE")
+            // Where people log in elsewhere, pages are not ours.
+            .filter(|entry| {
+                let message = text(&entry["message"]);
+                let place = message
+                    .split(' ')
+                    .next()
+                    .and_then(|url| Url::parse(url).ok());
+                place.is_none_or(|url| !url.origin().is_tuple() || self.is_own(&url.origin()))
+            })
             // That the page itself is the answer to an error is no error of the page.
             .filter(|entry| {
                 let of_page = text(&entry["message"]).starts_with(&format!("{here} "));

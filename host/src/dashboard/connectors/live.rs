@@ -71,7 +71,7 @@ pub(super) async fn show(
             (parts::field("level", "Show", "", None, &parts::select("level", &choices, least.as_str(), false)))
             button.button type="submit" { "Show" }
         }
-        ol.log role="log" aria-label="Log lines" aria-live="polite" tabindex="0" {
+        ol.log aria-label="Log lines" aria-live="polite" tabindex="0" {
             @if lines.is_empty() { li.tail { "Nothing was logged yet. Lines appear here when the connector is called." } }
             (rows(&slug, least, 0, &lines))
         }
