@@ -16,6 +16,7 @@ mod credentials;
 mod custom_fields;
 mod data_keys;
 mod exchanges;
+mod diagnosis;
 mod history;
 mod idempotency;
 mod inbound;
@@ -171,6 +172,10 @@ contract! {
     clocks:
         leases_hold_whatever_the_clocks_of_hosts_say,
         three_hosts_make_sixty_runs_in_an_hour;
+    diagnosis:
+        a_problem_tells_since_when_how_often_and_after_what,
+        what_fails_at_once_is_told_from_what_fails_alone,
+        a_dead_login_is_a_problem_of_its_connection;
     history:
         each_field_knows_where_it_came_from,
         what_changed_is_told_for_a_while,
