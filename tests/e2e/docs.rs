@@ -10,7 +10,7 @@ use jackfield_tests::{
 use serde_json::{Value, json};
 
 /// Pages whose shell blocks run against a server with the demo connector.
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "quick-start.md",
     "authentication.md",
     "connections.md",
@@ -22,10 +22,11 @@ const PAGES: [&str; 11] = [
     "passthrough.md",
     "errors.md",
     "migrate-from-panora.md",
+    "troubleshooting.md",
 ];
 
 /// Pages that are no stories for users of the API: read by other tests, or by people alone.
-const OTHERS: [&str; 9] = [
+const OTHERS: [&str; 10] = [
     "dashboard.md",
     "marketplace.md",
     "README.md",
@@ -35,6 +36,7 @@ const OTHERS: [&str; 9] = [
     "reliability.md",
     "security.md",
     "threat-model.md",
+    "mcp.md",
 ];
 
 /// What `jackfield dev` gives to its user, for one page.
