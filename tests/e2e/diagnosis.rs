@@ -68,8 +68,8 @@ async fn an_outage_of_a_provider_is_told_from_the_rest(backend: Backend) {
     let step = text(&broken["steps"][1]["url"]);
     assert!(step.contains(&format!("/webhooks/{webhook}")), "{step}");
 
-    // The provider goes away, for both.
-    drop(provider);
+    // The provider is down, for both.
+    provider.demo.fail_next(100_000);
     for connection in &connections {
         let path = format!("/connections/{connection}/syncs/crm.contact/run");
         api.post(&path, &json!({})).await.json(200);

@@ -17,7 +17,7 @@ use crate::{
 const ENTRIES: u32 = 50;
 /// Where nothing ever went well, changes of this time before count.
 const BEFORE_FIRST: Duration = Duration::from_secs(86_400);
-/// A change and what it breaks may be written in either order.
+/// A change may be written a little after what it breaks.
 const SLACK: Duration = Duration::from_secs(60);
 /// Changes that are told of at most.
 const MOST: usize = 5;
@@ -43,11 +43,11 @@ pub(super) struct Before {
 
 impl Before {
     fn holds(&self, at: Timestamp) -> bool {
-        let from = match self.last_success_at {
-            Some(good) => good.minus(SLACK),
-            None => self.since.minus(BEFORE_FIRST),
+        let is_late_enough = match self.last_success_at {
+            Some(good) => at > good,
+            None => at >= self.since.minus(BEFORE_FIRST),
         };
-        (from..=self.since.plus(SLACK)).contains(&at)
+        is_late_enough && at <= self.since.plus(SLACK)
     }
 }
 
