@@ -120,7 +120,11 @@ async fn a_server_is_set_up_with_its_link_only(backend: Backend) {
 
     // Home is the project that was looked at last, and says so where there is none.
     let home = nobody.get("/dashboard").await;
-    assert!(home.text.contains("There is no project yet"), "{}", home.text);
+    assert!(
+        home.text.contains("There is no project yet"),
+        "{}",
+        home.text
+    );
     let project = server.new_project("App");
     let home = nobody.get("/dashboard").await;
     assert_eq!(home.leads_to(), format!("/dashboard/{project}"));

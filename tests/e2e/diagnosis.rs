@@ -58,13 +58,20 @@ async fn an_outage_of_a_provider_is_told_from_the_rest(backend: Backend) {
     receiver.usually(Reply::status(500));
     let body = json!({ "url": receiver.url(), "scope": ["*"], "description": "ours" });
     let webhook = text(&api.post("/webhooks", &body).await.json(201)["id_webhook_endpoint"]);
-    api.post(&format!("/webhooks/{webhook}/test"), &json!({})).await;
+    api.post(&format!("/webhooks/{webhook}/test"), &json!({}))
+        .await;
     let broken = problem(&api, "delivery_broken").await;
     assert_eq!(broken["webhook_id"], webhook.as_str());
-    assert_eq!((&broken["status"], &broken["class"]), (&json!(500), &json!("delivery")));
+    assert_eq!(
+        (&broken["status"], &broken["class"]),
+        (&json!(500), &json!("delivery"))
+    );
     let path = format!("/diagnosis/deliveries/{}", text(&broken["delivery_id"]));
     let delivery = api.get(&path).await.json(200);
-    assert_eq!(delivery["problems"][0]["fingerprint"], broken["fingerprint"]);
+    assert_eq!(
+        delivery["problems"][0]["fingerprint"],
+        broken["fingerprint"]
+    );
     let step = text(&broken["steps"][1]["url"]);
     assert!(step.contains(&format!("/webhooks/{webhook}")), "{step}");
 
@@ -75,7 +82,10 @@ async fn an_outage_of_a_provider_is_told_from_the_rest(backend: Backend) {
         api.post(&path, &json!({})).await.json(200);
     }
     let outage = problem(&api, "provider_down_many").await;
-    assert_eq!((&outage["spread"], &outage["who_can_act"]), (&json!("several"), &json!("provider")));
+    assert_eq!(
+        (&outage["spread"], &outage["who_can_act"]),
+        (&json!("several"), &json!("provider"))
+    );
     assert_eq!(outage["connection_ids"].as_array().map(Vec::len), Some(2));
     assert!(outage["last_success_at"].is_string() && outage["since"].is_string());
     let run = text(&outage["run_id"]);
@@ -84,7 +94,12 @@ async fn an_outage_of_a_provider_is_told_from_the_rest(backend: Backend) {
     let path = format!("/diagnosis/connections/{}", connections[0]);
     let of_connection = api.get(&path).await.json(200);
     assert_eq!(of_connection["subject"]["kind"], "connection");
-    assert!(!of_connection["problems"].as_array().expect("a list").is_empty());
+    assert!(
+        !of_connection["problems"]
+            .as_array()
+            .expect("a list")
+            .is_empty()
+    );
 
     // Nobody is configured who could be asked.
     let asked = json!({ "question": "What is wrong?" });
@@ -101,7 +116,9 @@ impl Model {
         let router = Router::new()
             .route("/v1/chat/completions", post(Self::complete))
             .with_state(self.clone());
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port is free");
         let address = listener.local_addr().expect("it has an address");
         tokio::spawn(async move { axum::serve(listener, router).await });
         format!("http://{address}/v1")
@@ -112,15 +129,24 @@ impl Model {
         headers: HeaderMap,
         Json(body): Json<Value>,
     ) -> Json<Value> {
-        let key = headers.get("authorization").and_then(|key| key.to_str().ok());
+        let key = headers
+            .get("authorization")
+            .and_then(|key| key.to_str().ok());
         let told = (key.unwrap_or_default().to_owned(), body);
-        model.0.lock().unwrap_or_else(PoisonError::into_inner).push(told);
+        model
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(told);
         let answer = "Records fail [2]. Nothing else is known [3, 99].";
         Json(json!({ "choices": [{ "message": { "role": "assistant", "content": answer } }] }))
     }
 
     fn told(&self) -> Vec<(String, Value)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -158,10 +184,7 @@ async fn an_assistant_is_told_facts_and_no_content(backend: Backend) {
     failing.await;
     problem(&api, "record").await;
 
-    for about in [
-        json!({}),
-        json!({ "connection_id": connection.id }),
-    ] {
+    for about in [json!({}), json!({ "connection_id": connection.id })] {
         let mut asked = json!({ "question": format!("Why? My key is {}", api.key()) });
         let all = asked.as_object_mut().expect("it is an object");
         all.extend(about.as_object().expect("so is this").clone());
@@ -178,12 +201,24 @@ async fn an_assistant_is_told_facts_and_no_content(backend: Backend) {
         assert_eq!(key, "Bearer model-key-0123456789");
         assert_eq!(body["model"], "small");
         let sent = body.to_string();
-        assert!(sent.contains("omni") && sent.contains("[redacted]"), "{sent}");
-        for secret in [CONTENT, api.key(), &connection.token, KEY, "customer-of-ours"] {
+        assert!(
+            sent.contains("omni") && sent.contains("[redacted]"),
+            "{sent}"
+        );
+        for secret in [
+            CONTENT,
+            api.key(),
+            &connection.token,
+            KEY,
+            "customer-of-ours",
+        ] {
             assert!(!sent.contains(secret), "{secret} in {sent}");
         }
     }
-    let two = json!({ "question": "Why?", "run_id": connection.id, "connection_id": connection.id });
+    let two =
+        json!({ "question": "Why?", "run_id": connection.id, "connection_id": connection.id });
     api.post("/diagnosis/ask", &two).await.expect(422);
-    api.post("/diagnosis/ask", &json!({ "question": " " })).await.expect(422);
+    api.post("/diagnosis/ask", &json!({ "question": " " }))
+        .await
+        .expect(422);
 }

@@ -98,19 +98,32 @@ async fn a_model_operates_what_its_key_opens(backend: Backend) {
     api.with_token(&connection.token).synced("crm").await;
 
     let mut client = Client::start(&server, api.key());
-    assert_eq!(client.hello["server"]["name"], "jackfield", "{}", client.hello);
+    assert_eq!(
+        client.hello["server"]["name"], "jackfield",
+        "{}",
+        client.hello
+    );
     assert!(text(&client.hello["instructions"]).contains("list_connections"));
     let tools = client.ask(&json!({ "list": true }));
     let tools = tools["tools"].as_array().expect("it lists tools").clone();
     assert_eq!(tools.len(), 12);
     let delete = tools.iter().find(|tool| tool["name"] == "delete_record");
-    assert_eq!(delete.expect("it is there")["annotations"]["destructiveHint"], true);
+    assert_eq!(
+        delete.expect("it is there")["annotations"]["destructiveHint"],
+        true
+    );
 
     let connectors = client.call("list_connectors", &json!({}));
     assert!(connectors.to_string().contains("demo-crm"));
     let connections = client.call("list_connections", &json!({}));
-    assert_eq!(connections["items"][0]["id_connection"], connection.id.as_str());
-    assert!(!connections.to_string().contains(&connection.token), "no token is told");
+    assert_eq!(
+        connections["items"][0]["id_connection"],
+        connection.id.as_str()
+    );
+    assert!(
+        !connections.to_string().contains(&connection.token),
+        "no token is told"
+    );
     let place = json!({ "connection_id": connection.id, "object": "crm.contact" });
     let with = |more: Value| {
         let mut arguments = place.clone();
@@ -125,16 +138,25 @@ async fn a_model_operates_what_its_key_opens(backend: Backend) {
     assert!(object["schema"]["properties"]["first_name"].is_object());
     let page = client.call("list_records", &with(json!({ "limit": 2 })));
     assert_eq!(page["data"].as_array().map(Vec::len), Some(2));
-    let further = client.call("list_records", &with(json!({ "cursor": page["next_cursor"] })));
+    let further = client.call(
+        "list_records",
+        &with(json!({ "cursor": page["next_cursor"] })),
+    );
     assert_eq!(further["data"].as_array().map(Vec::len), Some(3));
 
     let data = json!({ "first_name": "Ada", "last_name": "Lovelace" });
-    client.call("create_record", &with(json!({ "data": data, "dry_run": true })));
+    client.call(
+        "create_record",
+        &with(json!({ "data": data, "dry_run": true })),
+    );
     let made = client.call("create_record", &with(json!({ "data": data })));
     let of_it = with(json!({ "id": made["id"] }));
     assert_eq!(client.call("get_record", &of_it)["first_name"], "Ada");
     let change = with(json!({ "id": made["id"], "data": { "first_name": "Augusta" } }));
-    assert_eq!(client.call("update_record", &change)["first_name"], "Augusta");
+    assert_eq!(
+        client.call("update_record", &change)["first_name"],
+        "Augusta"
+    );
     client.call("delete_record", &of_it);
     let gone = client.fails("get_record", &of_it);
     assert!(gone.contains("record_not_found"), "{gone}");
@@ -153,15 +175,34 @@ async fn a_model_operates_what_its_key_opens(backend: Backend) {
     let diagnosis = client.call("diagnose", &json!({ "run_id": run }));
     assert_eq!(diagnosis["problems"], json!([]));
     let of_connection = json!({ "connection_id": connection.id });
-    assert_eq!(client.call("diagnose", &of_connection)["problems"], json!([]));
+    assert_eq!(
+        client.call("diagnose", &of_connection)["problems"],
+        json!([])
+    );
     client.call("diagnose", &json!({}));
 
     for (tool, arguments, word) in [
         ("get_record", place.clone(), "`id` is missing"),
-        ("get_record", with(json!({ "id": "../../projects" })), "no id"),
-        ("list_records", with(json!({ "limit": "many" })), "whole number"),
-        ("list_records", json!({ "connection_id": connection.id, "object": "crm.x" }), "list_objects"),
-        ("create_record", with(json!({ "data": { "first_name": 7 } })), "/first_name"),
+        (
+            "get_record",
+            with(json!({ "id": "../../projects" })),
+            "no id",
+        ),
+        (
+            "list_records",
+            with(json!({ "limit": "many" })),
+            "whole number",
+        ),
+        (
+            "list_records",
+            json!({ "connection_id": connection.id, "object": "crm.x" }),
+            "list_objects",
+        ),
+        (
+            "create_record",
+            with(json!({ "data": { "first_name": 7 } })),
+            "/first_name",
+        ),
         ("get_sync_run", json!({ "run": "x" }), "no argument `run`"),
     ] {
         let said = client.fails(tool, &arguments);
@@ -177,7 +218,10 @@ async fn a_model_operates_what_its_key_opens(backend: Backend) {
     assert!(said.contains("connection_not_found"), "{said}");
     let said = other.fails("get_sync_run", &json!({ "run_id": run }));
     assert!(said.contains("sync_run_not_found"), "{said}");
-    assert_eq!(other.call("list_connections", &json!({}))["items"], json!([]));
+    assert_eq!(
+        other.call("list_connections", &json!({}))["items"],
+        json!([])
+    );
     let refused = Client::start(&server, "jk_000000000000000000000000000000000000");
     assert!(refused.hello["refused"].is_string(), "{}", refused.hello);
     origins_are_looked_at(&server, api.key()).await;

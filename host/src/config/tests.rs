@@ -149,7 +149,10 @@ fn bodies_of_exchanges_are_kept_only_where_somebody_asks_for_it() {
     assert_eq!(config.retention.exchanges_days, 7);
     let config = load("", &[("JACKFIELD_EXCHANGE_LOG__BODIES", "true")]).unwrap();
     assert!(config.exchange_log.bodies);
-    for key in ["exchange_log.most_per_connection", "retention.exchanges_days"] {
+    for key in [
+        "exchange_log.most_per_connection",
+        "retention.exchanges_days",
+    ] {
         let (section, name) = key.split_once('.').unwrap();
         let error = load(&format!("[{section}]\n{name} = 0"), &[]).unwrap_err();
         assert!(error.contains(key), "{error}");

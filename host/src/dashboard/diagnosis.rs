@@ -1,11 +1,11 @@
 //! Troubleshooting: what is wrong in a project, and the panel that pages of runs, deliveries and
 //! connections show.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::State,
+    extract::{Path, State},
     http::StatusCode,
     response::Response,
     routing::{get, post},
@@ -33,6 +33,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub(super) fn routes() -> Router<Arc<Desktop>> {
     Router::new()
         .route("/dashboard/{project}/diagnosis", get(overview))
+        .route("/dashboard/{project}/diagnosis/{about}/{id}", get(one))
         .route("/dashboard/{project}/diagnosis/ask", post(ask))
 }
 
@@ -63,6 +64,31 @@ async fn overview(desk: ProjectDesk) -> Result<Response, web::Error> {
     };
     let page = Page::new("Troubleshooting").script(assets::UPLOT);
     Ok(desk.page_with(page, Section::Diagnosis, body))
+}
+
+/// The diagnosis of one run, delivery or connection: `runs`, `deliveries` and `connections` are
+/// the words of the path, as in the API.
+async fn one(
+    desk: ProjectDesk,
+    Path(path): Path<BTreeMap<String, String>>,
+) -> Result<Response, web::Error> {
+    let part = |name: &str| path.get(name).map_or("", String::as_str);
+    let (title, about) = match part("about") {
+        "runs" => ("Why this run failed", "run"),
+        "deliveries" => ("Why this delivery fails", "delivery"),
+        "connections" => ("What is wrong with this connection", "connection"),
+        _ => return Err(web::Error::not_found("There is no such diagnosis.")),
+    };
+    let found = found(&desk, about, part("id")).await?;
+    let back = desk.href(&format!("/{}/{}", part("about"), part("id")));
+    let body = html! {
+        p { a href=(desk.href("/diagnosis")) { "Troubleshooting" } " / " a href=(back) { "Back to the " (about) } }
+        @if found.problems.is_empty() {
+            (parts::empty("Nothing is wrong", "Nothing is known to be wrong with it.", None))
+        }
+        (panel(&desk, &found))
+    };
+    Ok(desk.page(Section::Diagnosis, title, body))
 }
 
 /// How often on each day, by class.
@@ -313,39 +339,44 @@ async fn ask(
 }
 
 async fn facts_about(desk: &ProjectDesk, asked: &Asked) -> Result<Vec<Fact>, web::Error> {
+    let (services, now) = (&desk.services, desk.services.clock.now());
+    if asked.about.is_empty() {
+        let overview = services.diagnoses.project(desk.project.id).await;
+        return Ok(facts_of_project(&overview.map_err(http::Error::from)?, now));
+    }
+    Ok(facts_of(&found(desk, &asked.about, &asked.id).await?, now))
+}
+
+/// The diagnosis of a `run`, a `delivery` or a `connection`.
+async fn found(desk: &ProjectDesk, about: &str, id: &str) -> Result<Diagnosis, web::Error> {
     let (services, project) = (&desk.services, desk.project.id);
     let diagnoses = &services.diagnoses;
-    let gone = || web::Error::not_found("What the question is about is not there any more.");
-    let found = match asked.about.as_str() {
+    let gone = || web::Error::not_found(format!("There is no such {about} in this project."));
+    let found = match about {
         "run" => {
-            let id: RunId = asked.id.parse().map_err(|_| gone())?;
+            let id: RunId = id.parse().map_err(|_| gone())?;
             diagnoses.run(project, id).await
         }
         "delivery" => {
-            let id: DeliveryId = asked.id.parse().map_err(|_| gone())?;
+            let id: DeliveryId = id.parse().map_err(|_| gone())?;
             let webhooks = services.store.webhooks(project).await?;
             let mut webhooks = webhooks.iter();
             let webhook = webhooks.find(|webhook| webhook.number == id.endpoint);
             diagnoses.delivery(webhook.ok_or_else(gone)?, id).await
         }
         "connection" => {
-            let id: ConnectionId = asked.id.parse().map_err(|_| gone())?;
+            let id: ConnectionId = id.parse().map_err(|_| gone())?;
             let scope = services.store.scope_by_id(project, id).await?;
-            diagnoses
-                .connection(&scope.ok_or_else(gone)?)
-                .await
-                .map(Some)
+            let found = diagnoses.connection(&scope.ok_or_else(gone)?).await;
+            found.map(Some)
         }
         _ => {
-            let overview = diagnoses
-                .project(project)
-                .await
-                .map_err(http::Error::from)?;
-            return Ok(facts_of_project(&overview, services.clock.now()));
+            return Err(web::Error::invalid(
+                "The question is about nothing that is known.",
+            ));
         }
     };
-    let found = found.map_err(http::Error::from)?.ok_or_else(gone)?;
-    Ok(facts_of(&found, services.clock.now()))
+    found.map_err(http::Error::from)?.ok_or_else(gone)
 }
 
 fn answered(answer: &Answer, facts: &[Fact]) -> Markup {

@@ -31,7 +31,7 @@ pub fn normalised(message: &str) -> String {
 
 /// The status that a message tells of: `the receiver answered 503`, `HTTP 401`, `status: 429`.
 #[must_use]
-pub fn status_in(message: &str) -> Option<u16> {
+pub(super) fn status_in(message: &str) -> Option<u16> {
     let mut before = String::new();
     for word in message.split_whitespace() {
         let core = word.trim_matches(is_edge);
@@ -46,7 +46,7 @@ pub fn status_in(message: &str) -> Option<u16> {
 /// Sixteen hexadecimal digits that are the same for the same pattern of the same kind at the same
 /// place: a connector, or an endpoint.
 #[must_use]
-pub fn fingerprint(place: &str, kind: &str, pattern: &str) -> String {
+pub(super) fn fingerprint(place: &str, kind: &str, pattern: &str) -> String {
     let pieces = [place, kind, pattern].map(str::as_bytes);
     let digest = Digest::of_all(&pieces).to_string();
     digest.chars().take(16).collect()

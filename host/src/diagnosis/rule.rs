@@ -155,17 +155,17 @@ pub struct Rule {
 
 /// What is known of an error.
 #[derive(Clone, Copy, Debug)]
-pub struct Evidence<'a> {
+pub(super) struct Evidence<'a> {
     /// What kind of thing failed.
-    pub kind: Kind,
+    pub(super) kind: Kind,
     /// The status that was answered, where one was.
-    pub status: Option<u16>,
+    pub(super) status: Option<u16>,
     /// The message.
-    pub message: &'a str,
+    pub(super) message: &'a str,
     /// How many suffer.
-    pub spread: Spread,
+    pub(super) spread: Spread,
     /// What was changed before.
-    pub changes: &'a [ChangeKind],
+    pub(super) changes: &'a [ChangeKind],
 }
 
 #[derive(Deserialize)]
@@ -223,7 +223,7 @@ fn fits(pattern: &str, status: u16) -> bool {
 /// # Panics
 /// Never: a test shows that there is a rule without further conditions for each kind.
 #[must_use]
-pub fn rule_for(evidence: &Evidence<'_>) -> &'static Rule {
+pub(super) fn rule_for(evidence: &Evidence<'_>) -> &'static Rule {
     let message = evidence.message.to_lowercase();
     let mut rules = RULES.iter();
     rules

@@ -59,7 +59,15 @@ const SHOWN_PREFIXES: [&str; 5] = [
 ];
 /// Parameters that hold credentials by their name, whatever the vault knows.
 const SECRET_PARAMETERS: [&str; 9] = [
-    "token", "secret", "password", "passwd", "api_key", "apikey", "signature", "code", "session",
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "api_key",
+    "apikey",
+    "signature",
+    "code",
+    "session",
 ];
 
 /// Takes what is written down. It must not wait: whoever sends requests calls it.
@@ -220,7 +228,9 @@ impl Begun<'_> {
         // Cut after masking: half a secret would not be found.
         let shown = |headers: &str| {
             let masked = known.map_or_else(String::new, |known| known.masks().text(headers));
-            let lines = masked.lines().map(|line| format!("{}\n", cut(line, MAX_HEADER)));
+            let lines = masked
+                .lines()
+                .map(|line| format!("{}\n", cut(line, MAX_HEADER)));
             lines.collect::<String>()
         };
         Exchange {
@@ -276,10 +286,14 @@ fn is_secret(name: &str, placed: &[&str]) -> bool {
     let decoded = form_urlencoded::parse(name.as_bytes()).next();
     let name = decoded.map(|(name, _)| name.to_ascii_lowercase());
     let name = name.unwrap_or_default();
-    placed.iter().any(|placed| placed.eq_ignore_ascii_case(&name))
-        || SECRET_PARAMETERS
-            .iter()
-            .any(|word| name == *word || name.ends_with(&format!("_{word}")) || name.ends_with(&format!("-{word}")))
+    placed
+        .iter()
+        .any(|placed| placed.eq_ignore_ascii_case(&name))
+        || SECRET_PARAMETERS.iter().any(|word| {
+            name == *word
+                || name.ends_with(&format!("_{word}"))
+                || name.ends_with(&format!("-{word}"))
+        })
 }
 
 /// The headers that are shown, a line each.
@@ -287,7 +301,9 @@ fn excerpt(headers: &HeaderMap) -> String {
     let mut text = String::new();
     for (name, value) in headers {
         let shown = SHOWN.contains(&name.as_str())
-            || SHOWN_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix));
+            || SHOWN_PREFIXES
+                .iter()
+                .any(|prefix| name.as_str().starts_with(prefix));
         let Ok(value) = value.to_str() else { continue };
         if shown {
             text.push_str(&format!("{name}: {value}\n"));

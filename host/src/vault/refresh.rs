@@ -371,12 +371,7 @@ impl Subject {
             cause: ExchangeCause::Refresh,
             subject: None,
         };
-        let asked = ask(
-            &self.vault,
-            self.login(),
-            &held.credentials,
-            Some(&reason),
-        );
+        let asked = ask(&self.vault, self.login(), &held.credentials, Some(&reason));
         let tokens = match asked.await {
             Ok(tokens) => tokens,
             Err(error) => return self.give_up(held, owner, error).await,

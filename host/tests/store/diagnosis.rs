@@ -69,7 +69,14 @@ pub(crate) async fn a_problem_tells_since_when_how_often_and_after_what(world: W
     let scope = world.connection(&[contact()]).await;
     let project = scope.project();
     let diagnoses = diagnoses(&world);
-    assert!(diagnoses.project(project).await.unwrap().problems.is_empty());
+    assert!(
+        diagnoses
+            .project(project)
+            .await
+            .unwrap()
+            .problems
+            .is_empty()
+    );
 
     // It goes well with one version; another follows, and then it fails, twice.
     let claimed = world.due().await.remove(0);
@@ -79,7 +86,9 @@ pub(crate) async fn a_problem_tells_since_when_how_often_and_after_what(world: W
     world.note(None, "connector.version", "demo-crm").await;
     // What concerns another project is not told.
     let stranger = world.project().await.id;
-    world.note(Some(stranger), "oauth_app.change", "demo-crm").await;
+    world
+        .note(Some(stranger), "oauth_app.change", "demo-crm")
+        .await;
     world.clock.advance(MINUTE);
     let since = world.clock_now();
     for seconds in [37, 41] {
@@ -100,12 +109,20 @@ pub(crate) async fn a_problem_tells_since_when_how_often_and_after_what(world: W
     assert_eq!((problem.counts.here, problem.counts.connections), (2, 1));
     assert_eq!(problem.spread, Spread::One);
     assert_eq!(problem.last_success_at, Some(worked));
-    assert!(problem.since.is_some_and(|at| at >= since && at <= problem.last_seen_at));
+    assert!(
+        problem
+            .since
+            .is_some_and(|at| at >= since && at <= problem.last_seen_at)
+    );
     assert_eq!(problem.connections, [scope.connection().id]);
     let changes: Vec<ChangeKind> = problem.changes.iter().map(|change| change.kind).collect();
     assert_eq!(changes, [ChangeKind::Version]);
     assert_eq!(problem.rule.id, "provider_after_version");
-    assert!(problem.cause.contains("Version 2.0.0 of demo-crm"), "{}", problem.cause);
+    assert!(
+        problem.cause.contains("Version 2.0.0 of demo-crm"),
+        "{}",
+        problem.cause
+    );
     assert_eq!(problem.daily.iter().sum::<u64>(), 2);
     let run = problem.run.unwrap();
     let of_run = diagnoses.run(project, run).await.unwrap().unwrap();
@@ -118,7 +135,14 @@ pub(crate) async fn a_problem_tells_since_when_how_often_and_after_what(world: W
     world.clock.advance(MINUTE);
     let claimed = world.due().await.remove(0);
     world.end(&claimed, "2.0.1", good()).await;
-    assert!(diagnoses.project(project).await.unwrap().problems.is_empty());
+    assert!(
+        diagnoses
+            .project(project)
+            .await
+            .unwrap()
+            .problems
+            .is_empty()
+    );
     let of_run = diagnoses.run(project, run).await.unwrap().unwrap();
     assert_eq!(of_run.problems[0].counts.here, 2);
 }
@@ -127,13 +151,21 @@ pub(crate) async fn what_fails_at_once_is_told_from_what_fails_alone(world: Worl
     let project = world.project().await.id;
     let first = world.connection_in(project, &[contact()]).await;
     let second = world.connection_in(project, &[contact()]).await;
-    let outcome = || bad(ErrorClass::Network, "no connection to crm.example.com: refused");
+    let outcome = || {
+        bad(
+            ErrorClass::Network,
+            "no connection to crm.example.com: refused",
+        )
+    };
     let claimed = world.due().await;
     assert_eq!(claimed.len(), 2);
     world.end(&claimed[0], "1", outcome()).await;
     let diagnoses = diagnoses(&world);
     let alone = only(&diagnoses, project).await;
-    assert_eq!((alone.spread, alone.rule.id.as_str()), (Spread::One, "network_refused"));
+    assert_eq!(
+        (alone.spread, alone.rule.id.as_str()),
+        (Spread::One, "network_refused")
+    );
     world.clock.advance(MINUTE);
     world.end(&claimed[1], "1", outcome()).await;
     let both = only(&diagnoses, project).await;
@@ -159,7 +191,9 @@ pub(crate) async fn a_dead_login_is_a_problem_of_its_connection(world: World) {
         .unwrap();
     world.clock.advance(HOUR);
     let diagnoses = diagnoses(&world);
-    let scopes = world.store.scope_by_id(scope.project(), scope.connection().id);
+    let scopes = world
+        .store
+        .scope_by_id(scope.project(), scope.connection().id);
     let scope = scopes.await.unwrap().unwrap();
     let found = diagnoses.connection(&scope).await.unwrap();
     let [problem] = found.problems.as_slice() else {
@@ -171,6 +205,9 @@ pub(crate) async fn a_dead_login_is_a_problem_of_its_connection(world: World) {
     assert!(link.ends_with(&scope.connection().id.to_string()), "{link}");
     // An assistant is told the pattern, but no value.
     let facts = format!("{:?}", facts_of(&found, world.clock_now()));
-    assert!(facts.contains("invalid_grant") && !facts.contains("Zaphod"), "{facts}");
+    assert!(
+        facts.contains("invalid_grant") && !facts.contains("Zaphod"),
+        "{facts}"
+    );
     assert!(!facts.contains("Acme"), "{facts}");
 }

@@ -64,7 +64,11 @@ pub(crate) async fn exchanges_are_listed_by_connection_in_pages(world: World) {
     let mut seen = Vec::new();
     let mut before = None;
     loop {
-        let filter = ExchangeFilter { before, limit: 30, ..ALL };
+        let filter = ExchangeFilter {
+            before,
+            limit: 30,
+            ..ALL
+        };
         let page = store.exchanges(&ours, &filter).await.unwrap();
         let Some(last) = page.last() else { break };
         before = Some(last.id);
@@ -76,18 +80,53 @@ pub(crate) async fn exchanges_are_listed_by_connection_in_pages(world: World) {
     }
     assert_eq!(seen, expected);
 
-    let failed = ExchangeFilter { failed: true, limit: 3, ..ALL };
+    let failed = ExchangeFilter {
+        failed: true,
+        limit: 3,
+        ..ALL
+    };
     assert_eq!(paths(&world, &ours, &failed).await, ["68", "67", "65"]);
     for (filter, found) in [
-        (ExchangeFilter { cause: Some(ExchangeCause::Refresh), ..ALL }, 0),
-        (ExchangeFilter { cause: Some(ExchangeCause::Sync), ..ALL }, 70),
-        (ExchangeFilter { subject: Some("run-2".to_owned()), ..ALL }, 0),
-        (ExchangeFilter { subject: Some("run-1".to_owned()), ..ALL }, 70),
+        (
+            ExchangeFilter {
+                cause: Some(ExchangeCause::Refresh),
+                ..ALL
+            },
+            0,
+        ),
+        (
+            ExchangeFilter {
+                cause: Some(ExchangeCause::Sync),
+                ..ALL
+            },
+            70,
+        ),
+        (
+            ExchangeFilter {
+                subject: Some("run-2".to_owned()),
+                ..ALL
+            },
+            0,
+        ),
+        (
+            ExchangeFilter {
+                subject: Some("run-1".to_owned()),
+                ..ALL
+            },
+            70,
+        ),
     ] {
-        assert_eq!(paths(&world, &ours, &filter).await.len(), found, "{filter:?}");
+        assert_eq!(
+            paths(&world, &ours, &filter).await.len(),
+            found,
+            "{filter:?}"
+        );
     }
     let one = store.exchanges(&ours, &ALL).await.unwrap().remove(0);
-    assert_eq!(store.exchange(&ours, one.id).await.unwrap(), Some(one.clone()));
+    assert_eq!(
+        store.exchange(&ours, one.id).await.unwrap(),
+        Some(one.clone())
+    );
     assert_eq!(store.exchange(&theirs, one.id).await.unwrap(), None);
 }
 
@@ -97,7 +136,10 @@ pub(crate) async fn old_exchanges_and_too_many_go(world: World) {
         world.connection(&[contact()]).await,
         world.connection(&[contact()]).await,
     );
-    let old = [exchange(&world, &busy, "old", None), exchange(&world, &quiet, "old", None)];
+    let old = [
+        exchange(&world, &busy, "old", None),
+        exchange(&world, &quiet, "old", None),
+    ];
     store.write_exchanges(&old).await.unwrap();
     world.clock.advance(MINUTE);
     let moment = world.clock_now();
@@ -108,7 +150,10 @@ pub(crate) async fn old_exchanges_and_too_many_go(world: World) {
     }
     let one = exchange(&world, &quiet, "new", Some(200));
     store.write_exchanges(&[one]).await.unwrap();
-    let pruned = store.prune_exchanges(moment, 4, Duration::ZERO).await.unwrap();
+    let pruned = store
+        .prune_exchanges(moment, 4, Duration::ZERO)
+        .await
+        .unwrap();
     assert_eq!(pruned, 4);
     assert_eq!(paths(&world, &busy, &ALL).await, ["5", "4", "3", "2"]);
     assert_eq!(paths(&world, &quiet, &ALL).await, ["new"]);

@@ -75,7 +75,8 @@ async fn kept(bodies: bool, authorized: bool, known: bool) -> Vec<Exchange> {
         }),
         clock: &SystemClock,
     };
-    let url = server.url("/people/canary%2Ftoken%20123?q=ada&access_token=abc&x=canary/token+123#f");
+    let url =
+        server.url("/people/canary%2Ftoken%20123?q=ada&access_token=abc&x=canary/token+123#f");
     let build = |authorization: Option<&Arc<Authorization>>| {
         let mut request = get(&url);
         request.method = Method::PUT;
@@ -92,7 +93,10 @@ async fn kept(bodies: bool, authorized: bool, known: bool) -> Vec<Exchange> {
     egress.send_until_answered(&sending, build).await.unwrap();
     drop(egress);
     let exchanges = sink.exchanges.lock().unwrap().clone();
-    assert!(!format!("{exchanges:?}").contains("canary"), "{exchanges:#?}");
+    assert!(
+        !format!("{exchanges:?}").contains("canary"),
+        "{exchanges:#?}"
+    );
     exchanges
 }
 
@@ -150,11 +154,17 @@ async fn where_nobody_knows_the_secrets_only_what_holds_none_is_kept() {
         .unwrap();
     let kept = sink.exchanges.lock().unwrap().clone();
     assert_eq!(kept.len(), 1);
-    assert_eq!((kept[0].at, kept[0].url.as_str()), (now, &*server.url("/token")));
+    assert_eq!(
+        (kept[0].at, kept[0].url.as_str()),
+        (now, &*server.url("/token"))
+    );
     assert_eq!(kept[0].response_headers, "");
     assert!(!format!("{kept:?}").contains("canary"), "{kept:?}");
     // Nobody asked.
     let request = get(&server.url("/token"));
-    local.send_discreetly(request, &LIMITS, None, now).await.unwrap();
+    local
+        .send_discreetly(request, &LIMITS, None, now)
+        .await
+        .unwrap();
     assert_eq!(sink.exchanges.lock().unwrap().len(), 1);
 }

@@ -126,7 +126,11 @@ async fn list(
         before: parsed::<ExchangeId>(&query, "cursor", "a `next_cursor` of this list")?,
         limit: query.count("limit", DEFAULT_LIMIT)?.min(MAX_LIMIT),
     };
-    if filter.subject.as_ref().is_some_and(|text| text.contains('\0')) {
+    if filter
+        .subject
+        .as_ref()
+        .is_some_and(|text| text.contains('\0'))
+    {
         return Err(wrong("subject", "it holds U+0000"));
     }
     let rows = services.store.exchanges(&scope, &filter).await?;
