@@ -17,7 +17,7 @@ pub struct Error {
     detail: String,
     help: String,
     /// For the log.
-    cause: Option<http::Error>,
+    cause: Option<Box<http::Error>>,
 }
 
 impl Error {
@@ -100,7 +100,7 @@ impl<E: Into<http::Error>> From<E> for Error {
             title: code.title().to_owned(),
             detail: error.detail().to_owned(),
             help: code.help().to_owned(),
-            cause: Some(error),
+            cause: Some(Box::new(error)),
         }
     }
 }
@@ -111,7 +111,7 @@ impl IntoResponse for Error {
         let page = Page::new(self.title).status(self.status).body(body);
         let mut response = page.render(&SystemEntropy);
         if let Some(cause) = self.cause {
-            response.extensions_mut().insert(cause);
+            response.extensions_mut().insert(*cause);
         }
         response
     }
