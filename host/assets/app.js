@@ -149,7 +149,7 @@
         fill: data.bars ? stroke : undefined,
         dash: data.bars || index === 0 ? undefined : [6, 2 + index * 2],
         paths: data.bars ? uPlot.paths.bars({ size: [0.7, 40] }) : undefined,
-        points: { show: data.at.length < 3 && !data.bars },
+        points: { show: !data.bars, size: 5 },
         value: (_, __, ___, at) => (at === null ? "–" : `${one.values[at] ?? "–"} ${data.unit}`),
       };
     });

@@ -1,7 +1,5 @@
 //! What the sections about syncs and records share: filters of lists, and words with their tone.
 
-use std::fmt::Write as _;
-
 use maud::{Markup, html};
 use serde_json::Value;
 use url::form_urlencoded::byte_serialize;
@@ -24,8 +22,10 @@ pub(super) fn address(path: &str, parameters: &[(&str, &str)]) -> String {
     let given = parameters.iter().filter(|(_, value)| !value.is_empty());
     for (index, (name, value)) in given.enumerate() {
         let mark = if index == 0 { '?' } else { '&' };
-        let value: String = byte_serialize(value.as_bytes()).collect();
-        let _ = write!(address, "{mark}{name}={value}");
+        address.push(mark);
+        address.push_str(name);
+        address.push('=');
+        address.extend(byte_serialize(value.as_bytes()));
     }
     address
 }

@@ -146,7 +146,6 @@ fn all_at_once(desk: &ProjectDesk, asked: &Asked, open: &str) -> Markup {
             (parts::post_button_with(&path, &format!("Take the provider’s for all {open}"), Tone::Neutral, Some(&theirs), &[("side", "theirs")]))
             (parts::post_button_with(&path, &format!("Take ours for all {open}"), Tone::Neutral, Some(&ours), &[("side", "ours")]))
         }
-        br;
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fmt::Write as _,
     sync::Arc,
     time::Duration,
 };
@@ -135,7 +134,6 @@ async fn list(
                 div.row {
                     (parts::post_button(&retry, "Try all of these again", Tone::Good, Some(&question)))
                 }
-                br;
             }
             (table(&desk, &failures, Some(&schedules)))
             (parts::pager(next.as_deref(), first))
@@ -308,13 +306,11 @@ async fn retry_all(
     }
     let mut message = format!("{good} can be unified now, {bad} still fail.");
     if left > 0 {
-        let _ = write!(
-            message,
-            " {left} were not tried yet, for it took long: click again."
-        );
+        message = format!("{message} {left} were not tried yet, for it took long: click again.");
     }
     if let Some(refused) = refused {
-        let _ = write!(message, " The last error: {}", board::cut(&refused, 200));
+        let refused = board::cut(&refused, 200);
+        message = format!("{message} The last error: {refused}");
     }
     Ok(desk.done(&message, &asked.at(&desk.href("/failures"), "")))
 }

@@ -101,6 +101,7 @@ async fn overview(
 }
 
 const STYLE: &str = "
+main > section { margin-top: 1.75rem; }
 .attention { list-style: none; margin: 0; padding: 0; display: grid; gap: .6rem; }
 .attention li { background: var(--panel); border: 1px solid var(--line); border-left: 4px solid var(--warn);
   border-radius: var(--radius); padding: .7rem 1rem; display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: center; }

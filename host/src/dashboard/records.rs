@@ -25,7 +25,7 @@ use crate::{
 /// Fields of a record that a list shows.
 const COLUMNS: usize = 4;
 /// Fields that tell most of a record, the best first.
-const TELLING: [&str; 14] = [
+const TELLING: [&str; 16] = [
     "name",
     "first_name",
     "last_name",
@@ -34,6 +34,8 @@ const TELLING: [&str; 14] = [
     "number",
     "email_address",
     "email",
+    "email_addresses",
+    "phone_numbers",
     "status",
     "stage",
     "description",
@@ -226,13 +228,13 @@ fn pager(desk: &ProjectDesk, asked: &Asked, found: &Found) -> Markup {
     parts::pager(next.as_deref(), first)
 }
 
-/// The fields of an object that a list shows: those that tell most, then the first ones that are
-/// neither references nor lists.
+/// The fields of an object that a list shows: those that tell most, then the first ones that are no
+/// references.
 fn telling(kind: ObjectKind) -> Vec<&'static str> {
     let properties = &kind.spec().properties;
     let plain = properties
         .iter()
-        .filter(|one| one.reference.is_none() && one.properties.is_empty() && !one.write_only);
+        .filter(|one| one.reference.is_none() && !one.write_only);
     let mut fields: Vec<&'static str> = plain.map(|one| one.name.as_str()).collect();
     let rank = |name: &str| TELLING.iter().position(|one| *one == name);
     fields.sort_by_key(|name| rank(name).unwrap_or(TELLING.len()));
@@ -247,7 +249,35 @@ fn values(record: &Record) -> Map<String, Value> {
 fn shown(value: Option<&Value>) -> Markup {
     match value {
         None | Some(Value::Null) => html! { span.muted { "–" } },
-        Some(value) => html! { (board::cut(&board::line(value), 60)) },
+        Some(value) => html! { (board::cut(&brief(value), 60)) },
+    }
+}
+
+/// What a value says first: of a list its first entry and how many follow, of an object the part
+/// that people look for.
+fn brief(value: &Value) -> String {
+    const PARTS: [&str; 8] = [
+        "email_address",
+        "phone_number",
+        "name",
+        "title",
+        "value",
+        "url",
+        "street_1",
+        "city",
+    ];
+    match value {
+        Value::Array(list) => match list.as_slice() {
+            [] => "–".to_owned(),
+            [only] => brief(only),
+            [first, rest @ ..] => format!("{} +{}", brief(first), rest.len()),
+        },
+        Value::Object(fields) => {
+            let named = PARTS.iter().filter_map(|part| fields.get(*part));
+            let told = named.chain(fields.values()).find(|value| !value.is_null());
+            told.map(brief).unwrap_or_default()
+        }
+        other => board::line(other),
     }
 }
 
@@ -265,5 +295,11 @@ mod tests {
         for kind in ObjectKind::all() {
             assert!(telling(kind).len() <= COLUMNS, "{kind}");
         }
+        let list = serde_json::json!([
+            {"owner_type": "CONTACT", "email_address": "ada@example.com"},
+            {"email_address": "b@example.com"},
+        ]);
+        assert_eq!(brief(&list), "ada@example.com +1");
+        assert_eq!(brief(&serde_json::json!([{"city": null}])), "");
     }
 }

@@ -145,9 +145,9 @@ fn syncs(desk: &ProjectDesk, failing: &FailingSyncs) -> Item {
         count => format!("{} syncs fail", parts::number(count)),
     };
     let waiting = match failing.given_up {
-        0 => "tried again by itself".to_owned(),
-        all if all == failing.syncs => "given up until the schedule's next time".to_owned(),
-        some => format!("{} of them given up", parts::number(some)),
+        0 => "Tried again by itself".to_owned(),
+        all if all == failing.syncs => "Given up until the schedule's next time".to_owned(),
+        some => format!("{} of them are given up", parts::number(some)),
     };
     // What goes on by itself is worth a look only.
     let weight = match failing.given_up {

@@ -26,7 +26,10 @@ pub(super) async fn body(desk: &ProjectDesk, asked: &str) -> Result<Markup, web:
     let series = |label: &str, tone, values: Vec<u64>| Series {
         label: label.to_owned(),
         tone,
-        values: values.into_iter().map(range::value).collect(),
+        values: values
+            .into_iter()
+            .map(|count| Some(range::value(count)))
+            .collect(),
     };
     let of_request = |pick: fn(&crate::store::RequestBucket) -> u64| {
         let at = at.iter();

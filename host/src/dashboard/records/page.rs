@@ -18,8 +18,12 @@ use crate::{
 };
 
 const STYLE: &str = "
-.document th { font-weight: 500; width: 11rem; }
-.document pre { margin: 0; max-height: 12rem; }
+main > section, main > .grid { margin-top: 1.5rem; }
+.document table { table-layout: fixed; }
+.document th:first-child { width: 10rem; overflow-wrap: anywhere; }
+.document th:last-child { width: 7rem; }
+.document td { overflow-wrap: anywhere; }
+.document pre { margin: 0; padding: .4rem .6rem; max-height: 12rem; white-space: pre-wrap; }
 .timeline p { margin: 0; }
 ";
 

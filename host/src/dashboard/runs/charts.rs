@@ -21,7 +21,7 @@ pub(super) async fn body(desk: &ProjectDesk, wanted: &Wanted) -> Result<Markup, 
         tone,
         values: buckets.iter().map(pick).collect(),
     };
-    let count = |pick: fn(&RunBucket) -> u64| move |one: &RunBucket| range::value(pick(one));
+    let count = |pick: fn(&RunBucket) -> u64| move |one: &RunBucket| Some(range::value(pick(one)));
     let at = range::moments(span);
     let chart = |title: &str, unit, bars, series| Chart {
         title: title.to_owned(),
@@ -85,7 +85,7 @@ pub(super) async fn body(desk: &ProjectDesk, wanted: &Wanted) -> Result<Markup, 
         ],
     );
     let percent = ratio(completed * 100, completed + failed);
-    let percent = percent.map_or("–".to_owned(), |percent| format!("{percent:.1} %"));
+    let percent = percent.map_or_else(|| "–".to_owned(), |percent| format!("{percent:.1} %"));
     let mean = match total.checked_div(runs) {
         Some(mean) => parts::duration(std::time::Duration::from_millis(mean)),
         None => "–".to_owned(),
@@ -115,6 +115,6 @@ pub(super) async fn body(desk: &ProjectDesk, wanted: &Wanted) -> Result<Markup, 
 fn ratio(part: u64, whole: u64) -> Option<f64> {
     match whole {
         0 => None,
-        whole => Some(range::value(part)? / range::value(whole)?),
+        whole => Some(range::value(part) / range::value(whole)),
     }
 }

@@ -11,7 +11,8 @@ use maud::{Markup, html};
 
 use super::{progress, table};
 use crate::{
-    dashboard::{Section, board, desk::ProjectDesk, failures},
+    dashboard::{Section, board, desk::ProjectDesk, diagnosis, failures},
+    http,
     model::{Question, Role, Run, RunDirection, RunId, RunStatus, Scope},
     store::{FailureFilter, LogFilter, SyncState},
     web::{
@@ -26,7 +27,7 @@ const FAILURES: u32 = 20;
 const BEFORE: u32 = 6;
 
 const STYLE: &str = "
-.live .stats { margin-bottom: .75rem; }
+.live .stats { margin-bottom: .75rem; grid-template-columns: repeat(auto-fit, minmax(7.5rem, 1fr)); }
 .timeline p { margin: 0; }
 ";
 
@@ -89,6 +90,13 @@ pub(super) async fn show(
         }
         None => Vec::new(),
     };
+    let diagnosis = match &run.error {
+        Some(_) if run.status != RunStatus::Stopped => {
+            let diagnosis = desk.services.diagnoses.run(desk.project.id, run.id).await;
+            diagnosis.map_err(http::Error::from)?
+        }
+        _ => None,
+    };
     let is_over = run.finished_at.is_some();
     let question = state.as_ref().and_then(|state| state.question);
     let body = html! {
@@ -113,7 +121,8 @@ pub(super) async fn show(
                 (standing(&desk, &run))
             }
         }
-        (error(&desk, &run))
+        (error(&run))
+        @if let Some(diagnosis) = &diagnosis { (diagnosis::panel(&desk, diagnosis)) }
         @if desk.is(Role::Developer) && scope.is_some() && run.direction == RunDirection::Inbound {
             (buttons(&desk, &run, state.as_ref()))
         }
@@ -185,7 +194,10 @@ fn standing(desk: &ProjectDesk, run: &Run) -> Markup {
             @if run.direction == RunDirection::Outbound {
                 (parts::stat("Changes pushed", &number(counts.pushed), ""))
             } @else {
-                (parts::stat("Records read", &number(counts.read), &format!("{} pages", number(run.pages))))
+                (parts::stat("Records read", &number(counts.read), &match run.pages {
+                    1 => "in one page".to_owned(),
+                    pages => format!("in {} pages", number(pages)),
+                }))
             }
             (parts::stat("Created", &number(counts.created), ""))
             (parts::stat("Updated", &number(counts.updated), ""))
@@ -230,7 +242,7 @@ fn asks(desk: &ProjectDesk, run: &Run, question: &Question) -> Markup {
 }
 
 /// Why it failed, and what to do.
-fn error(desk: &ProjectDesk, run: &Run) -> Markup {
+fn error(run: &Run) -> Markup {
     let Some(error) = &run.error else {
         return Markup::default();
     };
@@ -245,7 +257,6 @@ fn error(desk: &ProjectDesk, run: &Run) -> Markup {
     let body = html! {
         p { (error.message) }
         p { strong { "What to do: " } (error.class.advice()) }
-        p { a href=(desk.href(&format!("/diagnosis/runs/{}", run.id))) { "Diagnosis: how often, since when, after which change" } }
     };
     // It is part of the page, and no news that interrupts.
     html! {
@@ -287,7 +298,7 @@ fn timeline(run: &Run, state: Option<&SyncState>) -> Markup {
                 li { p { "Read " (parts::number(run.pages)) @if run.pages == 1 { " page" } @else { " pages" } ", the last " (parts::time(run.updated_at)) } }
             }
             @for (class, count) in &run.errors {
-                li { p { (board::plain(class.as_str())) " went wrong " (count) @if *count == 1 { " time" } @else { " times" } } }
+                li { p { "Failed with “" (board::plain(class.as_str())) "” " (count) @if *count == 1 { " time" } @else { " times" } } }
             }
             @if attempts > 0 {
                 li { p { "Was tried again " (attempts) @if attempts == 1 { " time" } @else { " times" } } }

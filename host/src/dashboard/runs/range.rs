@@ -92,13 +92,12 @@ pub(in crate::dashboard) fn moments(span: Span) -> Vec<Timestamp> {
 }
 
 /// A count as charts take it.
-pub(in crate::dashboard) fn value(count: u64) -> Option<f64> {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "no picture shows the sixteenth digit"
-    )]
-    let value = count as f64;
-    Some(value)
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "no picture shows the sixteenth digit"
+)]
+pub(in crate::dashboard) fn value(count: u64) -> f64 {
+    count as f64
 }
 
 #[cfg(test)]
