@@ -4,16 +4,22 @@
 //! routes; [`shell`] is what stands around all of them.
 
 mod account;
+mod address;
 mod api_keys;
 mod audit_log;
 mod board;
 mod conflicts;
+mod connections;
 mod connectors;
+mod deliveries;
 mod desk;
 mod diagnosis;
 mod elsewhere;
+mod events;
 mod failures;
+mod field_mappings;
 mod home;
+mod linked_users;
 mod marketplace;
 mod multipart;
 mod oauth_apps;
@@ -25,6 +31,7 @@ mod section;
 mod settings;
 mod shell;
 mod sign_in;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -67,6 +74,12 @@ pub fn routes(services: &Arc<Services>, access: Access) -> Router<Arc<Services>>
         .merge(failures::routes())
         .merge(conflicts::routes())
         .merge(records::routes())
+        .merge(connections::routes())
+        .merge(linked_users::routes())
+        .merge(field_mappings::routes())
+        .merge(webhooks::routes())
+        .merge(deliveries::routes())
+        .merge(events::routes())
         .merge(diagnosis::routes());
     web::same_site(pages).with_state(state)
 }

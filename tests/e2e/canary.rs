@@ -231,6 +231,8 @@ async fn secrets_are_found_nowhere(backend: Backend) {
         .oauth("demo-crm", "client_id", CLIENT_ID)
         .oauth("demo-crm", "client_secret", APP_SECRET)
         .set("JACKFIELD_ENCRYPTION_KEY", ENCRYPTION_KEY)
+        // Of people's data even the bodies, of secrets nothing.
+        .set("JACKFIELD_EXCHANGE_LOG__BODIES", "true")
         .set(
             "JACKFIELD_LOG__FILTER",
             "trace,wasmtime=warn,cranelift=warn,regalloc2=warn,wasmparser=warn",
@@ -420,7 +422,10 @@ async fn in_answers(canaries: &Canaries, callers: &[&Api]) -> Vec<String> {
             "/sync-runs",
             &["/sync-runs/{}", "/sync-runs/{}/failures"][..],
         ),
-        ("/connections", &["/connections/{}"]),
+        (
+            "/connections",
+            &["/connections/{}", "/connections/{}/exchanges?limit=200"],
+        ),
         ("/webhooks", &["/webhooks/{}", "/webhooks/{}/deliveries"]),
         (
             "/crm/contacts",

@@ -46,6 +46,7 @@ mod limits;
 mod marketplace;
 mod mcp;
 mod oauth;
+mod ops;
 mod pages;
 mod passthrough;
 mod plugins;

@@ -178,13 +178,17 @@ impl Store {
 
 /// A pattern for what has this text in it.
 fn contains(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for character in text.to_lowercase().chars().filter(|one| *one != '\0') {
+    format!("%{}%", escaped(&text.to_lowercase()))
+}
+
+/// A text that stands for itself in a pattern.
+pub(super) fn escaped(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    for character in text.chars().filter(|one| *one != '\0') {
         if matches!(character, '%' | '_' | '\\') {
             pattern.push('\\');
         }
         pattern.push(character);
     }
-    pattern.push('%');
     pattern
 }

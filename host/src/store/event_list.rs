@@ -3,6 +3,7 @@
 use super::{
     Error, EventRow, Store,
     dialect::{Row, values},
+    directory::escaped,
 };
 use crate::model::{
     ConnectionId, DeliveryId, DeliveryState, Event, EventKind, ProjectId, Timestamp, Webhook,
@@ -72,7 +73,7 @@ impl Store {
     ) -> Result<EventPage, Error> {
         const SQL: &str = select_events!(
             "(SELECT * FROM event WHERE project = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3)",
-            "WHERE (CAST($4 AS TEXT) IS NULL OR e.type = $4 OR SUBSTR(e.type, 1, $6) = $4 || '.')
+            "WHERE (CAST($4 AS TEXT) IS NULL OR e.type = $4 OR e.type LIKE $6 ESCAPE '\\')
                AND (CAST($5 AS TEXT) IS NULL OR c.id = $5)
              ORDER BY e.seq DESC LIMIT $7"
         );
@@ -81,14 +82,14 @@ impl Store {
                 ORDER BY seq DESC LIMIT $3) AS looked";
         let before = filter.before.unwrap_or(i64::MAX);
         let kind = filter.kind.as_deref().map(super::without_nulls);
-        let length = kind.as_ref().map_or(0, |kind| kind.chars().count() + 1);
+        let beginning = kind.as_ref().map(|kind| format!("{}.%", escaped(kind)));
         let values = values![
             project,
             before,
             WINDOW,
             kind,
             filter.connection.map(|id| id.to_string()),
-            i64::try_from(length).unwrap_or(i64::MAX),
+            beginning,
             filter.limit.saturating_add(1),
         ];
         let rows = self.database().read(SQL, values).await?;
