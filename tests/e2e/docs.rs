@@ -28,6 +28,7 @@ const PAGES: [&str; 12] = [
 /// Pages that are no stories for users of the API: read by other tests, or by people alone.
 const OTHERS: [&str; 10] = [
     "dashboard.md",
+    "embedding.md",
     "marketplace.md",
     "README.md",
     "connectors.md",

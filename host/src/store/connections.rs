@@ -196,6 +196,29 @@ impl Store {
             .collect()
     }
 
+    /// The connections of a linked user that are not deleted, oldest first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn connections_of(
+        &self,
+        project: ProjectId,
+        linked_user: LinkedUserId,
+    ) -> Result<Vec<Scope>, Error> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            connection_columns!(),
+            " FROM connection c
+              WHERE c.project = $1 AND c.linked_user = $2 AND c.deleted_at IS NULL
+              ORDER BY c.created_at, c.number"
+        );
+        let rows = self
+            .database()
+            .read(SQL, values![project, linked_user])
+            .await?;
+        rows.iter().map(scope_from).collect()
+    }
+
     /// The connection of the same account, for a login that repeats an earlier one. `account` is
     /// the provider's id of it; none equals only none.
     ///

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use jackfield::{
-    model::{ConnectionStatus, Digest},
+    model::{AuditEntry, Clock as _, ConnectionStatus, Digest},
     store::{Error, RefreshLease},
 };
 
@@ -116,6 +116,40 @@ pub(crate) async fn the_same_account_is_connected_once(world: World) {
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Missing("linked user")), "{error:?}");
+}
+
+pub(crate) async fn settings_change_where_they_are_still_the_same(world: World) {
+    let store = &world.store;
+    let scope = world.connection(&[contact()]).await;
+    let audit = |project| AuditEntry {
+        at: world.clock.now(),
+        project: Some(project),
+        actor: "linked_user:one".into(),
+        action: "connection.settings".into(),
+        subject: scope.connection().id.to_string(),
+        details: serde_json::json!({ "settings": ["locale"] }),
+    };
+    let entry = audit(scope.project());
+    let german = BTreeMap::from([("locale".to_owned(), "de".to_owned())]);
+    let change = store.change_settings(&scope, &german, &entry);
+    assert!(change.await.unwrap());
+    let french = BTreeMap::from([("locale".to_owned(), "fr".to_owned())]);
+    let late = store.change_settings(&scope, &french, &entry);
+    assert!(!late.await.unwrap(), "somebody else was faster");
+
+    let user = scope.connection().linked_user;
+    let all = store.connections_of(scope.project(), user).await.unwrap();
+    let [only] = all.as_slice() else {
+        panic!("{all:?}")
+    };
+    assert_eq!(only.connection().settings, german);
+    let other = world.project().await.id;
+    let none = store.connections_of(other, user).await.unwrap();
+    assert!(none.is_empty(), "{none:?}");
+    store.delete_connection(only).await.unwrap();
+    assert!(!store.change_settings(only, &french, &entry).await.unwrap());
+    let none = store.connections_of(scope.project(), user).await.unwrap();
+    assert!(none.is_empty(), "{none:?}");
 }
 
 pub(crate) async fn a_login_again_makes_it_valid(world: World) {

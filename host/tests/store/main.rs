@@ -105,6 +105,7 @@ contract! {
         a_connection_is_stored_whole,
         the_same_account_is_connected_once,
         a_login_again_makes_it_valid,
+        settings_change_where_they_are_still_the_same,
         a_dead_connection_is_announced_once,
         a_deleted_connection_is_gone,
         another_project_reaches_nothing;
