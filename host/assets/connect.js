@@ -55,7 +55,6 @@
     if (open) open.close();
 
     const [title, close, refused, why, elsewhere] = WORDS[(document.documentElement.lang || navigator.language).slice(0, 2)] || WORDS.en;
-    url.searchParams.set("embed", location.origin);
     const frame = make("iframe", { title, src: url.href, allow: "clipboard-write" });
     const button = make("button", { type: "button", "aria-label": close, title: close }, "×");
     const box = make("div", {}, frame, button);

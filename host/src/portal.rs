@@ -5,12 +5,16 @@
 //! [`OpenLink`] is the proof that it is good.
 
 mod branding;
+mod connection;
+mod embed;
 mod field;
 mod link;
 mod list;
 mod login;
+mod mapping;
 mod oauth;
 mod page;
+mod settings;
 mod texts;
 
 use std::sync::Arc;
@@ -29,6 +33,10 @@ pub fn routes(_services: &Arc<Services>) -> Router<Arc<Services>> {
         .merge(list::routes())
         .merge(login::routes())
         .merge(oauth::routes())
+        .merge(connection::routes())
+        .merge(settings::routes())
+        .merge(mapping::routes())
+        .merge(embed::routes())
         .merge(page::routes());
     web::same_site(pages)
 }

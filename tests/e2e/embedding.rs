@@ -98,19 +98,36 @@ async fn the_example_connects_an_account_in_an_overlay() {
     browser.wait_for(FRAME).await;
     let modal = browser.property("#jackfield-connect", "ariaModal").await;
     assert_eq!(modal.as_deref(), Some("true"));
-    assert_eq!(browser.evaluate("document.documentElement.style.overflow").await, "hidden");
+    assert_eq!(
+        browser
+            .evaluate("document.documentElement.style.overflow")
+            .await,
+        "hidden"
+    );
     browser.enter_frame(FRAME).await;
     browser.wait_for("h1").await;
     browser.leave_frame().await;
     browser.press(Key::Escape).await;
     browser.wait_for_none("#jackfield-connect").await;
-    browser.wait_for_text("#state", "Nothing was connected").await;
-    assert_eq!(browser.evaluate("document.activeElement.id").await, "connect");
-    assert_eq!(browser.evaluate("document.documentElement.style.overflow").await, "");
+    browser
+        .wait_for_text("#state", "Nothing was connected")
+        .await;
+    assert_eq!(
+        browser.evaluate("document.activeElement.id").await,
+        "connect"
+    );
+    assert_eq!(
+        browser
+            .evaluate("document.documentElement.style.overflow")
+            .await,
+        ""
+    );
 
     browser.click("#connect").await;
     browser.enter_frame(FRAME).await;
-    browser.click("a[href*='/connectors/demo-crm/'], a[href*='scheme=key'], summary").await;
+    browser
+        .click("a[href*='/connectors/demo-crm/'], a[href*='scheme=key'], summary")
+        .await;
     browser.fill("#api_key", "demo-key").await;
     browser.click("main form button[type=submit].primary").await;
     browser.wait_for("[data-embed-close]").await;
@@ -142,7 +159,9 @@ async fn a_page_of_another_origin_is_shown_and_told_nothing() {
         json!(link)
     );
     browser.evaluate(&open).await;
-    browser.wait_for_text("#jackfield-connect [role=alert]", &world.example.origin).await;
+    browser
+        .wait_for_text("#jackfield-connect [role=alert]", &world.example.origin)
+        .await;
     assert_eq!(browser.evaluate("heard.join()").await, "refused");
     browser.evaluate("(overlay.close(), true)").await;
     browser.wait_for_none("#jackfield-connect").await;

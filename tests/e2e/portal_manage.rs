@@ -84,7 +84,8 @@ impl World {
         let location = answer.headers().get("location");
         Shown {
             status: answer.status(),
-            location: location.map_or_else(String::new, |to| to.to_str().unwrap_or_default().to_owned()),
+            location: location
+                .map_or_else(String::new, |to| to.to_str().unwrap_or_default().to_owned()),
             text: answer.text().await.expect("the answer is text"),
         }
     }
@@ -117,9 +118,22 @@ impl Shown {
 async fn customers_look_after_their_connection(backend: Backend) {
     let world = World::on(backend).await;
     let page = world.see(&world.page("")).await;
-    page.says(200, &["Demo CRM", "Acme Books", "Contacts", "Up to date", "Sync now", "Disconnect"]);
+    page.says(
+        200,
+        &[
+            "Demo CRM",
+            "Acme Books",
+            "Contacts",
+            "Up to date",
+            "Sync now",
+            "Disconnect",
+        ],
+    );
 
-    world.submit(&world.page("/pause"), &[]).await.leads_to("done=paused");
+    world
+        .submit(&world.page("/pause"), &[])
+        .await
+        .leads_to("done=paused");
     let paused = |states: &[Value]| states.iter().all(|state| state["status"] == "paused");
     let states = async || {
         let path = format!("/syncs?connection_id={}", world.connection);
@@ -127,10 +141,19 @@ async fn customers_look_after_their_connection(backend: Backend) {
         page["data"].as_array().cloned().unwrap_or_default()
     };
     assert!(paused(&states().await), "{:?}", states().await);
-    world.see(&world.page("?done=paused")).await.says(200, &["Resume", "Paused: nothing is read"]);
-    world.submit(&world.page("/resume"), &[]).await.leads_to("done=resumed");
+    world
+        .see(&world.page("?done=paused"))
+        .await
+        .says(200, &["Resume", "Paused: nothing is read"]);
+    world
+        .submit(&world.page("/resume"), &[])
+        .await
+        .leads_to("done=resumed");
     assert!(!paused(&states().await));
-    world.submit(&world.page("/sync"), &[]).await.leads_to("done=synced");
+    world
+        .submit(&world.page("/sync"), &[])
+        .await
+        .leads_to("done=synced");
     until("all is read once more", async || {
         let runs = world.project.get("/sync-runs?limit=200").await.json(200);
         let asked = runs["data"].as_array()?.iter();
@@ -138,18 +161,33 @@ async fn customers_look_after_their_connection(backend: Backend) {
         (done.count() >= states().await.len()).then_some(())
     })
     .await;
-    world.see(&world.page("/syncs")).await.says(200, &["Contacts", "Last read"]);
+    world
+        .see(&world.page("/syncs"))
+        .await
+        .says(200, &["Contacts", "Last read"]);
 
     // In another language, with another user's link, and with a link for something else.
-    world.see(&world.page("?lang=de")).await.says(200, &["Trennen"]);
+    world
+        .see(&world.page("?lang=de"))
+        .await
+        .says(200, &["Trennen"]);
     let other = link_for(&world.project, "customer-18").await;
     let foreign = format!("{other}/connections/{}", world.connection);
     world.see(&foreign).await.says(404, &["not here"]);
-    world.submit(&format!("{foreign}/disconnect"), &[]).await.says(404, &[]);
-    world.see(&format!("{}/connections/none", world.link)).await.says(404, &[]);
+    world
+        .submit(&format!("{foreign}/disconnect"), &[])
+        .await
+        .says(404, &[]);
+    world
+        .see(&format!("{}/connections/none", world.link))
+        .await
+        .says(404, &[]);
 
     // Asking ends nothing.
-    world.see(&world.page("/disconnect")).await.says(200, &["loses its access", "Keep it"]);
+    world
+        .see(&world.page("/disconnect"))
+        .await
+        .says(200, &["loses its access", "Keep it"]);
     let path = format!("/connections/{}", world.connection);
     world.project.get(&path).await.expect(200);
     let ended = world.submit(&world.page("/disconnect"), &[]).await;
@@ -171,23 +209,40 @@ async fn settings_are_changed_and_checked(backend: Backend) {
     assert_eq!(refused["code"], "invalid_setting", "{refused}");
 
     // The page offers what the provider has, and takes nothing else.
-    world.see(&world.page("/settings")).await.says(200, &["Owner of new records", &label]);
-    let wrong = world.submit(&world.page("/settings"), &[("owner", "nobody")]).await;
+    world
+        .see(&world.page("/settings"))
+        .await
+        .says(200, &["Owner of new records", &label]);
+    let wrong = world
+        .submit(&world.page("/settings"), &[("owner", "nobody")])
+        .await;
     wrong.says(422, &["aria-invalid", "Owner of new records"]);
     assert_eq!(world.settings().await["owner"], Value::Null);
-    let saved = world.submit(&world.page("/settings"), &[("owner", &value)]).await;
+    let saved = world
+        .submit(&world.page("/settings"), &[("owner", &value)])
+        .await;
     saved.leads_to("done=saved");
     assert_eq!(world.settings().await["owner"], value.as_str());
-    world.see(&world.page("?done=saved")).await.says(200, &["The settings were saved"]);
+    world
+        .see(&world.page("?done=saved"))
+        .await
+        .says(200, &["The settings were saved"]);
 
     // It has an effect: what is created has that owner.
     let body = json!({ "name": "Chairs" });
-    let deal = world.api.post("/crm/deals?remote_data=true", &body).await.json(201);
+    let deal = world
+        .api
+        .post("/crm/deals?remote_data=true", &body)
+        .await
+        .json(201);
     assert_eq!(deal["remote_data"]["owner"].to_string(), value, "{deal}");
 
     // The same through the API, all mistakes at once.
     let path = format!("/connections/{}", world.connection);
-    let changed = world.project.patch(&path, &json!({ "settings": { "owner": null } })).await;
+    let changed = world
+        .project
+        .patch(&path, &json!({ "settings": { "owner": null } }))
+        .await;
     assert_eq!(changed.json(200)["settings"].get("owner"), None);
     let body = json!({ "settings": { "owner": "nobody", "colour": "red", "contact_fields": "x" } });
     let refused = world.project.patch(&path, &body).await.json(422);
@@ -197,11 +252,26 @@ async fn settings_are_changed_and_checked(backend: Backend) {
         .flatten()
         .filter_map(|one| one["path"].as_str())
         .collect();
-    assert_eq!(places, ["/settings/colour", "/settings/contact_fields", "/settings/owner"], "{refused}");
-    world.project.patch(&path, &json!({ "setting": {} })).await.expect(422);
+    assert_eq!(
+        places,
+        [
+            "/settings/colour",
+            "/settings/contact_fields",
+            "/settings/owner"
+        ],
+        "{refused}"
+    );
+    world
+        .project
+        .patch(&path, &json!({ "setting": {} }))
+        .await
+        .expect(422);
 
     // A provider that does not answer: what is chosen stays, and one can try again.
-    world.submit(&world.page("/settings"), &[("owner", &value)]).await.leads_to("done=saved");
+    world
+        .submit(&world.page("/settings"), &[("owner", &value)])
+        .await
+        .leads_to("done=saved");
     drop(world.provider.take());
     let shown = world.see(&world.page("/settings")).await;
     shown.says(200, &["Try again", &value]);
@@ -221,32 +291,69 @@ async fn customers_map_what_they_may(backend: Backend) {
     let list = world.see(&world.page("/fields")).await;
     list.says(200, &["tongue", "About tongue.", "Not mapped"]);
     assert!(!list.text.contains("secret_score"), "{}", list.text);
-    world.see(&world.page(&format!("/fields/{hidden}"))).await.leads_to("/fields");
-    world.see(&world.page("/settings")).await.says(200, &["Fields of your contacts", "0 of 1"]);
+    world
+        .see(&world.page(&format!("/fields/{hidden}")))
+        .await
+        .leads_to("/fields");
+    world
+        .see(&world.page("/settings"))
+        .await
+        .says(200, &["Fields of your contacts", "0 of 1"]);
 
     // The provider's fields with samples; a preview; nothing saved yet.
     let at = world.page(&format!("/fields/{field}"));
-    world.see(&at).await.says(200, &["speaks", "type=\"radio\"", "Choose a field"]);
+    world
+        .see(&at)
+        .await
+        .says(200, &["speaks", "type=\"radio\"", "Choose a field"]);
     let none = world.see(&format!("{at}?q=zzzz")).await;
     none.says(200, &["No field fits"]);
-    let tried = world.see(&format!("{at}/preview?remote=speaks&step=upper&words=&otherwise=")).await;
+    let tried = world
+        .see(&format!(
+            "{at}/preview?remote=speaks&step=upper&words=&otherwise="
+        ))
+        .await;
     tried.says(200, &["<table", "There", "Here"]);
-    world.submit(&at, &[("remote", "speaks"), ("step", ""), ("words", "no sign")]).await.says(422, &["equals sign"]);
-    world.submit(&at, &[("step", "upper")]).await.says(422, &["Choose one of the fields"]);
-    world.see(&world.page("/fields")).await.says(200, &["Not mapped"]);
+    world
+        .submit(
+            &at,
+            &[("remote", "speaks"), ("step", ""), ("words", "no sign")],
+        )
+        .await
+        .says(422, &["equals sign"]);
+    world
+        .submit(&at, &[("step", "upper")])
+        .await
+        .says(422, &["Choose one of the fields"]);
+    world
+        .see(&world.page("/fields"))
+        .await
+        .says(200, &["Not mapped"]);
 
     // Saved for this user alone, before what holds for all.
     let body = json!({ "connector": "demo-crm", "remote_fields": ["speaks"] });
     let path = format!("/custom_fields/{field}/mappings");
     world.project.post(&path, &body).await.expect(201);
-    world.see(&world.page("/fields")).await.says(200, &["Preset"]);
-    let typed = [("remote", "speaks"), ("step", "upper"), ("otherwise", "NONE")];
+    world
+        .see(&world.page("/fields"))
+        .await
+        .says(200, &["Preset"]);
+    let typed = [
+        ("remote", "speaks"),
+        ("step", "upper"),
+        ("otherwise", "NONE"),
+    ];
     world.submit(&at, &typed).await.leads_to("done=saved");
     let mappings = world.project.get(&path).await.json(200);
     let own = mappings.as_array().into_iter().flatten();
-    let own: Vec<_> = own.filter(|one| one["linked_user_id"] == world.user.as_str()).collect();
+    let own: Vec<_> = own
+        .filter(|one| one["linked_user_id"] == world.user.as_str())
+        .collect();
     assert_eq!(own.len(), 1, "{mappings}");
-    assert_eq!(own[0]["transforms"], json!([{ "type": "case", "to": "upper" }]));
+    assert_eq!(
+        own[0]["transforms"],
+        json!([{ "type": "case", "to": "upper" }])
+    );
     until("records have the value", async || {
         let contacts = world.api.all("/crm/contacts?remote_data=true").await;
         let right = |contact: &Value| {
@@ -257,16 +364,29 @@ async fn customers_map_what_they_may(backend: Backend) {
         contacts.iter().all(right).then_some(())
     })
     .await;
-    world.see(&at).await.says(200, &["checked", "NONE", "Take my mapping away"]);
-    world.submit(&format!("{at}/reset"), &[]).await.leads_to("done=reset");
-    world.see(&world.page("/fields")).await.says(200, &["Preset"]);
+    world
+        .see(&at)
+        .await
+        .says(200, &["checked", "NONE", "Take my mapping away"]);
+    world
+        .submit(&format!("{at}/reset"), &[])
+        .await
+        .leads_to("done=reset");
+    world
+        .see(&world.page("/fields"))
+        .await
+        .says(200, &["Preset"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_script_is_served_to_every_page_with_its_types() {
     let world = World::on(Backend::Sqlite).await;
     let base = world.server.base_url();
-    let answer = http().get(format!("{base}/connect.js")).send().await.expect("it answers");
+    let answer = http()
+        .get(format!("{base}/connect.js"))
+        .send()
+        .await
+        .expect("it answers");
     for (name, value) in [
         ("content-type", "text/javascript; charset=utf-8"),
         ("access-control-allow-origin", "*"),
@@ -278,7 +398,9 @@ async fn the_script_is_served_to_every_page_with_its_types() {
     let etag = answer.headers()["etag"].clone();
     let script = answer.text().await.expect("it is text");
     assert!(script.len() <= 10 * 1024, "{} bytes", script.len());
-    let again = http().get(format!("{base}/connect.js")).header("if-none-match", etag);
+    let again = http()
+        .get(format!("{base}/connect.js"))
+        .header("if-none-match", etag);
     assert_eq!(again.send().await.expect("it answers").status(), 304);
 
     // What an application writes in TypeScript compiles, and what is wrong does not.
@@ -304,12 +426,25 @@ async fn the_script_is_served_to_every_page_with_its_types() {
     write("bad.ts", &good.replace("link: \"x\"", "url: \"x\""));
     let compile = |name: &str| {
         let tool = connectors::target().join("test-node/node_modules/.bin/tsc");
-        let options = ["--strict", "--noEmit", "--target", "es2022", "--module", "nodenext"];
-        let ran = Command::new(tool).args(options).arg(name).current_dir(folder.path()).output();
+        let options = [
+            "--strict", "--noEmit", "--target", "es2022", "--module", "nodenext",
+        ];
+        let ran = Command::new(tool)
+            .args(options)
+            .arg(name)
+            .current_dir(folder.path())
+            .output();
         ran.expect("tests/run installs TypeScript")
     };
     let compiled = compile("good.ts");
-    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stdout));
+    assert!(
+        compiled.status.success(),
+        "{}",
+        String::from_utf8_lossy(&compiled.stdout)
+    );
     let refused = compile("bad.ts");
-    assert!(String::from_utf8_lossy(&refused.stdout).contains("link"), "{refused:?}");
+    assert!(
+        String::from_utf8_lossy(&refused.stdout).contains("link"),
+        "{refused:?}"
+    );
 }

@@ -16,7 +16,7 @@ use serde_json::json;
 use super::{Look, OpenLink, list, mapping};
 use crate::{
     http::{self, Services},
-    model::{AuditEntry, ConnectionStatus, Scope, SettingType, Trigger},
+    model::{AuditEntry, Connection, ConnectionStatus, Scope, SettingType, Trigger},
     unify::missing_settings,
     web::{
         self, Query,
@@ -29,6 +29,7 @@ pub(super) use own::Own;
 pub(super) fn routes() -> Router<Arc<Services>> {
     let at = "/connect/{token}/connections/{id}";
     Router::new()
+        .route("/connect/{token}/connection", get(latest))
         .route(at, get(show))
         .route(&format!("{at}/syncs"), get(live))
         .route(&format!("{at}/sync"), post(sync))
@@ -38,7 +39,7 @@ pub(super) fn routes() -> Router<Arc<Services>> {
 }
 
 /// What is said after something was done, by the word in the address.
-const DONE: [&str; 5] = ["connected", "saved", "synced", "paused", "resumed"];
+const DONE: [&str; 4] = ["saved", "synced", "paused", "resumed"];
 
 async fn show(own: Own, Query(query): Query<BTreeMap<String, String>>) -> Response {
     let done = query.get("done").map_or("", String::as_str);
@@ -59,15 +60,9 @@ async fn page(own: &Own, done: &str) -> Result<Response, http::Error> {
     let paused = !states.is_empty() && states.iter().all(|state| state.paused);
     let is_dead = connection.status == ConnectionStatus::NeedsReconnect;
     let done = DONE.iter().find(|word| **word == done);
-    let event = json!({
-        "type": "connected",
-        "connectionId": connection.id.to_string(),
-        "connector": connection.connector.as_str(),
-    });
     let body = html! {
         @if let Some(word) = done {
             (parts::alert(Tone::Good, texts.get(&format!("manage.done.{word}")), &html! {}))
-            @if *word == "connected" { span data-embed-event=(event) hidden {} }
         }
         (head(own))
         (trouble(own))
@@ -102,13 +97,19 @@ async fn page(own: &Own, done: &str) -> Result<Response, http::Error> {
 fn head(own: &Own) -> Markup {
     let texts = own.open.texts;
     let connection = own.connection();
-    let icon = own.version.as_ref().and_then(|version| version.manifest().icon.as_deref());
+    let icon = own
+        .version
+        .as_ref()
+        .and_then(|version| version.manifest().icon.as_deref());
     let (tone, word) = match (connection.status, &own.version) {
         (ConnectionStatus::NeedsReconnect, _) => (Tone::Bad, "manage.state.dead"),
         (_, None) => (Tone::Warn, "manage.state.away"),
         (ConnectionStatus::Valid, Some(_)) => (Tone::Good, "manage.state.good"),
     };
-    let account = connection.account_name.as_deref().or(connection.account.as_deref());
+    let account = connection
+        .account_name
+        .as_deref()
+        .or(connection.account.as_deref());
     html! {
         div class={ "connector-head c-" (connection.connector) } {
             (parts::icon(icon, own.name()))
@@ -198,7 +199,9 @@ async fn each(own: &Own, what: &str) -> Result<(), http::Error> {
             "pause" => services.store.pause_sync(scope, kind).await?,
             "resume" => services.store.resume_sync(scope, kind).await?,
             _ => {
-                let asked = services.store.request_run(scope, kind, Trigger::Manual, false);
+                let asked = services
+                    .store
+                    .request_run(scope, kind, Trigger::Manual, false);
                 asked.await?;
             }
         }
@@ -248,13 +251,8 @@ async fn end(own: &Own) -> Result<Response, http::Error> {
     services.store.audit(&entry).await?;
     let texts = own.open.texts;
     let name = [("connector", own.name()), ("brand", own.open.brand())];
-    let event = json!({
-        "type": "disconnected",
-        "connectionId": connection.id.to_string(),
-        "connector": connection.connector.as_str(),
-    });
     let body = html! {
-        span data-embed-event=(event) hidden {}
+        (told(connection, "disconnected"))
         p { (texts.with("manage.ended.text", &name)) }
         p { a.button data-embed-close href=(own.open.href("")) { (texts.get("manage.back")) } }
     };
@@ -262,31 +260,59 @@ async fn end(own: &Own) -> Result<Response, http::Error> {
     Ok(own.open.page_with(own.look(), &title, &body))
 }
 
-/// The connections that the linked user has already, for the list of what can be connected.
-pub(super) async fn existing(open: &OpenLink) -> Result<Markup, http::Error> {
+/// What the page tells the one that shows it in a frame: `connected` or `disconnected`.
+pub(super) fn told(connection: &Connection, what: &str) -> Markup {
+    let event = json!({
+        "type": what,
+        "connectionId": connection.id.to_string(),
+        "connector": connection.connector.as_str(),
+    });
+    html! { span data-embed-event=(event) hidden {} }
+}
+
+/// `GET /connect/{token}/connection`: to the page of the connection that the link made.
+async fn latest(open: OpenLink) -> Response {
+    match open.connection().await {
+        Ok(Some(scope)) => {
+            let path = format!("/connections/{}", scope.connection().id);
+            open.to(&open.href(&path))
+        }
+        Ok(None) => open.to(&open.href("")),
+        Err(error) => open.show(Err(error)),
+    }
+}
+
+/// The connections that the linked user has already, for the list of what can be connected; none
+/// where there are none.
+pub(super) async fn existing(open: &OpenLink) -> Result<Option<Markup>, http::Error> {
     let store = &open.services.store;
     let mut scopes = store
         .connections_of(open.project.id, open.linked_user.id)
         .await?;
     scopes.retain(|scope| own::is_of(open, scope));
     if scopes.is_empty() {
-        return Ok(Markup::default());
+        return Ok(None);
     }
     let texts = open.texts;
-    Ok(html! {
+    Ok(Some(html! {
         h2 { (texts.get("manage.existing")) }
         div.grid { @for scope in &scopes { (tile(open, scope)) } }
         h2 { (texts.get("manage.another")) }
-    })
+    }))
 }
 
 fn tile(open: &OpenLink, scope: &Scope) -> Markup {
     let connection = scope.connection();
     let version = open.services.runtime.active(&connection.connector);
     let manifest = version.as_ref().map(|version| version.manifest());
-    let name = manifest.map_or(connection.connector.as_str(), |manifest| manifest.name.as_str());
+    let name = manifest.map_or(connection.connector.as_str(), |manifest| {
+        manifest.name.as_str()
+    });
     let icon = manifest.and_then(|manifest| manifest.icon.as_deref());
-    let account = connection.account_name.as_deref().or(connection.account.as_deref());
+    let account = connection
+        .account_name
+        .as_deref()
+        .or(connection.account.as_deref());
     let (tone, word) = match connection.status {
         ConnectionStatus::Valid => (Tone::Good, "manage.state.good"),
         ConnectionStatus::NeedsReconnect => (Tone::Bad, "manage.state.dead"),
@@ -306,7 +332,10 @@ fn tile(open: &OpenLink, scope: &Scope) -> Markup {
 impl Own {
     /// The looks of the pages of a connection: the connector's colour.
     pub(super) fn look(&self) -> Look {
-        let style = self.version.as_ref().map(|version| list::tile_style(version.manifest()));
+        let style = self
+            .version
+            .as_ref()
+            .map(|version| list::tile_style(version.manifest()));
         Look {
             style: style.unwrap_or_default(),
             ..Look::default()

@@ -20,6 +20,21 @@ pub(super) fn routes() -> Router<Arc<Services>> {
         .route("/connect.d.ts", get(types))
 }
 
+/// Pages that are isolated show only what says that it may be shown, and asks the same of what it
+/// loads itself.
+pub(super) fn for_isolated(mut response: Response) -> Response {
+    for (name, value) in [
+        ("cross-origin-embedder-policy", "require-corp"),
+        ("cross-origin-resource-policy", "cross-origin"),
+    ] {
+        let name = HeaderName::from_static(name);
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
 async fn script(headers: HeaderMap) -> Response {
     file(&headers, SCRIPT, "text/javascript; charset=utf-8")
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{Router, http::HeaderMap, response::Response, routing::get};
 use maud::{Markup, html};
 
-use super::{Look, OpenLink};
+use super::{Look, OpenLink, connection};
 use crate::{
     http::{self, Services},
     model::{Color, Manifest},
@@ -36,7 +36,10 @@ async fn page(open: &OpenLink, headers: &HeaderMap, wanted: &str) -> Result<Resp
         return Ok(open.to(&open.href(&path)));
     }
     let all = open.connectors();
-    if let [only] = all.as_slice() {
+    let existing = connection::existing(open).await?;
+    if let [only] = all.as_slice()
+        && existing.is_none()
+    {
         let path = format!("/connectors/{}", only.manifest().slug);
         return Ok(open.to(&open.href(&path)));
     }
@@ -53,6 +56,7 @@ async fn page(open: &OpenLink, headers: &HeaderMap, wanted: &str) -> Result<Resp
     }
     let texts = open.texts;
     let body = html! {
+        @if let Some(existing) = &existing { (existing) }
         p { (texts.with("list.lead", &[("brand", open.brand())])) }
         form.form role="search" method="get" action=(open.href("").split('?').next().unwrap_or_default()) {
             @if !open.language_query().is_empty() { (parts::hidden("lang", texts.language)) }

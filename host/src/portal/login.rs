@@ -238,6 +238,7 @@ fn alert(open: &OpenLink, manifest: &Manifest, problem: &LoginProblem) -> Markup
             }
         }))
         div data-login-result hidden {}
+        (super::connection::told(connection, "connected"))
     }
 }
 
@@ -513,7 +514,7 @@ async fn connected_page(open: &OpenLink) -> Result<Response, http::Error> {
         }))
         div.row {
             @if back(open, &[]).is_some() {
-                a.button.primary href=(open.href("/finish")) { (texts.with("connected.go_on", &values)) }
+                a.button.primary data-embed-close href=(open.href("/finish")) { (texts.with("connected.go_on", &values)) }
             }
             a.button href=(open.href("/connection")) { (texts.get("connected.settings")) }
         }

@@ -6,7 +6,13 @@ mod view;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use axum::{Router, extract::Path, http::StatusCode, response::Response, routing::{get, post}};
+use axum::{
+    Router,
+    extract::Path,
+    http::StatusCode,
+    response::Response,
+    routing::{get, post},
+};
 use maud::{Markup, html};
 
 use self::{form::Rules, view::Editor};
@@ -39,9 +45,8 @@ pub(super) async fn offered(own: &Own) -> Result<Vec<CustomField>, http::Error> 
     };
     let project = own.open.project.id;
     let mut fields = own.open.services.store.custom_fields(project).await?;
-    fields.retain(|field| {
-        field.linked_users_map && version.manifest().object(field.kind).is_some()
-    });
+    fields
+        .retain(|field| field.linked_users_map && version.manifest().object(field.kind).is_some());
     Ok(fields)
 }
 
@@ -59,13 +64,17 @@ impl Held {
         let mut mappings = store.mappings_of(connection.project, field.id).await?;
         mappings.retain(|one| {
             one.connector == connection.connector
-                && one.linked_user.is_none_or(|user| user == connection.linked_user)
+                && one
+                    .linked_user
+                    .is_none_or(|user| user == connection.linked_user)
         });
         // The user's own goes before that of all.
         mappings.sort_by_key(|one| one.linked_user.is_none());
         let mapping = mappings.into_iter().next();
         Ok(Self {
-            is_own: mapping.as_ref().is_some_and(|one| one.linked_user.is_some()),
+            is_own: mapping
+                .as_ref()
+                .is_some_and(|one| one.linked_user.is_some()),
             field,
             mapping,
         })
@@ -179,7 +188,10 @@ async fn put(own: &Own, field: &CustomField, rules: MappingRules) -> Result<(), 
         rules,
     };
     let unify = &own.open.services.unify;
-    unify.put_mapping(connection.project, field.id, &draft).await.map(drop)
+    unify
+        .put_mapping(connection.project, field.id, &draft)
+        .await
+        .map(drop)
 }
 
 /// The provider's fields, or why they are not known, in words.
@@ -216,7 +228,14 @@ async fn tried(own: &Own, field: &CustomField, typed: &Rules) -> Markup {
         Err(message) => Err(message),
         Ok(rules) => {
             let unify = &own.open.services.unify;
-            let made = unify.preview(&own.scope, field.kind, field.data_type, &rules, &[], PREVIEWED);
+            let made = unify.preview(
+                &own.scope,
+                field.kind,
+                field.data_type,
+                &rules,
+                &[],
+                PREVIEWED,
+            );
             made.await.map_err(|error| match error {
                 unify::Error::Invalid(problems) => problems
                     .first()
@@ -234,10 +253,7 @@ async fn reset(own: Own, Path(places): Path<BTreeMap<String, String>>) -> Respon
     own.open.show(made)
 }
 
-async fn take_away(
-    own: &Own,
-    places: &BTreeMap<String, String>,
-) -> Result<Response, http::Error> {
+async fn take_away(own: &Own, places: &BTreeMap<String, String>) -> Result<Response, http::Error> {
     if let Some(held) = found(own, places).await?
         && let Some(mapping) = held.mapping.filter(|_| held.is_own)
     {

@@ -90,7 +90,8 @@ async fn page(own: &Own, typed: &Typed) -> Result<Response, http::Error> {
 async fn one(own: Own, Path(places): Path<BTreeMap<String, String>>) -> Response {
     let wanted = places.get("setting").map_or("", String::as_str);
     let manifest = own.version.as_ref().map(|version| version.manifest());
-    let setting = manifest.and_then(|manifest| manifest.settings.iter().find(|one| one.id == wanted));
+    let setting =
+        manifest.and_then(|manifest| manifest.settings.iter().find(|one| one.id == wanted));
     let Some(setting) = setting else {
         return own.open.to(&own.href("/settings"));
     };
@@ -150,7 +151,11 @@ async fn loaded_row(own: &Own, setting: &Setting, value: &str, wrong: Option<&st
         };
     let mut choices = vec![parts::Choice::new("", texts.get("field.choose"))];
     let known = loaded.as_deref().unwrap_or_default();
-    choices.extend(known.iter().map(|one| parts::Choice::new(&one.value, &one.label)));
+    choices.extend(
+        known
+            .iter()
+            .map(|one| parts::Choice::new(&one.value, &one.label)),
+    );
     // What is chosen stays, also where the provider does not say what it is called.
     if !value.is_empty() && !known.iter().any(|one| one.value == value) {
         choices.push(parts::Choice::new(value, value));
@@ -201,7 +206,9 @@ async fn mapping_row(own: &Own, setting: &Setting) -> Result<Markup, http::Error
         ("done", done.to_string()),
         ("count", fields.len().to_string()),
     ];
-    let counts = counts.each_ref().map(|(name, count)| (*name, count.as_str()));
+    let counts = counts
+        .each_ref()
+        .map(|(name, count)| (*name, count.as_str()));
     Ok(html! {
         div.field {
             p { strong { (setting.title) } }

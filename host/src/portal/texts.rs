@@ -7,9 +7,18 @@ use crate::model::{LANGUAGES, ObjectKind};
 /// Files of each language, in the order of [`LANGUAGES`]. A section of the pages has a file of its
 /// own; keys are unique over all of them.
 const FILES: [&[&str]; LANGUAGES.len()] = [
-    &[include_str!("texts/login.en.json")],
-    &[include_str!("texts/login.de.json")],
-    &[include_str!("texts/login.fr.json")],
+    &[
+        include_str!("texts/login.en.json"),
+        include_str!("texts/manage.en.json"),
+    ],
+    &[
+        include_str!("texts/login.de.json"),
+        include_str!("texts/manage.de.json"),
+    ],
+    &[
+        include_str!("texts/login.fr.json"),
+        include_str!("texts/manage.fr.json"),
+    ],
 ];
 
 static ALL: LazyLock<Vec<Texts>> = LazyLock::new(|| {

@@ -41,6 +41,8 @@ assets! {
     APP "app.js" SCRIPT;
     /// What connect pages do besides: logins in a window of their own.
     PORTAL "portal.js" SCRIPT;
+    /// What pages of a connect link tell the page that they are shown in.
+    EMBED "embed.js" SCRIPT;
     /// Parts of pages that load and change by themselves.
     HTMX "htmx.min.js" SCRIPT;
     /// Its licence.

@@ -36,7 +36,9 @@ impl FromRequestParts<Arc<Services>> for Own {
     ) -> Result<Self, Response> {
         let open = OpenLink::from_request_parts(parts, services).await?;
         let places = Path::<BTreeMap<String, String>>::from_request_parts(parts, services).await;
-        let id = places.ok().and_then(|Path(places)| places.get("id")?.parse().ok());
+        let id = places
+            .ok()
+            .and_then(|Path(places)| places.get("id")?.parse().ok());
         let found = match id {
             Some(id) => services.store.scope_by_id(open.project.id, id).await,
             None => Ok(None),
@@ -106,12 +108,11 @@ impl Own {
         self.open.href(&format!("/connectors/{slug}"))
     }
 
-    /// Where one goes who is done: what the link says, else the start.
+    /// Where one goes who is done: back to the integrator where the link says so, else to the
+    /// start.
     pub(crate) fn leave_href(&self) -> String {
-        match &self.open.link.what.return_url {
-            Some(url) => url.to_string(),
-            None => self.open.href(""),
-        }
+        let goes_back = self.open.is_used() && self.open.link.what.return_url.is_some();
+        self.open.href(if goes_back { "/finish" } else { "" })
     }
 
     /// The page of the connection, which says what was done.

@@ -11,7 +11,15 @@ use crate::{
 
 /// What can be done with a value, by its word in the form; the first does nothing.
 pub(super) const STEPS: [&str; 9] = [
-    "", "trim", "lower", "upper", "title", "number", "number_comma", "boolean", "date",
+    "",
+    "trim",
+    "lower",
+    "upper",
+    "title",
+    "number",
+    "number_comma",
+    "boolean",
+    "date",
 ];
 
 /// A mapping as the form has it.
@@ -32,12 +40,14 @@ impl Rules {
     pub(super) fn typed(values: &BTreeMap<String, String>) -> Option<Self> {
         let get = |key: &str| values.get(key).cloned().unwrap_or_default();
         let sent = ["remote", "step", "words", "otherwise"];
-        sent.iter().any(|key| values.contains_key(*key)).then(|| Self {
-            remote: get("remote"),
-            step: get("step"),
-            words: get("words").replace("\r\n", "\n"),
-            otherwise: get("otherwise").trim().to_owned(),
-        })
+        sent.iter()
+            .any(|key| values.contains_key(*key))
+            .then(|| Self {
+                remote: get("remote"),
+                step: get("step"),
+                words: get("words").replace("\r\n", "\n"),
+                otherwise: get("otherwise").trim().to_owned(),
+            })
     }
 
     /// A stored mapping; none where the form cannot show it.
@@ -47,9 +57,20 @@ impl Rules {
         };
         let (step, words) = match rules.transforms.as_slice() {
             [] => (None, None),
-            [Transform::Lookup { table, fallback: None }] => (None, Some(table)),
+            [
+                Transform::Lookup {
+                    table,
+                    fallback: None,
+                },
+            ] => (None, Some(table)),
             [step] => (Some(step), None),
-            [step, Transform::Lookup { table, fallback: None }] => (Some(step), Some(table)),
+            [
+                step,
+                Transform::Lookup {
+                    table,
+                    fallback: None,
+                },
+            ] => (Some(step), Some(table)),
             _ => return None,
         };
         let step = match step {
@@ -191,7 +212,9 @@ mod tests {
             let message = rules.rules(DataType::Number, english()).unwrap_err();
             assert!(message.contains(part), "{message}");
         }
-        let good = typed("l = 10", "0").rules(DataType::Number, english()).unwrap();
+        let good = typed("l = 10", "0")
+            .rules(DataType::Number, english())
+            .unwrap();
         assert_eq!(good.default, Some(json!(0)));
     }
 

@@ -54,7 +54,10 @@ pub(super) fn overview(own: &Own, held: &[Held], done: &str) -> Markup {
 fn entry(own: &Own, held: &Held) -> Markup {
     let texts = own.open.texts;
     let field = &held.field;
-    let from = held.mapping.as_ref().map(|mapping| mapping.rules.remote_fields.join(", "));
+    let from = held
+        .mapping
+        .as_ref()
+        .map(|mapping| mapping.rules.remote_fields.join(", "));
     html! {
         li.card {
             p {
@@ -191,7 +194,12 @@ fn remote(editor: &Editor<'_>, here: &str) -> Markup {
     found.sort_by_key(|field| field.name != chosen);
     let more = found.len().saturating_sub(MOST);
     let is_listed = known.iter().any(|field| field.name == chosen);
-    let columns = ["fields.column.chosen", "fields.column.field", "fields.column.type", "fields.column.samples"];
+    let columns = [
+        "fields.column.chosen",
+        "fields.column.field",
+        "fields.column.type",
+        "fields.column.samples",
+    ];
     html! {
         div id="remote" {
             @if !chosen.is_empty() && !is_listed { input type="hidden" name="remote" value=(chosen); }
