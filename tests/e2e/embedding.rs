@@ -125,21 +125,20 @@ async fn the_example_connects_an_account_in_an_overlay() {
 
     browser.click("#connect").await;
     browser.enter_frame(FRAME).await;
-    browser
-        .click("a[href*='/connectors/demo-crm/'], a[href*='scheme=key'], summary")
-        .await;
     browser.fill("#api_key", "demo-key").await;
-    browser.click("main form button[type=submit].primary").await;
-    browser.wait_for("[data-embed-close]").await;
+    browser.click("form.form button.primary").await;
+    browser.wait_for_text("main", "Connected").await;
     browser.leave_frame().await;
     browser.wait_for_text("#state", "demo-crm").await;
     until("contacts are shown", async || {
         (browser.texts("#contacts li").await.len() == 5).then_some(())
     })
     .await;
-    // The page within closes it.
+    // What was connected can be looked after at once, and a key within the frame closes it.
     browser.enter_frame(FRAME).await;
-    browser.click("[data-embed-close]").await;
+    browser.click("a[href*='/connection']").await;
+    browser.wait_for("#syncs").await;
+    browser.press(Key::Escape).await;
     browser.leave_frame().await;
     browser.wait_for_none("#jackfield-connect").await;
     let all = world.project.get("/connections").await.json(200);
@@ -170,4 +169,44 @@ async fn a_page_of_another_origin_is_shown_and_told_nothing() {
     let forged = "(overlay = Jackfield.connect({ link: location.href + 'nowhere', onEvent: (event) => heard.push(event.type) }), window.postMessage({ jackfield: 1, type: 'connected', connectionId: 'x', connector: 'y' }, '*'), new Promise((done) => setTimeout(done, 50)).then(() => heard.join()))";
     assert_eq!(browser.evaluate(forged).await, "refused,exit");
     drop(world.server);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pages_of_a_connection_are_good_to_look_at() {
+    let world = World::new().await;
+    let connection = world
+        .project
+        .connect("demo-crm", "key", json!({ "api_key": "demo-key" }))
+        .await;
+    world.project.with_token(&connection.token).synced("crm").await;
+    let body = json!({
+        "object": "crm.contact", "slug": "tongue", "data_type": "string",
+        "description": "The language that somebody speaks.", "linked_users_map": true,
+    });
+    let field = text(&world.project.post("/custom_fields", &body).await.json(201)["id"]);
+    let path = format!("/connections/{}", connection.id);
+    let user = text(&world.project.get(&path).await.json(200)["id_linked_user"]);
+    let body = json!({ "linked_user_id": user });
+    let link = text(&world.project.post("/connect/links", &body).await.json(201)["url"]);
+    let browser = &world.browser;
+    let at = format!("{link}/connections/{}", connection.id);
+    for (name, path) in [
+        ("connect-connection", String::new()),
+        ("connect-settings", "/settings".to_owned()),
+        ("connect-fields", "/fields".to_owned()),
+        ("connect-mapping", format!("/fields/{field}")),
+        ("connect-disconnect", "/disconnect".to_owned()),
+    ] {
+        browser.goto(&format!("{at}{path}")).await;
+        browser.wait_for("h1").await;
+        browser.accessible(name).await;
+        browser.screenshot(name).await;
+    }
+    // The preview follows what is chosen.
+    browser.goto(&format!("{at}/fields/{field}")).await;
+    browser.click("input[name=remote][value=speaks]").await;
+    browser.wait_for("#preview table").await;
+    browser.choose("#step", "upper").await;
+    browser.click("button[name=do][value=save]").await;
+    browser.wait_for_text("main", "Your choice").await;
 }

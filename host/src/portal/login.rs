@@ -238,7 +238,6 @@ fn alert(open: &OpenLink, manifest: &Manifest, problem: &LoginProblem) -> Markup
             }
         }))
         div data-login-result hidden {}
-        (super::connection::told(connection, "connected"))
     }
 }
 
@@ -509,6 +508,7 @@ async fn connected_page(open: &OpenLink) -> Result<Response, http::Error> {
     ];
     let body = html! {
         div data-login-result hidden {}
+        (super::connection::told(connection, "connected"))
         (parts::alert(Tone::Good, &texts.with("connected.done", &values), &html! {
             p { (texts.with("connected.detail", &values)) }
         }))
