@@ -6,7 +6,7 @@ use axum::{Router, extract::Request, http::StatusCode, response::Response, routi
 use maud::{Markup, html};
 use url::form_urlencoded;
 
-use super::{OpenLink, Texts, branding, link::Asked};
+use super::{OpenLink, Texts, branding, embed, link::Asked};
 use crate::{
     http::Services,
     model::SystemEntropy,
@@ -56,7 +56,8 @@ pub(super) fn shell(open: &OpenLink, look: Look, title: &str, body: &Markup) -> 
     let logo = open.settings.branding.logo.as_deref();
     let markup = html! {
         a.skip href="#main" { (texts.get("skip")) }
-        div.alone.wide data-connect=(open.href("").split('?').next().unwrap_or_default()) {
+        div.alone.wide data-connect=(open.href("").split('?').next().unwrap_or_default())
+            data-embed=(open.frame_ancestors().join(" ")) {
             header.connect-head {
                 @if let Some(logo) = logo { img src=(logo) alt=""; }
                 span { (brand) }
@@ -90,11 +91,14 @@ pub(super) fn shell(open: &OpenLink, look: Look, title: &str, body: &Markup) -> 
     let page_title = texts.with("page.title", &[("title", title), ("brand", brand)]);
     let page = Page::new(page_title).status(look.status).style(styled);
     let page = look.scripts.into_iter().fold(page, Page::script);
-    page.language(texts.language)
+    let response = page
+        .language(texts.language)
         .script(assets::PORTAL)
+        .script(assets::EMBED)
         .frame_ancestors(open.frame_ancestors())
         .body(markup)
-        .render(&*open.services.entropy)
+        .render(&*open.services.entropy);
+    embed::for_isolated(response)
 }
 
 /// The page of a link that opens nothing: `state` is `unknown`, `expired` or `revoked`.
