@@ -178,7 +178,11 @@ async fn the_pages_of_a_connection_are_good_to_look_at() {
         .project
         .connect("demo-crm", "key", json!({ "api_key": "demo-key" }))
         .await;
-    world.project.with_token(&connection.token).synced("crm").await;
+    world
+        .project
+        .with_token(&connection.token)
+        .synced("crm")
+        .await;
     let body = json!({
         "object": "crm.contact", "slug": "tongue", "data_type": "string",
         "description": "The language that somebody speaks.", "linked_users_map": true,
