@@ -174,8 +174,10 @@ async fn sync_section(desk: &ProjectDesk, writes: bool) -> Result<Markup, web::E
                 p { "No connector is active on this server." }
             } @else if writes {
                 form.form method="post" action=(desk.href("/settings/syncs")) {
-                    @for (vertical, seconds) in &verticals {
+                    div.grid {
+                        @for (vertical, seconds) in &verticals {
                         (parts::field(vertical, vertical, "", None, &parts::select(vertical, &choices(*seconds), &seconds.to_string(), false)))
+                    }
                     }
                     button.button.primary type="submit" { "Save" }
                 }

@@ -41,16 +41,16 @@ pub(in crate::dashboard) fn permission(line: &str) -> String {
 fn login(text: &str) -> String {
     let (name, rest) = text.split_once(' ').unwrap_or((text, ""));
     if let Some(url) = rest.strip_prefix("sends browsers to ") {
-        return format!("Sends customers' browsers to {url} to sign in");
+        return format!("Sends customers' browsers to {url} to sign in (“{name}”)");
     }
     if let Some(url) = rest.strip_prefix("exchanges tokens at ") {
-        return format!("Gets tokens at {url}");
+        return format!("Gets tokens at {url} (“{name}”)");
     }
     if let Some(url) = rest.strip_prefix("revokes tokens at ") {
-        return format!("Gives tokens back at {url}");
+        return format!("Gives tokens back at {url} (“{name}”)");
     }
     if let Some(scope) = rest.strip_prefix("scope ") {
-        return format!("Asks the provider for “{scope}”");
+        return format!("Asks the provider for “{scope}” (“{name}”)");
     }
     format!("Lets customers log in with {} (“{name}”)", scheme(rest))
 }
@@ -132,7 +132,7 @@ mod tests {
             ),
             (
                 "login oauth scope people.read",
-                "Asks the provider for “people.read”",
+                "Asks the provider for “people.read” (“oauth”)",
             ),
             (
                 "webhooks by account signed with client",

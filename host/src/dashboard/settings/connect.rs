@@ -150,7 +150,7 @@ fn page(
     };
     let page = Page::new("Connect pages")
         .status(status)
-        .style(".logo { max-height: 4rem; object-fit: contain; } #preview svg { width: 100%; max-width: 22rem; height: auto; }");
+        .style(".grid { margin-bottom: 1rem; } .logo { max-height: 4rem; object-fit: contain; } #preview svg { width: 100%; max-width: 22rem; height: auto; }");
     desk.page_with(page, Section::Settings, body)
 }
 
