@@ -71,7 +71,7 @@ pub(super) async fn show(desk: Desk, Path(slug): Path<String>) -> Result<Respons
             }
         }
     };
-    let page = Page::new(name.clone()).style(STYLE);
+    let page = Page::new(name).style(STYLE);
     Ok(desk.page_with(page, Section::Connectors, body))
 }
 
