@@ -202,6 +202,7 @@ impl OpenLink {
     }
 
     /// The way to another page, after something was sent.
+    #[expect(clippy::unused_self, reason = "a page of a link leads on")]
     pub(crate) fn to(&self, href: &str) -> Response {
         to(href)
     }

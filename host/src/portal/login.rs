@@ -125,7 +125,7 @@ pub(super) fn page(
     problem: Option<&LoginProblem>,
 ) -> Response {
     let (texts, manifest) = (open.texts, version.manifest());
-    let scheme = scheme.or(again.map(|connection| connection.scheme.as_str()));
+    let scheme = scheme.or_else(|| again.map(|connection| connection.scheme.as_str()));
     let chosen = scheme.and_then(|name| manifest.scheme(name));
     let chosen = chosen.or_else(|| manifest.auth.first());
     let here = format!("/connectors/{}", manifest.slug);

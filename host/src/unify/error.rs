@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No connector of that name was ever loaded.
-    #[error("there is no connector {0:?}; `GET /connectors` lists those that are loaded")]
+    #[error("there is no connector {0}; `GET /connectors` lists those that are loaded")]
     UnknownConnector(Slug),
     /// The connector does not serve now.
     #[error("the connector {connector} does not serve now: {reason}")]
