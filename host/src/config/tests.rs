@@ -158,3 +158,40 @@ fn bodies_of_exchanges_are_kept_only_where_somebody_asks_for_it() {
         assert!(error.contains(key), "{error}");
     }
 }
+
+#[test]
+fn signing_in_elsewhere_is_checked_as_a_whole() {
+    let variable = |name: &str| format!("JACKFIELD_ACCESS__OIDC__{name}");
+    let with = |more: &[(&str, &str)]| {
+        let mut variables = vec![
+            (variable("ISSUER"), "https://login.example.com"),
+            (variable("CLIENT_ID"), "jackfield"),
+            (variable("CLIENT_SECRET"), "hunter2"),
+        ];
+        variables.extend(more.iter().map(|(name, value)| (variable(name), *value)));
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), *value))
+            .collect();
+        load("", &variables)
+    };
+    let config = with(&[("ALLOWED_DOMAINS", "example.com, example.org")]).unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let oidc = config.access.oidc.unwrap();
+    assert_eq!(oidc.allowed_domains, ["example.com", "example.org"]);
+    assert_eq!((oidc.role.as_str(), oidc.scopes.len()), ("viewer", 3));
+    let config = with(&[("ROLE_CLAIM", "groups"), ("ROLES__OWNER", "admins,root")]).unwrap();
+    let oidc = config.access.oidc.unwrap();
+    assert_eq!(oidc.roles["owner"].0, ["admins", "root"]);
+    for (wrong, told) in [
+        (&[("ROLE", "king")][..], "king"),
+        (&[("ROLE_CLAIM", "groups")], "access.oidc.roles"),
+        (&[("ROLES__OWNER", "admins")], "access.oidc.role_claim"),
+        (&[("SCOPES", "email")], "openid"),
+    ] {
+        let error = with(wrong).unwrap_err();
+        assert!(error.contains(told), "{error}");
+    }
+    let error = load("[access]\nidle_hours = 0", &[]).unwrap_err();
+    assert!(error.contains("access.idle_hours"), "{error}");
+}

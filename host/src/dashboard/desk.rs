@@ -117,7 +117,7 @@ impl Desk {
             .project
             .as_ref()
             .or_else(|| self.remembered.and_then(known));
-        last.or(self.projects.first())
+        last.or_else(|| self.projects.first())
     }
 
     /// All projects.
@@ -187,7 +187,7 @@ impl FromRequestParts<Arc<Desktop>> for Visitor {
         let headers = &parts.headers;
         let peer = parts.extensions.get::<Peer>();
         // Requests that did not come through our server are those of tests.
-        let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0);
+        let peer = peer.map_or_else(|| IpAddr::from([0, 0, 0, 0]), |peer| peer.0);
         let said = list(headers, &HeaderName::from_static("x-forwarded-for"), ",");
         let client = desktop.access.proxies().client(peer, Some(&said));
         Ok(Self {
@@ -323,7 +323,7 @@ async fn to_sign_in(parts: &mut Parts) -> Response {
         // A page that has been open for long: the whole of it goes.
         let current = parts.headers.get("hx-current-url");
         let current = current.and_then(|url| url::Url::parse(url.to_str().ok()?).ok());
-        let page = current.map_or(HOME.to_owned(), |url| url.path().to_owned());
+        let page = current.map_or_else(|| HOME.to_owned(), |url| url.path().to_owned());
         let mut response = StatusCode::UNAUTHORIZED.into_response();
         if let Ok(target) = HeaderValue::from_str(&sign_in_href(&page)) {
             response.headers_mut().insert("hx-redirect", target);
@@ -336,7 +336,7 @@ async fn to_sign_in(parts: &mut Parts) -> Response {
             let uri = OriginalUri::from_request_parts(parts, &()).await;
             let uri = uri.map_or_else(|never| match never {}, |OriginalUri(uri)| uri);
             uri.path_and_query()
-                .map_or(HOME.to_owned(), ToString::to_string)
+                .map_or_else(|| HOME.to_owned(), ToString::to_string)
         }
         _ => HOME.to_owned(),
     };

@@ -11,7 +11,8 @@ pub struct AuditEntry {
     pub at: Timestamp,
     /// The project that it is about; none for what concerns the whole server.
     pub project: Option<ProjectId>,
-    /// Who did it: `api_key:<id>`, `operator_key:<id>`, `cli`, `host`, `connector:<slug>`,
+    /// Who did it: `api_key:<id>`, `operator:<id>` (a person at the dashboard), `operator_key:<id>`,
+    /// `oidc` (the server that operators sign in at), `anonymous`, `cli`, `host`, `connector:<slug>`,
     /// `customer` (on the connect page).
     pub actor: String,
     /// What was done: `connector.grant`, `secret.denied`, …
