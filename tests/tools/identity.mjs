@@ -59,7 +59,8 @@ function provider(issuer) {
     rotateRefreshToken: true,
     issueRefreshToken: async (_context, client) => client.grantTypeAllowed("refresh_token"),
     ttl: {
-      AccessToken: 600,
+      // Shorter than what is refreshed before its time.
+      AccessToken: 60,
       RefreshToken: 3600,
       ClientCredentials: 600,
       AuthorizationCode: 30,

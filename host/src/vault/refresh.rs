@@ -525,9 +525,15 @@ impl Provisional {
     async fn obtain(&self, rejected: Option<i64>) -> Result<Arc<Authorization>, AuthorizeError> {
         let mut held = self.held.lock().await;
         let now = self.vault.inner.clock.now();
-        if !held.is_good(&self.scheme, rejected, now) {
+        let fetches = matches!(self.scheme.kind, AuthKind::OAuth2ClientCredentials { .. });
+        // What the login has just given is used however soon it ends.
+        let is_good = if fetches {
+            held.is_good(&self.scheme, rejected, now)
+        } else {
+            rejected.is_none()
+        };
+        if !is_good {
             // A first token is fetched; one that was just obtained and is refused stays refused.
-            let fetches = matches!(self.scheme.kind, AuthKind::OAuth2ClientCredentials { .. });
             if !fetches || held.generation > 0 {
                 return Err(AuthorizeError::Dead(
                     "the provider does not accept these credentials".to_owned(),
