@@ -23,6 +23,7 @@ macro_rules! on_both_databases {
 mod access;
 mod admin;
 mod author;
+mod board;
 mod canary;
 mod catalogue;
 mod connect;
