@@ -76,7 +76,11 @@ impl World {
     }
 
     async fn submit(&self, url: &str, fields: &[(&str, &str)]) -> Shown {
-        self.send(http().post(url).form(fields)).await
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        let body = form.extend_pairs(fields).finish();
+        let request = http().post(url).body(body);
+        let kind = "application/x-www-form-urlencoded";
+        self.send(request.header("content-type", kind)).await
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Shown {

@@ -11,6 +11,7 @@ use axum::{
     routing::get,
 };
 use jackfield::{
+    diagnosis::Diagnoses,
     egress::{Egress, Policy, StreamLimits},
     http::{self, Limits, RateLimit, Services},
     market::{Logins, Market, Outlets},
@@ -176,7 +177,7 @@ async fn serve_ours(
         Arc::clone(&entropy),
         100,
     );
-    let router = http::router(Services {
+    let services = Services {
         stopping: stop.clone(),
         store: database.store.clone(),
         unify,
@@ -195,12 +196,16 @@ async fn serve_ours(
         ),
         request_timeout: Duration::from_secs(60),
         sync_interval: Duration::from_secs(3600),
+        diagnoses: Diagnoses::new(database.store.clone(), Arc::new(SystemClock)),
+        assistant: None,
+        requests: Arc::default(),
         rate_limit: RateLimit::new(0),
         stream_limits: StreamLimits {
             idle: Duration::from_secs(60),
             max_bytes: 1 << 30,
         },
-    });
+    };
+    let router = http::router(Arc::new(services), Router::new());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let limits = Limits {
