@@ -318,7 +318,7 @@ impl Diagnoses {
         let runs = store.troubled_runs(project, since, current, MOST).await?;
         let mut seen: Vec<Sighting> = runs.iter().filter_map(Sighting::of_run).collect();
         let deliveries = store.troubled_deliveries(project, since, MOST).await?;
-        seen.extend(deliveries.into_iter().map(Sighting::of_delivery));
+        seen.extend(deliveries.iter().map(Sighting::of_delivery));
         let reasons = store.failure_reasons(project, None, None, MOST).await?;
         seen.extend(reasons.into_iter().map(Sighting::of_record));
         let dead = store.dead_connections(project, MOST).await?;

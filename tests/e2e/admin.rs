@@ -148,10 +148,9 @@ impl Session {
 
 /// The path that begins so, out of a text.
 fn path_of(text: &str, start: &str) -> String {
-    let at = text
-        .find(start)
+    let (_, rest) = text
+        .split_once(start)
         .unwrap_or_else(|| panic!("no {start} in {text}"));
-    let rest = &text[at + start.len()..];
     let token = rest.split(|one: char| !one.is_ascii_alphanumeric() && !matches!(one, '-' | '_'));
     format!("{start}{}", token.take(1).collect::<String>())
 }
@@ -159,10 +158,9 @@ fn path_of(text: &str, start: &str) -> String {
 /// The value of a hidden field.
 fn hidden(html: &str, name: &str) -> String {
     let field = format!("name=\"{name}\" value=\"");
-    let at = html
-        .find(&field)
+    let (_, rest) = html
+        .split_once(&field)
         .unwrap_or_else(|| panic!("no {name} in {html}"));
-    let rest = &html[at + field.len()..];
     rest.split('"').take(1).collect()
 }
 

@@ -124,6 +124,7 @@ impl Model {
         format!("http://{address}/v1")
     }
 
+    #[expect(clippy::unused_async, reason = "handlers are async")]
     async fn complete(
         State(model): State<Self>,
         headers: HeaderMap,

@@ -29,11 +29,12 @@ struct Desk {
 impl Desk {
     async fn of(server: &Server, api: &Api) -> Self {
         let log = server.log();
-        let start = log.find("/set-up/").expect("the log has a link");
-        let link: String = log[start..]
+        let (_, rest) = log.split_once("/set-up/").expect("the log has a link");
+        let token: String = rest
             .chars()
-            .take_while(|one| one.is_ascii_alphanumeric() || matches!(one, '/' | '-' | '_'))
+            .take_while(|one| one.is_ascii_alphanumeric() || matches!(one, '-' | '_'))
             .collect();
+        let link = format!("/set-up/{token}");
         let projects = api.get("/projects").await.json(200);
         let mut desk = Self {
             base: server.base_url().to_owned(),

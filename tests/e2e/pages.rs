@@ -222,7 +222,7 @@ fn name_of(url: &str) -> String {
             "" => {}
             _ if is_id && words.is_empty() => words.push("project"),
             _ if is_id || !is_word || matches!(last, "connectors" | "marketplace") => {
-                words.push("one")
+                words.push("one");
             }
             word => words.push(word),
         }

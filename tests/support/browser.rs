@@ -60,9 +60,10 @@ impl Browser {
         let origin = Url::parse(url)
             .expect("tests go to whole addresses")
             .origin();
-        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        own.insert(origin.ascii_serialization());
-        drop(own);
+        self.own
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(origin.ascii_serialization());
         self.client
             .goto(url)
             .await
@@ -264,7 +265,6 @@ impl Browser {
     pub async fn new_tab(&self) {
         let tab = self.client.new_window(true).await;
         let handle = tab.expect("a tab can be opened").handle;
-        let handle = handle.try_into().expect("the tab has a handle");
         let switched = self.client.switch_to_window(handle).await;
         switched.expect("the tab is open");
     }

@@ -93,7 +93,7 @@ fn table(attempts: &[Attempt]) -> Markup {
                     }
                 }
                 td {
-                    @let status = attempt.status.map_or("no answer".to_owned(), |status| status.to_string());
+                    @let status = attempt.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
                     (parts::badge(if attempt.error.is_some() { Tone::Bad } else { Tone::Good }, &status))
                     @if let Some(error) = &attempt.error { div { (error) } }
                 }

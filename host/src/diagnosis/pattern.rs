@@ -58,7 +58,7 @@ fn is_edge(letter: char) -> bool {
 
 fn is_status(word: &str, before: &str) -> bool {
     let digits = word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_digit());
-    digits && word >= "100" && word <= "599" && BEFORE_STATUS.contains(&before)
+    digits && ("300"..="599").contains(&word) && BEFORE_STATUS.contains(&before)
 }
 
 fn kind_of(word: &str, before: &str) -> String {
@@ -92,9 +92,7 @@ fn kind_of(word: &str, before: &str) -> String {
             .all(|byte| byte.is_ascii_digit() || byte == b':');
     if word.bytes().all(|byte| byte.is_ascii_digit()) {
         "N".to_owned()
-    } else if is_time && !is_hex(&word.replace('-', "")) || is_time && bytes.len() == 10 {
-        "TIME".to_owned()
-    } else if is_clock {
+    } else if is_clock || is_time && (bytes.len() == 10 || !is_hex(&word.replace('-', ""))) {
         "TIME".to_owned()
     } else if word.parse::<std::net::IpAddr>().is_ok() {
         "ADDRESS".to_owned()

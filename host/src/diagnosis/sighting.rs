@@ -77,7 +77,7 @@ impl Sighting {
         }
     }
 
-    pub(super) fn of_delivery(delivery: TroubledDelivery) -> Self {
+    pub(super) fn of_delivery(delivery: &TroubledDelivery) -> Self {
         Self {
             status: delivery.status,
             delivery: Some(delivery.id),

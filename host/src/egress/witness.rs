@@ -264,13 +264,18 @@ impl Begun<'_> {
 fn address(url: &Url, known: Option<&Authorization>) -> String {
     let mut text = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
     if let Some(port) = url.port() {
-        text.push_str(&format!(":{port}"));
+        text.push(':');
+        text.push_str(&port.to_string());
     }
     text.push_str(url.path());
     if let Some(query) = url.query().filter(|_| known.is_some()) {
         let placed = known.map(Authorization::query_names).unwrap_or_default();
         let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-            Some((name, value)) if !value.is_empty() && is_secret(name, &placed) => {
+            Some((name, value))
+                if !value.is_empty()
+                    && (is_secret(name, &placed)
+                        || known.is_some_and(|known| holds_secret(pair, known))) =>
+            {
                 Cow::Owned(format!("{name}={MASK}"))
             }
             _ => Cow::Borrowed(pair),
@@ -280,6 +285,12 @@ fn address(url: &Url, known: Option<&Authorization>) -> String {
     }
     let text = known.map_or_else(|| text.clone(), |known| known.masks().text(&text));
     cut(&text, MAX_URL).to_owned()
+}
+
+/// Whether the value of a `name=value` is a secret, in whatever spelling: a query has several for
+/// most characters.
+fn holds_secret(pair: &str, known: &Authorization) -> bool {
+    form_urlencoded::parse(pair.as_bytes()).any(|(_, value)| known.masks().text(&value) != value)
 }
 
 fn is_secret(name: &str, placed: &[&str]) -> bool {
@@ -306,7 +317,9 @@ fn excerpt(headers: &HeaderMap) -> String {
                 .any(|prefix| name.as_str().starts_with(prefix));
         let Ok(value) = value.to_str() else { continue };
         if shown {
-            text.push_str(&format!("{name}: {value}\n"));
+            for piece in [name.as_str(), ": ", value, "\n"] {
+                text.push_str(piece);
+            }
         }
     }
     text

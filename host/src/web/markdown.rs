@@ -3,7 +3,9 @@
 use maud::{Markup, PreEscaped};
 use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
-/// The HTML of a text in Markdown. HTML within it is shown as text, images as their description,
+/// The HTML of a text in Markdown.
+///
+/// HTML within it is shown as text, images as their description,
 /// and links lead only to `https:`, `http:` and `mailto:`. Headings begin at level three, below
 /// those of the page.
 #[must_use]

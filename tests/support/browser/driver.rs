@@ -27,7 +27,7 @@ pub(super) struct Driver {
     folder: TempDir,
 }
 
-/// A command that WebDriver does not have, and chromedriver has.
+/// A command that `WebDriver` does not have, and chromedriver has.
 #[derive(Debug)]
 pub(super) struct Command {
     pub(super) path: &'static str,

@@ -109,7 +109,7 @@ async fn each_attempt_is_written_down_without_secrets() {
         };
         assert_eq!((first.attempt, first.status), (1, Some(503)));
         assert_eq!((second.attempt, second.status), (2, Some(200)));
-        assert_eq!((second.bytes_out, second.bytes_in), (29, Some(36)));
+        assert_eq!((second.bytes_out, second.bytes_in), (32, Some(36)));
         assert_eq!((&*first.method, first.reason.connection), ("PUT", 7));
         let (_, path) = first.url.split_once("/people").unwrap();
         let added = if authorized { "&key=[redacted]" } else { "" };

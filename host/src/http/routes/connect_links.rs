@@ -198,7 +198,7 @@ impl LinkBody {
 #[schemars(rename = "CreatedConnectLink")]
 struct CreatedBody {
     /// The page's address: whoever has it may connect.
-    #[schemars(url, example = &"https://jackfield.example.com/connect/cl_…")]
+    #[schemars(url, example = &"https://jackfield.example.com/connect/cl_KEY")]
     url: String,
     #[serde(flatten)]
     link: LinkBody,
