@@ -41,6 +41,7 @@ struct Tenant {
     mapping: String,
     retry: String,
     run: String,
+    exchange: String,
     failure: String,
     change: String,
     conflict: String,
@@ -160,13 +161,20 @@ impl Tenant {
         })
         .await;
 
+        let path = format!("/connections/{}/exchanges", connection.id);
+        let exchange = until("a request to the provider is in the log", async || {
+            let page = api.get(&path).await.json(200);
+            page["data"][0]["id"].as_str().map(ToOwned::to_owned)
+        })
+        .await;
+
         let body = json!({ "linked_user_id": user });
         let link = text(&api.post("/connect/links", &body).await.json(201)["id"]);
 
         let mut secrets = vec![api.key().to_owned(), secret];
         secrets.extend([&id, &user, &connection.id, &connection.token].map(Clone::clone));
         secrets.extend([&webhook, &delivery, &field, &mapping, &retry].map(Clone::clone));
-        secrets.extend([&run, &failure, &change, &conflict, &link].map(Clone::clone));
+        secrets.extend([&run, &failure, &change, &conflict, &link, &exchange].map(Clone::clone));
         secrets.extend(records.values().cloned());
         assert!(
             secrets.iter().all(|secret| secret.len() > 20),
@@ -184,6 +192,7 @@ impl Tenant {
             mapping,
             retry,
             run,
+            exchange,
             failure,
             change,
             conflict,
@@ -203,6 +212,7 @@ impl Tenant {
         let first = path.split('/').nth(1).unwrap_or_default();
         let own = match (first, name) {
             ("connections", "id") => &self.connection,
+            ("connections", "exchange_id") => &self.exchange,
             ("connections", "object") => return ("crm.contact".into(), false),
             ("linked_users", "id") => &self.user,
             ("webhooks", "id") => &self.webhook,

@@ -253,7 +253,11 @@ fn told(pattern: &str) -> String {
     let mut words: Vec<String> = Vec::new();
     for word in pattern.split_whitespace() {
         let core = word.trim_matches(|letter: char| !letter.is_alphanumeric() && letter != '…');
-        let known = PLACES.contains(&core) || VOCABULARY.contains(core.to_lowercase().as_str());
+        // A number that a pattern kept is a status.
+        let is_status = !core.is_empty() && core.bytes().all(|byte| byte.is_ascii_digit());
+        let known = is_status
+            || PLACES.contains(&core)
+            || VOCABULARY.contains(core.to_lowercase().as_str());
         if known {
             words.push(word.to_owned());
         } else if words.last().is_none_or(|last| last != "…") {
@@ -281,7 +285,7 @@ mod tests {
             ),
             (
                 "no connection to crm.acme.example: Connection refused (os error 111)",
-                "no connection to HOST: Connection refused (os error N)",
+                "no connection to HOST: Connection refused (os error 111)",
             ),
         ] {
             assert_eq!(

@@ -58,7 +58,7 @@ fn is_edge(letter: char) -> bool {
 
 fn is_status(word: &str, before: &str) -> bool {
     let digits = word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_digit());
-    digits && ("300"..="599").contains(&word) && BEFORE_STATUS.contains(&before)
+    digits && ("100"..="599").contains(&word) && BEFORE_STATUS.contains(&before)
 }
 
 fn kind_of(word: &str, before: &str) -> String {

@@ -113,7 +113,7 @@ struct SubjectBody {
 
 /// One error at one connector or endpoint.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Problem")]
+#[schemars(rename = "DiagnosedProblem")]
 struct ProblemBody {
     fingerprint: String,
     /// A class of the errors of sync runs, or `delivery`, or `record` for records that cannot be

@@ -304,6 +304,8 @@ pub(super) async fn create(
     query: Query,
     Json(body): Json<Value>,
 ) -> Result<Response, Error> {
+    // Without an effect on a preview, but what is wrong is refused there too.
+    query.flag("remote_data")?;
     if query.flag("dry_run")? {
         return preview(&services, &scope, kind, None, Some(body)).await;
     }
@@ -335,6 +337,8 @@ pub(super) async fn update(
     query: Query,
     Json(body): Json<Value>,
 ) -> Result<Response, Error> {
+    // Without an effect on a preview, but what is wrong is refused there too.
+    query.flag("remote_data")?;
     if query.flag("dry_run")? {
         return preview(&services, &scope, kind, Some(id), Some(body)).await;
     }
