@@ -28,12 +28,16 @@ pub fn time(at: Timestamp) -> Markup {
 pub fn duration(length: Duration) -> String {
     let millis = length.as_millis();
     let seconds = length.as_secs();
+    let two = |large: u64, unit: &str, small: u64, rest: &str| match small {
+        0 => format!("{large} {unit}"),
+        _ => format!("{large} {unit} {small} {rest}"),
+    };
     match seconds {
         0 => format!("{millis} ms"),
         1..60 => format!("{}.{} s", seconds, millis % 1000 / 100),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
+        60..3600 => two(seconds / 60, "min", seconds % 60, "s"),
+        3600..86_400 => two(seconds / 3600, "h", seconds % 3600 / 60, "min"),
+        _ => two(seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
     }
 }
 
@@ -128,5 +132,6 @@ mod tests {
         assert_eq!(bytes(3_481), "3.3 KiB");
         assert_eq!(duration(Duration::from_millis(2_450)), "2.4 s");
         assert_eq!(duration(Duration::from_secs(7_500)), "2 h 5 min");
+        assert_eq!(duration(Duration::from_secs(3_600)), "1 h");
     }
 }
