@@ -1,7 +1,7 @@
 //! The pages of operators: whether all is well, and why not.
 //!
 //! A page asks the same use cases and the same store as the API. Each file is a section with its
-//! routes; [`shell`] is what stands around all of them.
+//! routes; `shell` is what stands around all of them.
 
 mod account;
 mod address;

@@ -2,7 +2,7 @@
 //!
 //! Whoever has a connect link's address may use it, and nothing else tells who they are: no
 //! cookie, so that the pages work in a frame. Every address begins with the link's token, and
-//! [`OpenLink`] is the proof that it is good.
+//! `OpenLink` is the proof that it is good.
 
 mod branding;
 mod connection;
