@@ -33,7 +33,7 @@ use crate::{
     webhook::Webhooks,
 };
 
-pub use error::{Code, Error};
+pub use error::{Code, Error, capitalised};
 pub use inside::{Api, ApiAnswer, ApiCaller, ApiRequest};
 pub use openapi::text as openapi_text;
 pub use rate_limit::RateLimit;

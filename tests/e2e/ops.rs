@@ -1,15 +1,7 @@
 //! Pages for daily work: connections and what was said to their providers, linked users, webhooks,
 //! events, field mappings.
 
-use jackfield_tests::{
-    Api, Backend, DemoProvider, Server,
-    api::{http, text},
-    until,
-};
-use reqwest::{
-    Method,
-    header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE},
-};
+use jackfield_tests::{Api, Backend, DemoProvider, Person, Server, api::text, until};
 use serde_json::json;
 
 on_both_databases!(
@@ -21,50 +13,17 @@ const KEY: &str = "demo-key";
 
 /// The first owner, signed in, in front of a project.
 struct Desk {
-    base: String,
-    cookie: String,
+    person: Person,
     project: String,
 }
 
 impl Desk {
     async fn of(server: &Server, api: &Api) -> Self {
-        let log = server.log();
-        let (_, rest) = log.split_once("/set-up/").expect("the log has a link");
-        let token: String = rest
-            .chars()
-            .take_while(|one| one.is_ascii_alphanumeric() || matches!(one, '-' | '_'))
-            .collect();
-        let link = format!("/set-up/{token}");
         let projects = api.get("/projects").await.json(200);
-        let mut desk = Self {
-            base: server.base_url().to_owned(),
-            cookie: String::new(),
+        Self {
+            person: Person::owner_of(server).await,
             project: text(&projects[0]["id_project"]),
-        };
-        let password = "a long sentence for tests";
-        let fields = [
-            ("name", "Ada"),
-            ("email", "a@example.com"),
-            ("password", password),
-        ];
-        let answer = desk.send(Method::POST, &link, &fields).await;
-        assert_eq!(answer.status(), 303);
-        let cookies = answer.headers().get_all(SET_COOKIE).iter();
-        let pairs = cookies.filter_map(|value| value.to_str().ok()?.split(';').next());
-        desk.cookie = pairs.collect::<Vec<_>>().join("; ");
-        desk
-    }
-
-    async fn send(&self, method: Method, path: &str, fields: &[(&str, &str)]) -> reqwest::Response {
-        let mut body = url::form_urlencoded::Serializer::new(String::new());
-        body.extend_pairs(fields);
-        let request = http()
-            .request(method, format!("{}{path}", self.base))
-            .header(COOKIE, &self.cookie)
-            .header("sec-fetch-site", "same-origin")
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(body.finish());
-        request.send().await.expect("the server answers")
+        }
     }
 
     fn path(&self, rest: &str) -> String {
@@ -72,26 +31,19 @@ impl Desk {
     }
 
     async fn page(&self, rest: &str) -> String {
-        let answer = self.send(Method::GET, &self.path(rest), &[]).await;
-        let status = answer.status();
-        let html = answer.text().await.expect("a page is text");
-        assert_eq!(status, 200, "{rest}: {html}");
-        assert!(!html.contains(" style="), "{html}");
-        html
+        let answer = self.person.get(&self.path(rest)).await;
+        assert_eq!(answer.status, 200, "{rest}: {}", answer.text);
+        assert!(!answer.text.contains(" style="), "{}", answer.text);
+        answer.text
     }
 
     /// A form; the status, the page, and where the browser goes.
     async fn post(&self, rest: &str, fields: &[(&str, &str)]) -> (u16, String, String) {
-        let answer = self.send(Method::POST, &self.path(rest), fields).await;
-        let location = answer.headers().get(LOCATION);
+        let answer = self.person.post(&self.path(rest), fields).await;
+        let location = answer.headers.get("location");
         let location = location.and_then(|value| value.to_str().ok());
         let location = location.unwrap_or_default().to_owned();
-        let status = answer.status().as_u16();
-        (
-            status,
-            answer.text().await.expect("a page is text"),
-            location,
-        )
+        (answer.status, answer.text, location)
     }
 }
 
@@ -347,6 +299,6 @@ async fn an_operator_works_with_connections_webhooks_and_fields(backend: Backend
     // The end.
     let (status, _, _) = desk.post(&format!("{here}/disconnect"), &[]).await;
     assert_eq!(status, 303);
-    let answer = desk.send(Method::GET, &desk.path(&here), &[]).await;
-    assert_eq!(answer.status(), 404);
+    let answer = desk.person.get(&desk.path(&here)).await;
+    assert_eq!(answer.status, 404);
 }

@@ -20,3 +20,15 @@ pub(super) fn address(path: &str, pairs: &[(&str, &str)]) -> String {
 pub(super) fn chosen(text: &str) -> Option<&str> {
     Some(text.trim()).filter(|text| !text.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::address;
+
+    #[test]
+    fn addresses_have_what_is_given_and_nothing_else() {
+        let made = address("/runs", &[("object", ""), ("id", "a b&c"), ("x", "1")]);
+        assert_eq!(made, "/runs?id=a+b%26c&x=1");
+        assert_eq!(address("/runs", &[("x", "")]), "/runs");
+    }
+}

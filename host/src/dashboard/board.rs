@@ -2,7 +2,6 @@
 
 use maud::{Markup, html};
 use serde_json::Value;
-use url::form_urlencoded::byte_serialize;
 
 use super::desk::ProjectDesk;
 use crate::{
@@ -15,20 +14,6 @@ use crate::{
 
 /// Entries of a list on one page.
 pub(super) const PAGE: u32 = 50;
-
-/// An address with parameters; those without a value are left out.
-pub(super) fn address(path: &str, parameters: &[(&str, &str)]) -> String {
-    let mut address = path.to_owned();
-    let given = parameters.iter().filter(|(_, value)| !value.is_empty());
-    for (index, (name, value)) in given.enumerate() {
-        let mark = if index == 0 { '?' } else { '&' };
-        address.push(mark);
-        address.push_str(name);
-        address.push('=');
-        address.extend(byte_serialize(value.as_bytes()));
-    }
-    address
-}
 
 /// The connection that a list is narrowed to; an empty text narrows nothing.
 pub(super) async fn connection(desk: &ProjectDesk, id: &str) -> Result<Option<Scope>, web::Error> {
@@ -199,13 +184,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn addresses_have_what_is_given_and_nothing_else() {
-        let made = address("/runs", &[("object", ""), ("id", "a b&c"), ("x", "1")]);
-        assert_eq!(made, "/runs?id=a+b%26c&x=1");
-        assert_eq!(address("/runs", &[("x", "")]), "/runs");
-    }
 
     #[test]
     fn values_under_names_of_secrets_are_covered() {

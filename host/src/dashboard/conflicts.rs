@@ -13,7 +13,7 @@ use axum::{
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{Desktop, Section, board, desk::ProjectDesk};
+use super::{Desktop, Section, address::address, board, desk::ProjectDesk};
 use crate::{
     model::{Conflict, ConflictId, ConflictState, Role, conflict::DELETED},
     store::ConflictFilter,
@@ -46,7 +46,7 @@ struct Asked {
 
 impl Asked {
     fn at(&self, path: &str, before: &str) -> String {
-        board::address(
+        address(
             path,
             &[
                 ("state", &self.state),

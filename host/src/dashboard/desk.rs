@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     access::{self, Access, SignedIn},
-    http::{Peer, Services},
+    http::{self, Peer, Services},
     model::{Operator, Place, Project, ProjectId, Role},
     web::{self, Page},
 };
@@ -279,14 +279,7 @@ impl From<access::Error> for web::Error {
 
 /// The text of an error as a sentence.
 pub(super) fn sentence(error: &access::Error) -> String {
-    let text = error.to_string();
-    let mut rest = text.chars();
-    let first = rest.next().into_iter().flat_map(char::to_uppercase);
-    let mut sentence: String = first.chain(rest).collect();
-    if !sentence.ends_with(['.', '!', '?']) {
-        sentence.push('.');
-    }
-    sentence
+    http::capitalised(&error.to_string())
 }
 
 /// A redirect after which the browser reads.

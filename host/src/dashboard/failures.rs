@@ -15,7 +15,7 @@ use axum::{
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{Desktop, Section, board, desk::ProjectDesk};
+use super::{Desktop, Section, address::address, board, desk::ProjectDesk};
 use crate::{
     model::{ConnectionId, FailureId, ObjectKind, Role, RunId, Scope, SyncFailure},
     store::{FailureFilter, NEVER, SyncState},
@@ -64,7 +64,7 @@ impl Asked {
             run,
             ..
         } = self;
-        board::address(
+        address(
             path,
             &[
                 ("connection", connection),

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use self::attention::{Item, Weight};
-use super::{Desktop, Section, board, desk::ProjectDesk};
+use super::{Desktop, Section, address::address, desk::ProjectDesk};
 use crate::{
     model::Run,
     store::{ConnectionCounts, Counted},
@@ -54,8 +54,8 @@ async fn overview(
     let items = attention::find(&desk, &connections).await?;
     let (runs, at_work) = store.runs_at_work(desk.project.id, AT_WORK).await?;
     let path = desk.href("/overview/charts");
-    let load = board::address(&path, &[("range", &asked.range)]);
-    let with_charts = board::address(
+    let load = address(&path, &[("range", &asked.range)]);
+    let with_charts = address(
         &desk.href(""),
         &[("range", &asked.range), ("charts", "shown")],
     );

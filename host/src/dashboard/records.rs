@@ -12,7 +12,7 @@ use maud::{Markup, html};
 use serde_json::{Map, Value};
 
 use self::search::{Asked, Found};
-use super::{Desktop, Section, board, desk::ProjectDesk};
+use super::{Desktop, Section, address::address, board, desk::ProjectDesk};
 use crate::{
     model::{ObjectKind, Record, Scope},
     store::ObjectPlace,
@@ -96,7 +96,7 @@ async fn list(
             (parts::empty(
                 "No record is like this",
                 "Choose another object, or other filters.",
-                Some(("Show all of this object", &board::address(&desk.href("/records"), &[("object", kind.name())]))),
+                Some(("Show all of this object", &address(&desk.href("/records"), &[("object", kind.name())]))),
             ))
         } @else {
             (table(&desk, &asked, kind, &found, scope.is_none()))

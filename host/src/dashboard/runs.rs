@@ -16,7 +16,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use self::range::Range;
-use super::{Desktop, Section, board, desk::ProjectDesk};
+use super::{Desktop, Section, address::address, board, desk::ProjectDesk};
 use crate::{
     model::{ErrorClass, Run, RunDirection, RunId, RunStatus, Scope, Slug},
     store::{LogFilter, RunChart},
@@ -100,7 +100,7 @@ impl Wanted {
 impl Asked {
     /// The address of the same list elsewhere.
     fn at(&self, path: &str, before: &str, after: &str, charts: &str) -> String {
-        board::address(
+        address(
             path,
             &[
                 ("range", &self.range),

@@ -18,6 +18,7 @@ use crate::{
 };
 
 pub use code::Code;
+pub use translate::capitalised;
 
 /// An answer that is an error.
 ///

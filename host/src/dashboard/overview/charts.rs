@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::{
     dashboard::{
-        board,
+        address::address,
         desk::ProjectDesk,
         runs::range::{self, Range},
     },
@@ -94,7 +94,7 @@ pub(super) async fn body(desk: &ProjectDesk, asked: &str) -> Result<Markup, web:
         ],
     );
     let path = desk.href("");
-    let link = |range: &Range| board::address(&path, &[("range", range.as_str())]);
+    let link = |range: &Range| address(&path, &[("range", range.as_str())]);
     let shown = [Range::Day, Range::Week, Range::Month];
     let links: Vec<String> = shown.iter().map(link).collect();
     let tabs: Vec<(&str, &str, bool)> = shown

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{document, past};
 use crate::{
-    dashboard::{Section, board, desk::ProjectDesk},
+    dashboard::{Section, address::address, board, desk::ProjectDesk},
     model::RecordId,
     store::RecordPlace,
     web::{
@@ -69,7 +69,7 @@ pub(super) async fn show(
     let connection = place.scope.connection();
     let (kind, id) = (place.kind, place.id);
     let connection_href = desk.href(&format!("/connections/{}", connection.id));
-    let list = board::address(
+    let list = address(
         &desk.href("/records"),
         &[
             ("object", kind.name()),

@@ -12,7 +12,7 @@ use super::{
     page::{found, none},
 };
 use crate::{
-    dashboard::{board, desk::ProjectDesk},
+    dashboard::{address::address, board, desk::ProjectDesk},
     model::DeliveryState,
     store::{HistoryEntry, HistoryPlace, RecordEvent, RecordPlace},
     web::{
@@ -45,7 +45,7 @@ pub(super) async fn history(
     let path = desk.href(&format!("/records/{}/{}", record.kind, record.id));
     let next = entries.last().filter(|_| is_more).map(|last| {
         let place = format!("{}_{}", last.place.at, last.place.origin);
-        format!("{}#history", board::address(&path, &[("history", &place)]))
+        format!("{}#history", address(&path, &[("history", &place)]))
     });
     let first = format!("{path}#history");
     let first = Some(first.as_str()).filter(|_| before.is_some());

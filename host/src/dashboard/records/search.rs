@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::{
-    dashboard::{board, desk::ProjectDesk},
+    dashboard::{address::address, board, desk::ProjectDesk},
     model::{ObjectKind, Record, RecordId, Scope, Timestamp},
     store::{Presence, RecordFilter},
     web,
@@ -47,7 +47,7 @@ impl Asked {
             let replaced = other.iter().find(|(key, _)| *key == name);
             (name, replaced.map_or(value, |(_, value)| value))
         });
-        board::address(path, &parameters)
+        address(path, &parameters)
     }
 
     fn filter(&self) -> Result<RecordFilter, web::Error> {

@@ -233,7 +233,9 @@ fn sentence(error: &dyn std::error::Error) -> String {
     capitalised(&chain(error))
 }
 
-fn capitalised(text: &str) -> String {
+/// A text as a sentence: a capital in front, a full stop behind.
+#[must_use]
+pub fn capitalised(text: &str) -> String {
     let mut characters = text.chars();
     let mut sentence: String = match characters.next() {
         Some(first) => first.to_uppercase().chain(characters).collect(),
