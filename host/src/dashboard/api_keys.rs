@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::{Desktop, ProjectDesk, Section};
 use crate::{
-    model::{ApiKeyId, AuditEntry, Role},
+    model::{ApiKeyId, Role},
     store::ApiKeyRow,
     web::{
         self, Form, Page,
@@ -122,13 +122,8 @@ async fn create(desk: ProjectDesk, Form(new): Form<New>) -> Result<Response, web
         .store
         .create_api_key(project, name, hash, &hint)
         .await?;
-    audit(
-        &desk,
-        "api_key.create",
-        id,
-        json!({ "name": name, "hint": hint }),
-    )
-    .await?;
+    let details = json!({ "name": name, "hint": hint });
+    desk.audit("api_key.create", id, details).await?;
     page(&desk, Some(&key), "", None).await
 }
 
@@ -143,23 +138,6 @@ async fn revoke(
     if !store.revoke_api_key(desk.project.id, id).await? {
         return Err(unknown());
     }
-    audit(&desk, "api_key.revoke", id, json!({})).await?;
+    desk.audit("api_key.revoke", id, json!({})).await?;
     Ok(desk.done("The API key was revoked.", &desk.href("/api-keys")))
-}
-
-async fn audit(
-    desk: &ProjectDesk,
-    action: &str,
-    id: ApiKeyId,
-    details: serde_json::Value,
-) -> Result<(), web::Error> {
-    let entry = AuditEntry {
-        at: desk.services.clock.now(),
-        project: Some(desk.project.id),
-        actor: desk.actor(),
-        action: action.to_owned(),
-        subject: id.to_string(),
-        details,
-    };
-    Ok(desk.services.store.audit(&entry).await?)
 }

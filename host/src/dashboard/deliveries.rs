@@ -9,7 +9,7 @@ use axum::{
     routing::{get, post},
 };
 use maud::{Markup, html};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Desktop, ProjectDesk, Section, webhooks};
 use crate::{
@@ -110,6 +110,8 @@ async fn replay(desk: ProjectDesk, Path((_, id)): Place) -> Result<Response, web
     let (webhook, delivery, _) = found(&desk, &id).await?;
     let store = &desk.services.store;
     store.redeliver(&webhook, delivery.id).await?;
+    let details = json!({ "webhook": webhook.id });
+    desk.audit("delivery.replay", delivery.id, details).await?;
     let message = "The delivery is due now, with the whole schedule of attempts before it.";
     Ok(desk.done(message, &desk.href(&format!("/deliveries/{}", delivery.id))))
 }

@@ -9,6 +9,7 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use maud::Markup;
+use serde_json::Value;
 use url::form_urlencoded::byte_serialize;
 
 use super::{
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     access::{self, Access, SignedIn},
     http::{self, Peer, Services},
-    model::{Operator, Place, Project, ProjectId, Role},
+    model::{AuditEntry, Operator, Place, Project, ProjectId, Role},
     web::{self, Page},
 };
 
@@ -58,6 +59,8 @@ pub(crate) struct Desk {
     project: Option<Project>,
     remembered: Option<ProjectId>,
     message: Option<String>,
+    /// The address of the page, where it can be asked for again.
+    here: Option<String>,
 }
 
 /// An operator who is signed in, and the project that the path names.
@@ -88,6 +91,24 @@ impl Desk {
     /// Who it is for the audit log: `operator:<id>`.
     pub(crate) fn actor(&self) -> String {
         self.operator.actor()
+    }
+
+    /// What the operator does, for the audit log.
+    pub(super) fn entry(
+        &self,
+        project: Option<ProjectId>,
+        action: &str,
+        subject: impl fmt::Display,
+        details: Value,
+    ) -> AuditEntry {
+        AuditEntry {
+            at: self.services.clock.now(),
+            project,
+            actor: self.actor(),
+            action: action.to_owned(),
+            subject: subject.to_string(),
+            details,
+        }
     }
 
     /// Whether the operator may do what takes this role.
@@ -136,11 +157,16 @@ impl Desk {
         reason = "markup is made for one page and used up by it"
     )]
     pub(crate) fn page_with(&self, page: Page, section: Section, body: Markup) -> Response {
+        let project = self.last_project();
         let frame = Frame {
             person: &self.operator.name,
-            project: self.last_project(),
+            project,
             projects: &self.projects,
             message: self.message.as_deref(),
+            switch: self.is(Role::Developer).then(|| match &self.here {
+                Some(here) => here.clone(),
+                None => section.href(project.map(|project| project.id)),
+            }),
         };
         let body = shell(&frame, section, page.title(), &body);
         let mut response = page.body(body).render(&*self.services.entropy);
@@ -174,6 +200,21 @@ impl ProjectDesk {
     /// A path within the project: `.href("/runs")` is `/dashboard/<id>/runs`.
     pub(crate) fn href(&self, path: &str) -> String {
         format!("{HOME}/{}{path}", self.project.id)
+    }
+
+    /// Writes what the operator did into the audit log. Reading leaves no entry, and neither does a
+    /// test of a connection.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(super) async fn audit(
+        &self,
+        action: &str,
+        subject: impl fmt::Display,
+        details: Value,
+    ) -> Result<(), web::Error> {
+        let entry = self.entry(Some(self.project.id), action, subject, details);
+        Ok(self.services.store.audit(&entry).await?)
     }
 }
 
@@ -222,6 +263,10 @@ impl FromRequestParts<Arc<Desktop>> for Desk {
             let projects = services.store.projects().await;
             projects.map_err(|error| web::Error::from(error).into_response())?
         };
+        let here = match parts.method {
+            Method::GET => Some(address_of(parts).await),
+            _ => None,
+        };
         let cookies = access.cookies();
         let remembered = cookies.find(&visitor.cookies, PROJECT);
         let message = cookies.find(&visitor.cookies, MESSAGE);
@@ -230,6 +275,7 @@ impl FromRequestParts<Arc<Desktop>> for Desk {
             remembered: remembered.and_then(|id| id.parse().ok()),
             message: message.and_then(read_message),
             project: None,
+            here,
             services,
             access,
             signed_in,
@@ -325,15 +371,18 @@ async fn to_sign_in(parts: &mut Parts) -> Response {
     }
     // What was sent is lost; the page that it was sent from is not known.
     let page = match parts.method {
-        Method::GET | Method::HEAD => {
-            let uri = OriginalUri::from_request_parts(parts, &()).await;
-            let uri = uri.map_or_else(|never| match never {}, |OriginalUri(uri)| uri);
-            uri.path_and_query()
-                .map_or_else(|| HOME.to_owned(), ToString::to_string)
-        }
+        Method::GET | Method::HEAD => address_of(parts).await,
         _ => HOME.to_owned(),
     };
     see_other(&sign_in_href(&page))
+}
+
+/// Path and query of what is asked for.
+async fn address_of(parts: &mut Parts) -> String {
+    let uri = OriginalUri::from_request_parts(parts, &()).await;
+    let uri = uri.map_or_else(|never| match never {}, |OriginalUri(uri)| uri);
+    uri.path_and_query()
+        .map_or_else(|| HOME.to_owned(), ToString::to_string)
 }
 
 fn sign_in_href(page: &str) -> String {

@@ -14,6 +14,7 @@ use axum::{
 };
 use maud::{Markup, html};
 use serde::Deserialize;
+use serde_json::json;
 
 use super::{Desktop, Section, address::address, board, desk::ProjectDesk};
 use crate::{
@@ -268,6 +269,9 @@ async fn retry(
         .unify
         .retry_failure(&scope, &failure, retry.stored)
         .await?;
+    let details = json!({ "object": failure.kind.name(), "record": failure.record.remote_id });
+    desk.audit("sync_failure.retry", failure.connection, details)
+        .await?;
     let message = match tried {
         FailureRetry::Stored(_) => "It is unified now, and leaves this list.".to_owned(),
         FailureRetry::Deleted => "The provider has it no more; it leaves this list.".to_owned(),
@@ -304,6 +308,9 @@ async fn retry_all(
             }
         }
     }
+    let details = json!({ "unified": good, "still_failing": bad });
+    desk.audit("sync_failure.retry", desk.project.id, details)
+        .await?;
     let mut message = format!("{good} can be unified now, {bad} still fail.");
     if left > 0 {
         message = format!("{message} {left} were not tried yet, for it took long: click again.");

@@ -1,5 +1,6 @@
 //! Custom fields of a project, and where connectors find them.
 
+mod edit;
 mod map;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -13,6 +14,7 @@ use axum::{
 };
 use maud::{Markup, html};
 use serde::Deserialize;
+use serde_json::json;
 
 use super::{Desktop, ProjectDesk, Section, address::chosen};
 use crate::{
@@ -31,6 +33,7 @@ pub(super) fn routes() -> Router<Arc<Desktop>> {
     Router::new()
         .route(HERE, get(list).post(create))
         .route(&one(""), get(map::show))
+        .route(&one("/edit"), post(edit::save))
         .route(&one("/mappings"), post(map::save))
         .route(&one("/mappings/{mapping}/delete"), post(map::delete))
         .route(&one("/delete"), post(delete))
@@ -75,6 +78,7 @@ async fn create(desk: ProjectDesk, Form(typed): Form<Typed>) -> Result<Response,
         .await
     {
         Ok(field) => {
+            audit(&desk, "custom_field.create", &field).await?;
             let href = desk.href(&format!("/field-mappings/{}", field.id));
             Ok(desk.done(
                 "The field was made. Now say where connectors find it.",
@@ -96,6 +100,15 @@ async fn create(desk: ProjectDesk, Form(typed): Form<Typed>) -> Result<Response,
     }
 }
 
+/// Writes into the audit log what was done with a field.
+async fn audit(desk: &ProjectDesk, action: &str, field: &CustomField) -> Result<(), web::Error> {
+    let details = json!({
+        "object": field.kind.name(), "slug": field.slug.as_str(),
+        "linked_users_map": field.linked_users_map,
+    });
+    desk.audit(action, field.id, details).await
+}
+
 async fn delete(
     desk: ProjectDesk,
     Path((_, field)): Path<(String, String)>,
@@ -106,6 +119,7 @@ async fn delete(
         .unify
         .delete_field(desk.project.id, field.id)
         .await?;
+    audit(&desk, "custom_field.delete", &field).await?;
     let message = "The field and its mappings were deleted. Its values leave the records.";
     Ok(desk.done(message, &desk.href("/field-mappings")))
 }
@@ -219,7 +233,7 @@ fn new_form(here: &str, typed: &Typed, problems: &BTreeMap<String, String>) -> M
                 (parts::field("data_type", "Type", "", None, &parts::select("data_type", &types, &typed.data_type, false)))
                 (parts::field("description", "Description", "For people", problem("description"),
                     &parts::input("description", "text", &typed.description, false, problem("description").is_some())))
-                (parts::checkbox("linked_users_map", "Customers may map it themselves where they connect", typed.linked_users_map == "true"))
+                (parts::checkbox("linked_users_map", edit::OWN, typed.linked_users_map == "true"))
                 button.button.primary type="submit" { "Make" }
             }
         }

@@ -20,7 +20,7 @@ use super::{
     connections,
 };
 use crate::{
-    model::{AuditEntry, ConnectionId, LinkedUser, LinkedUserId, NewConnectLink, Role, Timestamp},
+    model::{ConnectionId, LinkedUser, LinkedUserId, NewConnectLink, Role, Timestamp},
     store::{self, ConnectionFilter},
     unify::LinkDraft,
     web::{
@@ -77,6 +77,8 @@ async fn create(desk: ProjectDesk, Form(typed): Form<Typed>) -> Result<Response,
             .await
         {
             Ok(user) => {
+                let details = json!({ "origin_id": user.origin_id });
+                desk.audit("linked_user.create", user.id, details).await?;
                 let href = desk.href(&format!("/linked-users/{}", user.id));
                 let message = "The linked user was made. Now make a connect link.";
                 return Ok(desk.done(message, &href));
@@ -204,15 +206,8 @@ pub(super) async fn link(
     };
     let made = desk.services.unify.create_link(desk.project.id, draft);
     let (link, token) = made.await?;
-    let entry = AuditEntry {
-        at: desk.services.clock.now(),
-        project: Some(desk.project.id),
-        actor: desk.actor(),
-        action: "connect_link.create".to_owned(),
-        subject: link.id.to_string(),
-        details: json!({ "linked_user": user }),
-    };
-    desk.services.store.audit(&entry).await?;
+    let details = json!({ "linked_user": user });
+    desk.audit("connect_link.create", link.id, details).await?;
     let url = desk.services.connect_url(token.expose_secret());
     Ok(html! {
         (parts::copyable(url.as_str()))

@@ -14,9 +14,9 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Desk, Desktop, ProjectDesk, Section};
+use super::{Desk, Desktop, ProjectDesk, Section, desk::next_page};
 use crate::{
-    model::{AuditEntry, Environment, Project, Role},
+    model::{Environment, Project, Role},
     web::{
         self, Form, Page,
         parts::{self, Choice, Tone},
@@ -41,6 +41,7 @@ pub(super) fn routes() -> Router<Arc<Desktop>> {
     Router::new()
         .route("/dashboard/{project}/settings", get(show).post(change))
         .route("/dashboard/{project}/settings/syncs", post(syncs))
+        .route("/dashboard/{project}/environment", post(switch))
         .route(
             "/dashboard/{project}/settings/connect",
             get(connect::show).post(connect::change),
@@ -218,25 +219,55 @@ async fn change(desk: ProjectDesk, Form(typed): Form<Typed>) -> Result<Response,
         Ok(checked) => checked,
         Err(wrong) => return page(&desk, &typed, Some(&wrong)).await,
     };
+    keep(&desk, name, environment).await?;
+    let message = match environment == desk.project.environment {
+        true => "The project was saved.".to_owned(),
+        false => switched(environment),
+    };
+    Ok(desk.done(&message, &desk.href("/settings")))
+}
+
+/// To which environment, and where the operator was.
+#[derive(Debug, Deserialize)]
+struct Switch {
+    to: String,
+    #[serde(default)]
+    back: String,
+}
+
+/// From production to sandbox, or the other way; back to the page that it was asked for on.
+async fn switch(desk: ProjectDesk, Form(asked): Form<Switch>) -> Result<Response, web::Error> {
+    desk.may(Role::Developer)?;
+    let environment = Environment::parse(&asked.to);
+    let environment =
+        environment.ok_or_else(|| web::Error::invalid("Choose production or sandbox."))?;
+    // Somebody else may have been quicker.
+    if environment != desk.project.environment {
+        keep(&desk, &desk.project.name, environment).await?;
+    }
+    Ok(desk.done(&switched(environment), next_page(Some(&asked.back))))
+}
+
+fn switched(environment: Environment) -> String {
+    format!(
+        "The project is in {} now. New connections are made there; those that exist keep theirs.",
+        environment.as_str()
+    )
+}
+
+async fn keep(desk: &ProjectDesk, name: &str, environment: Environment) -> Result<(), web::Error> {
     let details = json!({
         "name": name, "name_before": desk.project.name,
         "environment": environment.as_str(),
         "environment_before": desk.project.environment.as_str(),
     });
-    let entry = entry(&desk, &desk.project, "project.change", details);
-    let store = &desk.services.store;
     let project = desk.project.id;
+    let entry = desk.entry(Some(project), "project.change", project, details);
+    let store = &desk.services.store;
     store
         .change_project(project, name, environment, &entry)
         .await?;
-    let message = match environment == desk.project.environment {
-        true => "The project was saved.".to_owned(),
-        false => format!(
-            "The project is in {} now. New connections are made there.",
-            environment.as_str()
-        ),
-    };
-    Ok(desk.done(&message, &desk.href("/settings")))
+    Ok(())
 }
 
 async fn syncs(
@@ -269,8 +300,8 @@ async fn syncs(
     }
     store.set_pull_frequencies(desk.project.id, &chosen).await?;
     let details = json!({ "seconds": chosen });
-    let entry = entry(&desk, &desk.project, "project.pull_frequencies", details);
-    store.audit(&entry).await?;
+    desk.audit("project.pull_frequencies", desk.project.id, details)
+        .await?;
     Ok(desk.done(
         "The times between reads were saved.",
         &desk.href("/settings"),
@@ -314,20 +345,8 @@ async fn create(desk: Desk, Form(typed): Form<Typed>) -> Result<Response, web::E
     let store = &desk.services.store;
     let project = store.create_project(name, environment).await?;
     let details = json!({ "name": name, "environment": environment.as_str() });
-    store
-        .audit(&entry(&desk, &project, "project.create", details))
-        .await?;
+    let entry = desk.entry(Some(project.id), "project.create", project.id, details);
+    store.audit(&entry).await?;
     let message = format!("The project {name} was made. Next: an API key for your application.");
     Ok(desk.done(&message, &format!("/dashboard/{}/api-keys", project.id)))
-}
-
-fn entry(desk: &Desk, project: &Project, action: &str, details: serde_json::Value) -> AuditEntry {
-    AuditEntry {
-        at: desk.services.clock.now(),
-        project: Some(project.id),
-        actor: desk.actor(),
-        action: action.to_owned(),
-        subject: project.id.to_string(),
-        details,
-    }
 }

@@ -19,6 +19,8 @@ pub(super) struct Frame<'a> {
     pub(super) projects: &'a [Project],
     /// What the last action did.
     pub(super) message: Option<&'a str>,
+    /// Where to come back to after switching the environment; none for who may not.
+    pub(super) switch: Option<String>,
 }
 
 /// The page's body with all that stands around it.
@@ -32,6 +34,7 @@ pub(super) fn shell(frame: &Frame<'_>, section: Section, title: &str, body: &Mar
                     span { "Jackfield" }
                 }
                 (switch(frame))
+                @if let Some(project) = frame.project { (environment_switch(project, frame.switch.as_deref())) }
                 // Opened by itself where the screen is wide; a button where it is narrow.
                 button.button.menu type="button" data-menu="nav" aria-expanded="false" aria-controls="nav" { "Menu" }
                 nav id="nav" aria-label="Sections" {
@@ -79,10 +82,7 @@ fn switch(frame: &Frame<'_>) -> Markup {
         .map_or("Choose a project", |project| project.name.as_str());
     html! {
         details.switch {
-            summary {
-                span { (name) }
-                @if let Some(project) = frame.project { " " (environment(project.environment)) }
-            }
+            summary { (name) }
             ul {
                 @for project in frame.projects {
                     li {
@@ -92,6 +92,38 @@ fn switch(frame: &Frame<'_>) -> Markup {
                     }
                 }
                 li { a href="/dashboard/new-project" { "New project…" } }
+            }
+        }
+    }
+}
+
+/// The environment of the project that is shown; for who may, with a way to the other one.
+fn environment_switch(project: &Project, back: Option<&str>) -> Markup {
+    let badge = environment(project.environment);
+    let Some(back) = back else {
+        return html! { p.environment { "Environment " (badge) } };
+    };
+    let other = match project.environment {
+        Environment::Production => Environment::Sandbox,
+        Environment::Sandbox => Environment::Production,
+    };
+    let (now, other) = (project.environment.as_str(), other.as_str());
+    html! {
+        details.environment {
+            summary { "Environment " (badge) }
+            form method="post" action={ "/dashboard/" (project.id) "/environment" } {
+                p { strong { "Switch “" (project.name) "” to " (other) "?" } }
+                ul {
+                    li { "New connections are made to the provider’s " (other) " system, with the project’s OAuth app for " (other) " where it has one. That holds for connect pages, and for API requests that name no environment." }
+                    @if other == "sandbox" {
+                        li { "A connector that names no sandbox address goes to its production address all the same." }
+                    }
+                    li { "Connections that exist keep the environment that they were made in: they go on, and so do their records." }
+                    li { "API keys, webhooks and settings hold for both." }
+                }
+                (parts::hidden("to", other))
+                (parts::hidden("back", back))
+                button.button type="submit" { "Switch from " (now) " to " (other) }
             }
         }
     }

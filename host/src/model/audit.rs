@@ -12,8 +12,8 @@ pub struct AuditEntry {
     /// The project that it is about; none for what concerns the whole server.
     pub project: Option<ProjectId>,
     /// Who did it: `api_key:<id>`, `operator:<id>` (a person at the dashboard), `operator_key:<id>`,
-    /// `oidc` (the server that operators sign in at), `anonymous`, `cli`, `host`, `connector:<slug>`,
-    /// `customer` (on the connect page).
+    /// `linked_user:<id>` (a customer on the connect page), `oidc` (the server that operators sign
+    /// in at), `anonymous`, `cli`, `host`, `connector:<slug>`.
     pub actor: String,
     /// What was done: `connector.grant`, `secret.denied`, …
     pub action: String,

@@ -16,7 +16,7 @@ use serde_json::json;
 use super::{Look, OpenLink, list, mapping};
 use crate::{
     http::{self, Services},
-    model::{AuditEntry, Connection, ConnectionStatus, Scope, SettingType, Trigger},
+    model::{Connection, ConnectionStatus, Scope, SettingType, Trigger},
     unify::missing_settings,
     web::{
         self, Query,
@@ -176,17 +176,17 @@ async fn live(own: Own) -> Response {
 }
 
 async fn sync(own: Own) -> Response {
-    let made = each(&own, "sync").await;
+    let made = each(&own, "sync.run").await;
     own.open.show(made.map(|()| own.to_done("synced")))
 }
 
 async fn pause(own: Own) -> Response {
-    let made = each(&own, "pause").await;
+    let made = each(&own, "sync.pause").await;
     own.open.show(made.map(|()| own.to_done("paused")))
 }
 
 async fn resume(own: Own) -> Response {
-    let made = each(&own, "resume").await;
+    let made = each(&own, "sync.resume").await;
     own.open.show(made.map(|()| own.to_done("resumed")))
 }
 
@@ -196,8 +196,8 @@ async fn each(own: &Own, what: &str) -> Result<(), http::Error> {
     for state in services.store.sync_states(&own.scope).await? {
         let (scope, kind) = (&own.scope, state.kind);
         match what {
-            "pause" => services.store.pause_sync(scope, kind).await?,
-            "resume" => services.store.resume_sync(scope, kind).await?,
+            "sync.pause" => services.store.pause_sync(scope, kind).await?,
+            "sync.resume" => services.store.resume_sync(scope, kind).await?,
             _ => {
                 let asked = services
                     .store
@@ -206,6 +206,9 @@ async fn each(own: &Own, what: &str) -> Result<(), http::Error> {
             }
         }
     }
+    let connection = own.connection();
+    let details = json!({ "connector": connection.connector });
+    own.audit(what, connection.id, details).await?;
     services.unify.work().notify_one();
     Ok(())
 }
@@ -240,15 +243,9 @@ async fn end(own: &Own) -> Result<Response, http::Error> {
     let services = &own.open.services;
     services.unify.disconnect(&own.scope).await?;
     let connection = own.connection();
-    let entry = AuditEntry {
-        at: services.clock.now(),
-        project: Some(connection.project),
-        actor: own.actor(),
-        action: "connection.delete".to_owned(),
-        subject: connection.id.to_string(),
-        details: json!({ "connector": connection.connector }),
-    };
-    services.store.audit(&entry).await?;
+    let details = json!({ "connector": connection.connector });
+    own.audit("connection.delete", connection.id, details)
+        .await?;
     let texts = own.open.texts;
     let name = [("connector", own.name()), ("brand", own.open.brand())];
     let body = html! {

@@ -14,6 +14,7 @@ use axum::{
     routing::{get, post},
 };
 use maud::{Markup, html};
+use serde_json::json;
 
 use self::{form::Rules, view::Editor};
 use super::{Look, connection::Own};
@@ -146,7 +147,10 @@ async fn editor(
         match typed.rules(held.field.data_type, texts) {
             Err(message) => wrong = Some(message),
             Ok(rules) => match put(own, &held.field, rules).await {
-                Ok(()) => return Ok(own.open.to(&own.href_with("/fields", &[("done", "saved")]))),
+                Ok(mapping) => {
+                    note(own, "field_mapping.set", &mapping).await?;
+                    return Ok(own.open.to(&own.href_with("/fields", &[("done", "saved")])));
+                }
                 Err(unify::Error::Invalid(problems)) => {
                     wrong = problems.first().map(|problem| problem.message.clone());
                 }
@@ -180,7 +184,11 @@ async fn editor(
     Ok(own.open.page_with(look, &title, &body))
 }
 
-async fn put(own: &Own, field: &CustomField, rules: MappingRules) -> Result<(), unify::Error> {
+async fn put(
+    own: &Own,
+    field: &CustomField,
+    rules: MappingRules,
+) -> Result<CustomFieldMapping, unify::Error> {
     let connection = own.connection();
     let draft = MappingDraft {
         connector: connection.connector.clone(),
@@ -191,7 +199,15 @@ async fn put(own: &Own, field: &CustomField, rules: MappingRules) -> Result<(), 
     unify
         .put_mapping(connection.project, field.id, &draft)
         .await
-        .map(drop)
+}
+
+/// Writes into the audit log what the customer did with a mapping.
+async fn note(own: &Own, action: &str, mapping: &CustomFieldMapping) -> Result<(), http::Error> {
+    let details = json!({
+        "field": mapping.field, "connector": mapping.connector,
+        "linked_user": mapping.linked_user, "remote_fields": mapping.rules.remote_fields,
+    });
+    own.audit(action, mapping.id, details).await
 }
 
 /// The provider's fields, or why they are not known, in words.
@@ -261,6 +277,7 @@ async fn take_away(own: &Own, places: &BTreeMap<String, String>) -> Result<Respo
         unify
             .delete_mapping(own.open.project.id, held.field.id, mapping.id)
             .await?;
+        note(own, "field_mapping.delete", &mapping).await?;
     }
     Ok(own.open.to(&own.href_with("/fields", &[("done", "reset")])))
 }

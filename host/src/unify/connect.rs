@@ -213,7 +213,7 @@ impl Unify {
                 request.connect.linked_user,
                 manifest,
                 scheme,
-                request.connect.environment,
+                environment(request.connect.environment, again),
                 settings,
                 &vertical,
                 request.return_url,
@@ -330,7 +330,7 @@ impl Unify {
             linked_user: request.linked_user,
             vertical,
             scheme: scheme.name.clone(),
-            environment: request.environment,
+            environment: environment(request.environment, again.map(Scope::connection)),
             settings,
             credentials,
             accounts: Vec::new(),
@@ -508,6 +508,12 @@ impl Unify {
             accounts: login.accounts,
         })
     }
+}
+
+/// Where a login goes: that of a connection to where the connection is, whatever the project's
+/// environment is by now.
+fn environment(asked: Environment, again: Option<&Connection>) -> Environment {
+    again.map_or(asked, |connection| connection.environment)
 }
 
 /// The account of a connection among those that a login reaches.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use axum::{extract::Path, response::Response};
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{
     Asked,
@@ -25,7 +25,7 @@ const BATCH: u32 = 100;
 const MOST: usize = 1000;
 
 /// Which side is right everywhere.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Side {
     Ours,
@@ -73,6 +73,11 @@ pub(super) async fn one(
     let resolved = store
         .resolve_conflict(desk.project.id, conflict.id, &decisions, &desk.actor())
         .await?;
+    if resolved.is_some() {
+        let fields: Vec<&String> = decisions.keys().collect();
+        let details = json!({ "record": conflict.record.to_string(), "fields": fields });
+        desk.audit("conflict.resolve", conflict.id, details).await?;
+    }
     let href = desk.href(&format!("/conflicts/{}", conflict.id));
     Ok(match resolved {
         None => desk.done("Somebody has resolved it already.", &href),
@@ -113,6 +118,9 @@ pub(super) async fn many(
             break;
         }
     }
+    let details = json!({ "side": side, "conflicts": resolved });
+    desk.audit("conflict.resolve", desk.project.id, details)
+        .await?;
     let mut message = match resolved {
         1 => "One conflict is resolved.".to_owned(),
         count => format!("{count} conflicts are resolved."),
@@ -183,8 +191,6 @@ fn parsed(field: &FieldConflict, text: &str) -> Result<Value, String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::model::Timestamp;
 

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     dashboard::{ProjectDesk, linked_users},
     http,
-    model::{AuditEntry, ObjectKind, Role, Scope, Trigger},
+    model::{ObjectKind, Role, Scope, Trigger},
     web::{
         self,
         parts::{self, Tone},
@@ -124,20 +124,25 @@ pub(super) async fn sync(
     if !known.iter().any(|state| state.kind == kind) {
         return Err(nothing());
     }
-    let message = match action.as_str() {
+    let mut details = json!({ "object": kind.name() });
+    let (done, message) = match action.as_str() {
         "pause" => {
             store.pause_sync(&scope, kind).await?;
-            "is paused. The page at work is still finished"
+            (
+                "sync.pause",
+                "is paused. The page at work is still finished",
+            )
         }
         "resume" => {
             store.resume_sync(&scope, kind).await?;
-            "goes on"
+            ("sync.resume", "goes on")
         }
         "run" | "full" => {
             let full = action == "full";
             let manual = Trigger::Manual;
             store.request_run(&scope, kind, manual, full).await?;
-            "is due now"
+            details["full"] = json!(full);
+            ("sync.run", "is due now")
         }
         "delete-missing" | "keep-missing" => {
             let delete = action == "delete-missing";
@@ -149,10 +154,12 @@ pub(super) async fn sync(
                 let manual = Trigger::Manual;
                 store.request_run(&scope, kind, manual, false).await?;
             }
-            "was answered"
+            details["delete"] = json!(delete);
+            ("sync.confirm", "was answered")
         }
         _ => return Err(web::Error::not_found("There is no such action.")),
     };
+    desk.audit(done, scope.connection().id, details).await?;
     desk.services.unify.work().notify_one();
     let href = desk.href(&format!("/connections/{}", scope.connection().id));
     Ok(desk.done(&format!("The sync of {} {message}.", kind.name()), &href))
@@ -160,13 +167,6 @@ pub(super) async fn sync(
 
 async fn audit(desk: &ProjectDesk, scope: &Scope, action: &str) -> Result<(), web::Error> {
     let connection = scope.connection();
-    let entry = AuditEntry {
-        at: desk.services.clock.now(),
-        project: Some(desk.project.id),
-        actor: desk.actor(),
-        action: action.to_owned(),
-        subject: connection.id.to_string(),
-        details: json!({ "connector": connection.connector }),
-    };
-    Ok(desk.services.store.audit(&entry).await?)
+    let details = json!({ "connector": connection.connector });
+    desk.audit(action, connection.id, details).await
 }

@@ -1,10 +1,11 @@
 //! One custom field: its mappings, and making one by looking at what a provider has.
 
-use axum::{extract::Path, response::Response};
+use axum::{extract::Path, http::StatusCode, response::Response};
 use maud::{Markup, html};
 use serde::Deserialize;
+use serde_json::json;
 
-use super::found;
+use super::{edit, found};
 use crate::{
     dashboard::{ProjectDesk, Section, address::chosen},
     http,
@@ -12,7 +13,7 @@ use crate::{
     store::ConnectionFilter,
     unify::{MappingDraft, Previewed, RemoteFields},
     web::{
-        self, Form, Query,
+        self, Form, Page, Query,
         parts::{self, Choice, Tone},
     },
 };
@@ -65,11 +66,21 @@ pub(super) async fn show(
     Query(asked): Query<Asked>,
 ) -> Result<Response, web::Error> {
     let field = found(&desk, &field).await?;
+    page(&desk, &field, &asked, None).await
+}
+
+/// The page of a field; `wrong` is what was typed of it, and what is wrong with that.
+pub(super) async fn page(
+    desk: &ProjectDesk,
+    field: &CustomField,
+    asked: &Asked,
+    wrong: Option<(&edit::Typed, &str)>,
+) -> Result<Response, web::Error> {
     let here = desk.href(&format!("/field-mappings/{}", field.id));
     let store = &desk.services.store;
     let mappings = store.mappings_of(desk.project.id, field.id).await?;
     let look = match desk.is(Role::Developer) {
-        true => look(&desk, &field, &asked, &here).await?,
+        true => look(desk, field, asked, &here).await?,
         false => Markup::default(),
     };
     let body = html! {
@@ -83,19 +94,28 @@ pub(super) async fn show(
                 ("Where there is none", html! {
                     @match &field.default { Some(value) => code { (value) }, None => "null" }
                 }),
+                ("Customers map it", html! {
+                    @if field.linked_users_map { "yes, on their connect page" } @else { "no" }
+                }),
             ]))
             @if desk.is(Role::Developer) {
+                (edit::form(&here, field, wrong))
                 (parts::post_button(&format!("{here}/delete"), "Delete the field", Tone::Bad, Some("Delete this field and its mappings? Its values leave the records here; the provider keeps them.")))
             }
         }
         section.card {
             h2 { "Mappings" }
             @if mappings.is_empty() { p.muted { "No connector knows yet where to find it." } }
-            @else { (table(&desk, &mappings, &here)) }
+            @else { (table(desk, &mappings, &here)) }
         }
         (look)
     };
-    Ok(desk.page(Section::FieldMappings, field.slug.as_str(), body))
+    let status = match wrong {
+        Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        None => StatusCode::OK,
+    };
+    let document = Page::new(field.slug.as_str()).status(status);
+    Ok(desk.page_with(document, Section::FieldMappings, body))
 }
 
 fn table(desk: &ProjectDesk, mappings: &[CustomFieldMapping], here: &str) -> Markup {
@@ -339,7 +359,12 @@ pub(super) async fn save(
         rules,
     };
     let unify = &desk.services.unify;
-    unify.put_mapping(desk.project.id, field.id, &draft).await?;
+    let mapping = unify.put_mapping(desk.project.id, field.id, &draft).await?;
+    let details = json!({
+        "field": field.id, "connector": mapping.connector,
+        "linked_user": mapping.linked_user, "remote_fields": mapping.rules.remote_fields,
+    });
+    desk.audit("field_mapping.set", mapping.id, details).await?;
     let message = "The field is mapped. Stored records get their values in the background.";
     Ok(desk.done(
         message,
@@ -359,6 +384,8 @@ pub(super) async fn delete(
     unify
         .delete_mapping(desk.project.id, field.id, mapping)
         .await?;
+    let details = json!({ "field": field.id });
+    desk.audit("field_mapping.delete", mapping, details).await?;
     let href = desk.href(&format!("/field-mappings/{}", field.id));
     Ok(desk.done(
         "The mapping was deleted. Its values leave the records.",

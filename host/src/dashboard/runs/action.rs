@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use axum::{extract::Path, response::Response};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::page::found;
 use crate::{
     dashboard::desk::ProjectDesk,
-    model::{AuditEntry, Role, Run, Scope, Trigger},
+    model::{Role, Run, Scope, Trigger},
     web,
 };
 
@@ -39,6 +39,7 @@ pub(super) async fn again(
         .store
         .request_run(&scope, run.kind, Trigger::Manual, again.full)
         .await?;
+    audit(&desk, &run, "sync.run", json!({ "full": again.full })).await?;
     services.unify.work().notify_one();
     let href = desk.href(&format!(
         "/runs?connection={}&object={}",
@@ -53,6 +54,7 @@ pub(super) async fn again(
 pub(super) async fn pause(desk: ProjectDesk, Path(path): Names) -> Result<Response, web::Error> {
     let (run, scope) = sync_of(&desk, &path).await?;
     desk.services.store.pause_sync(&scope, run.kind).await?;
+    audit(&desk, &run, "sync.pause", json!({})).await?;
     let message = "The sync is paused: the page at work is finished, then nothing is read.";
     Ok(desk.done(message, &desk.href(&format!("/runs/{}", run.id))))
 }
@@ -60,6 +62,7 @@ pub(super) async fn pause(desk: ProjectDesk, Path(path): Names) -> Result<Respon
 pub(super) async fn resume(desk: ProjectDesk, Path(path): Names) -> Result<Response, web::Error> {
     let (run, scope) = sync_of(&desk, &path).await?;
     desk.services.store.resume_sync(&scope, run.kind).await?;
+    audit(&desk, &run, "sync.resume", json!({})).await?;
     desk.services.unify.work().notify_one();
     let message = "The sync goes on where it was.";
     Ok(desk.done(message, &desk.href(&format!("/runs/{}", run.id))))
@@ -78,15 +81,7 @@ pub(super) async fn answer(
         let message = "Somebody has decided already: this sync asks nothing any more.";
         return Ok(desk.done(message, &href));
     }
-    let entry = AuditEntry {
-        at: services.clock.now(),
-        project: Some(desk.project.id),
-        actor: desk.actor(),
-        action: "sync.confirm".to_owned(),
-        subject: run.connection.to_string(),
-        details: json!({"object": run.kind.name(), "delete": delete}),
-    };
-    store.audit(&entry).await?;
+    audit(&desk, &run, "sync.confirm", json!({ "delete": delete })).await?;
     if delete {
         store
             .request_run(&scope, run.kind, Trigger::Manual, false)
@@ -99,6 +94,17 @@ pub(super) async fn answer(
         "The records stay, and are not asked about again until the provider has shown them again."
     };
     Ok(desk.done(message, &href))
+}
+
+/// Writes into the audit log what was done with the sync of a run.
+async fn audit(
+    desk: &ProjectDesk,
+    run: &Run,
+    action: &str,
+    mut details: Value,
+) -> Result<(), web::Error> {
+    details["object"] = json!(run.kind.name());
+    desk.audit(action, run.connection, details).await
 }
 
 /// The run and its connection, for somebody who may change something.

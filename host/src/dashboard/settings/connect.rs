@@ -11,7 +11,6 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::entry;
 use crate::{
     dashboard::{ProjectDesk, Section, multipart},
     model::{Branding, BrandingError, ConnectSettings, Project, Role, WebOrigin},
@@ -273,8 +272,8 @@ async fn save(desk: &ProjectDesk, settings: &ConnectSettings) -> Result<Response
         .await?;
     let origins = settings.allowed_origins.iter().map(WebOrigin::as_str);
     let details = json!({ "allowed_origins": origins.collect::<Vec<_>>() });
-    let entry = entry(desk, &desk.project, "connect_settings.replace", details);
-    store.audit(&entry).await?;
+    desk.audit("connect_settings.replace", desk.project.id, details)
+        .await?;
     let here = desk.href("/settings/connect");
     Ok(desk.done("The connect pages were saved.", &here))
 }

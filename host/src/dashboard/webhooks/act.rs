@@ -6,6 +6,7 @@ use axum::{extract::Path, response::Response};
 use maud::html;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::{Asked, found, page};
 use crate::{
@@ -31,6 +32,8 @@ pub(super) async fn rotate(
     let webhooks = &desk.services.webhooks;
     let (webhook, secret) = webhooks
         .rotate(desk.project.id, webhook.id, OVERLAP)
+        .await?;
+    desk.audit("webhook.rotate_secret", webhook.id, json!({}))
         .await?;
     let notice = parts::alert(
         Tone::Good,
@@ -62,6 +65,8 @@ pub(super) async fn switch(
     };
     let webhooks = &desk.services.webhooks;
     webhooks.change(desk.project.id, webhook.id, change).await?;
+    let details = json!({ "active": active });
+    desk.audit("webhook.change", webhook.id, details).await?;
     let message = match active {
         true => "The endpoint is on. Events that happen from now on are delivered.",
         false => "The endpoint is off. It gets nothing until it is switched on.",
@@ -72,7 +77,10 @@ pub(super) async fn switch(
 pub(super) async fn test(desk: ProjectDesk, Path((_, id)): Place) -> Result<Response, web::Error> {
     desk.may(Role::Developer)?;
     let webhook = found(&desk, &id).await?;
+    let id = webhook.id;
     let (delivery, attempt) = desk.services.webhooks.test(webhook).await?;
+    let details = json!({ "delivery": delivery.to_string() });
+    desk.audit("webhook.test", id, details).await?;
     let took = parts::duration(Duration::from_millis(attempt.duration_ms));
     let message = match (&attempt.error, attempt.status) {
         (None, Some(status)) => format!("The receiver took the test: {status} after {took}."),
@@ -106,6 +114,8 @@ pub(super) async fn replay(
     let due = store
         .redeliver_range(&webhook, since, until, &failed)
         .await?;
+    let details = json!({ "hours": hours, "deliveries": due });
+    desk.audit("webhook.replay", webhook.id, details).await?;
     let message = match due {
         0 => "Nothing failed in this time.".to_owned(),
         1 => "1 delivery is due now.".to_owned(),
@@ -122,5 +132,7 @@ pub(super) async fn delete(
     let webhook = found(&desk, &id).await?;
     let store = &desk.services.store;
     store.delete_webhook(desk.project.id, webhook.id).await?;
+    let details = json!({ "url": webhook.url });
+    desk.audit("webhook.delete", webhook.id, details).await?;
     Ok(desk.done("The endpoint was deleted.", &desk.href("/webhooks")))
 }

@@ -4,11 +4,12 @@ use axum::{extract::Path, http::StatusCode, response::Response};
 use maud::{Markup, html};
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::{Asked, found, page};
 use crate::{
     dashboard::{ProjectDesk, Section},
-    model::{EventPattern, Role, WebhookChange},
+    model::{EventPattern, Role, Webhook, WebhookChange},
     web::{
         self, Form, Page,
         parts::{self, Tone},
@@ -71,6 +72,7 @@ pub(super) async fn create(
         .await
     {
         Ok((webhook, secret)) => {
+            audit(&desk, "webhook.create", &webhook).await?;
             let notice = parts::alert(
                 Tone::Good,
                 "The endpoint was made. This is its secret, shown this once",
@@ -133,13 +135,22 @@ pub(super) async fn save(
     };
     let webhooks = &desk.services.webhooks;
     match webhooks.change(desk.project.id, webhook.id, change).await {
-        Ok(_) => Ok(desk.done("The endpoint was saved.", &here)),
+        Ok(webhook) => {
+            audit(&desk, "webhook.change", &webhook).await?;
+            Ok(desk.done("The endpoint was saved.", &here))
+        }
         Err(webhook::Error::Url(reason)) => Ok(again(Problems {
             url: Some(reason),
             ..Problems::default()
         })),
         Err(error) => Err(error.into()),
     }
+}
+
+async fn audit(desk: &ProjectDesk, action: &str, webhook: &Webhook) -> Result<(), web::Error> {
+    let events: Vec<&str> = webhook.scopes.iter().map(EventPattern::as_str).collect();
+    let details = json!({ "url": webhook.url, "events": events });
+    desk.audit(action, webhook.id, details).await
 }
 
 fn checked(typed: &Typed) -> Result<Vec<EventPattern>, Problems> {

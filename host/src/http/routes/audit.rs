@@ -53,8 +53,11 @@ struct EntryBody {
     /// The project that it is about; null for what concerns the whole server.
     #[schemars(with = "Option<Uuid>")]
     project_id: Option<String>,
-    /// `api_key:<id>`, `operator_key:<id>`, `linked_user:<id>`, `cli`, `host` or
-    /// `connector:<slug>`.
+    /// Who did it: `operator:<id>`, a person at the dashboard; `api_key:<id>` of a project;
+    /// `operator_key:<id>` of the server; `linked_user:<id>`, a customer where they connect;
+    /// `connector:<slug>`; `cli`, somebody at the server's command line; `host`, the server itself;
+    /// `oidc`, the provider that operators sign in at, for accounts and roles that follow from what
+    /// it says; `anonymous`, who did not get in.
     #[schemars(example = &"cli")]
     actor: String,
     #[schemars(example = &"connector.grant")]

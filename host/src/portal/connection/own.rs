@@ -1,6 +1,6 @@
 //! A connection that the person with the link may look after, as an argument type.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts, Path},
@@ -8,10 +8,11 @@ use axum::{
     response::Response,
 };
 use maud::html;
+use serde_json::Value;
 
 use crate::{
-    http::Services,
-    model::{Connection, Scope},
+    http::{self, Services},
+    model::{AuditEntry, Connection, Scope},
     portal::{Look, OpenLink},
     runtime::ConnectorVersion,
 };
@@ -123,5 +124,27 @@ impl Own {
     /// For the audit log.
     pub(crate) fn actor(&self) -> String {
         format!("linked_user:{}", self.connection().linked_user)
+    }
+
+    /// Writes what the customer did into the audit log.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(crate) async fn audit(
+        &self,
+        action: &str,
+        subject: impl fmt::Display,
+        details: Value,
+    ) -> Result<(), http::Error> {
+        let services = &self.open.services;
+        let entry = AuditEntry {
+            at: services.clock.now(),
+            project: Some(self.connection().project),
+            actor: self.actor(),
+            action: action.to_owned(),
+            subject: subject.to_string(),
+            details,
+        };
+        Ok(services.store.audit(&entry).await?)
     }
 }
