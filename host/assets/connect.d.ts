@@ -8,18 +8,31 @@ export interface JackfieldConnection {
   readonly connector: string;
 }
 
+/**
+ * Why a link has nothing to connect: its time is over, it has made its one connection, your server took it back, or
+ * nobody knows it (any more).
+ */
+export type JackfieldReason = "expired" | "used" | "revoked" | "unknown";
+
 /** How the overlay ended. */
 export interface JackfieldExit {
   /** Whether an account was connected since it was opened. */
   readonly connected: boolean;
+  /**
+   * Why the page that was shown last had nothing to connect; left away where it had. `refused`: the server does not
+   * let pages of this origin show it.
+   */
+  readonly reason?: JackfieldReason | "refused";
 }
 
 /** Something that happened in the overlay. */
 export type JackfieldEvent =
-  /** A page is shown; `page` says which, such as `connection`. */
+  /** A page is shown; `page` says which: `list`, `login`, `accounts`, `connected`, `connection`, `settings`, `fields`, `disconnect`, `closed`. */
   | { readonly type: "ready"; readonly page: string }
   | ({ readonly type: "connected" } & JackfieldConnection)
   | ({ readonly type: "disconnected" } & JackfieldConnection)
+  /** The link does not serve (any more); the page says so. Make a new one. */
+  | { readonly type: "closed"; readonly reason: JackfieldReason }
   /** The server does not let pages of this origin show the link. */
   | { readonly type: "refused"; readonly origin: string }
   | ({ readonly type: "exit" } & JackfieldExit);

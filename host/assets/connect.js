@@ -64,6 +64,7 @@
     const removeStyles = addStyles();
     let connected = false;
     let ready = false;
+    let reason;
     let late;
 
     const shut = () => {
@@ -76,8 +77,9 @@
       removeStyles();
       document.documentElement.style.overflow = scrolling;
       if (before && before.isConnected) before.focus();
-      tell(onEvent, { type: "exit", connected });
-      tell(onExit, { connected });
+      const exit = reason ? { connected, reason } : { connected };
+      tell(onEvent, { type: "exit", ...exit });
+      tell(onExit, exit);
     };
     const handle = Object.freeze({ close: shut });
 
@@ -86,6 +88,7 @@
       if (origin !== url.origin || source !== frame.contentWindow || !data || data.jackfield !== 1) return;
       if (data.type === "ready") {
         ready = true;
+        reason = undefined;
         clearTimeout(late);
         tell(onEvent, { type: "ready", page: String(data.page || "") });
       } else if (data.type === "connected") {
@@ -95,6 +98,9 @@
         tell(onSuccess, connection);
       } else if (data.type === "disconnected") {
         tell(onEvent, { type: "disconnected", connectionId: String(data.connectionId), connector: String(data.connector) });
+      } else if (data.type === "closed") {
+        reason = String(data.reason);
+        tell(onEvent, { type: "closed", reason });
       } else if (data.type === "close") {
         shut();
       }
@@ -110,6 +116,7 @@
         const away = make("a", { href: String(link), target: "_blank", rel: "noopener" }, elsewhere);
         const text = make("div", { role: "alert" }, make("h2", {}, refused), make("p", {}, `${why} ${location.origin}`), make("p", {}, away));
         box.insertBefore(text, button);
+        reason = "refused";
         tell(onEvent, { type: "refused", origin: location.origin });
       }, LATE);
     });

@@ -56,10 +56,12 @@
     } else form.removeAttribute("target");
   });
 
-  // Where a login ends whose link nobody knows any more, this tab may.
+  // Where a login ends whose link nobody knows any more, this tab may: at the login that was tried.
   try {
     const key = "jackfield-connect";
-    if (base) sessionStorage.setItem(key, base);
+    const login = document.querySelector("[data-login]");
+    const onTheWay = location.pathname.startsWith(`${base}/oauth/`);
+    if (base && (login || !onTheWay)) sessionStorage.setItem(key, login ? login.dataset.login : base);
     const back = document.querySelector("[data-back-to-connect]");
     const known = sessionStorage.getItem(key);
     if (back && known && known.startsWith("/connect/")) {

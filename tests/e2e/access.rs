@@ -1,6 +1,8 @@
 //! Who gets in: set-up, passwords, sessions, roles, and accounts elsewhere.
 
-use jackfield_tests::{Answer, Backend, Identity, Person, Server, identity, person::PASSWORD};
+use jackfield_tests::{
+    Answer, Backend, Browser, Identity, Person, Server, identity, person::PASSWORD, server::Builder,
+};
 use reqwest::{Method, header};
 use url::Url;
 
@@ -461,10 +463,117 @@ async fn what_other_sites_send_is_refused(backend: Backend) {
     assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
 }
 
-async fn an_account_elsewhere_signs_in(backend: Backend) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_cookie_is_for_scripts_networks_or_other_sites() {
     let identity = Identity::start().await;
+    let server = known_at(&identity, Backend::Sqlite).await.start().await;
+    let public = "https://jackfield.example.com";
+    let encrypted = known_at(&identity, Backend::Sqlite).await;
+    let encrypted = encrypted.set("JACKFIELD_PUBLIC_URL", public).start().await;
+    for (server, prefix) in [(&server, ""), (&encrypted, "__Host-")] {
+        let person = Person::owner_of(server).await;
+        let project = format!("/dashboard/{}", server.new_project("App"));
+        let answers = [
+            (person.get("/sign-in/oidc").await, "jackfield-login-"),
+            (person.sign_in("owner@example.com").await, "jackfield="),
+            (person.get(&project).await, "jackfield-project="),
+            (
+                person.post("/dashboard/account/sessions/end", &[]).await,
+                "jackfield-message=",
+            ),
+            (person.get("/dashboard/account").await, "jackfield-message="),
+            (person.post("/sign-out", &[]).await, "jackfield="),
+        ];
+        for (answer, name) in answers {
+            let cookies = set_cookies(&answer);
+            assert_eq!(cookies.len(), 1, "{}: {cookies:?}", answer.request);
+            for cookie in cookies {
+                let mut parts = cookie.split("; ");
+                let pair = parts.next().unwrap_or_default();
+                assert!(pair.starts_with(&format!("{prefix}{name}")), "{cookie}");
+                let attributes: Vec<_> = parts.collect();
+                for attribute in ["HttpOnly", "SameSite=Lax", "Secure", "Path=/"] {
+                    assert!(attributes.contains(&attribute), "{attribute}: {cookie}");
+                }
+                assert!(!cookie.contains("Domain"), "{cookie}");
+            }
+        }
+        // Guesses, end customers and programs get none.
+        for path in [
+            "/sign-in",
+            "/connect/cl_made-up",
+            "/health",
+            "/crm/contacts",
+        ] {
+            let answer = Person::at(server).get(path).await;
+            assert_eq!(set_cookies(&answer), [""; 0], "{path}");
+        }
+        let wrong = Person::at(server)
+            .sign_in_with("owner@example.com", WRONG)
+            .await;
+        assert_eq!(set_cookies(&wrong), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_signs_in_with_an_account_elsewhere() {
+    let identity = Identity::start().await;
+    let server = known_at(&identity, Backend::Sqlite).await.start().await;
+    let _owner = Person::owner_of(&server).await;
+    let project = server.new_project("App");
+    let wanted = format!("/dashboard/{project}");
+
+    let browser = Browser::open().await;
+    browser
+        .goto(&format!("{}{wanted}", server.base_url()))
+        .await;
+    browser.wait_for_url("/sign-in").await;
+    browser.accessible("sign-in-elsewhere").await;
+    browser.screenshot("sign-in-elsewhere").await;
+    // No is an answer, and not the last one.
+    browser.click_text("Sign in with Example & Sons").await;
+    identity.deny(&browser).await;
+    browser.wait_for_text("main", "ended the login").await;
+    browser.accessible("sign-in-denied").await;
+    browser
+        .goto(&format!("{}{wanted}", server.base_url()))
+        .await;
+    browser.click_text("Sign in with Example & Sons").await;
+    identity.log_in(&browser, "ada@example.com").await;
+    identity.allow(&browser).await;
+    browser.wait_for_url(&wanted).await;
+    browser.wait_for_text("h1", "Overview").await;
+    browser.no_complaints("signed in elsewhere").await;
+    // A script sees nothing of it, and it lasts.
+    assert_eq!(browser.evaluate("document.cookie").await, "");
+    browser
+        .goto(&format!("{}/dashboard/account", server.base_url()))
+        .await;
+    browser.wait_for_text("main", "ada@example.com").await;
+
+    // Somebody of another company.
+    let browser = Browser::open().await;
+    browser
+        .goto(&format!("{}/sign-in", server.base_url()))
+        .await;
+    browser.click_text("Sign in with Example & Sons").await;
+    identity.log_in(&browser, "eve@evil.example").await;
+    identity.allow(&browser).await;
+    browser
+        .wait_for_text("main", "ask an owner for an invitation")
+        .await;
+    browser.accessible("sign-in-refused").await;
+    browser.screenshot("sign-in-refused").await;
+    browser
+        .goto(&format!("{}{wanted}", server.base_url()))
+        .await;
+    browser.wait_for_url("/sign-in").await;
+}
+
+/// A server whose operators may sign in there, if they are of example.com.
+async fn known_at(identity: &Identity, backend: Backend) -> Builder {
     let set = |name: &str| format!("JACKFIELD_ACCESS__OIDC__{name}");
-    let server = Server::on(backend)
+    Server::on(backend)
         .await
         .set(&set("ISSUER"), identity.base_url())
         .set(&set("CLIENT_ID"), identity::DASHBOARD)
@@ -473,8 +582,11 @@ async fn an_account_elsewhere_signs_in(backend: Backend) {
         .set(&set("SCOPES"), "openid,email")
         .set(&set("ALLOWED_DOMAINS"), "example.com")
         .set(&set("ROLE"), "developer")
-        .start()
-        .await;
+}
+
+async fn an_account_elsewhere_signs_in(backend: Backend) {
+    let identity = Identity::start().await;
+    let server = known_at(&identity, backend).await.start().await;
     let owner = Person::owner_of(&server).await;
     let page = Person::at(&server).get("/sign-in").await.text;
     assert!(page.contains("Sign in with Example &amp; Sons"), "{page}");

@@ -266,6 +266,14 @@ async fn a_login_that_is_played_again_changes_nothing() {
         .await;
     browser.wait_for_text("main", "finished already").await;
     assert_eq!(world.ids().await, before);
+
+    // Where the link is not used yet, the way back is to the login that was tried.
+    at_login(&browser, &world.link_to_doors().await, "client").await;
+    browser
+        .goto(&format!("{callback}?code=made-up&state=made-up"))
+        .await;
+    browser.click("a[data-back-to-connect]").await;
+    browser.wait_for("#client_secret").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

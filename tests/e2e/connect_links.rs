@@ -82,6 +82,15 @@ fn says(answer: &Answer, status: u16, sentence: &str) {
     assert!(text.contains(sentence), "{sentence:?} in {text}");
 }
 
+/// Whose pages may show it in a frame.
+fn framed_by(answer: &Answer, ancestors: &str) {
+    let policy = answer.headers["content-security-policy"].to_str();
+    let policy = policy.expect("it is text");
+    let (_, found) = policy.split_once("frame-ancestors ").expect("it is said");
+    assert_eq!(found, ancestors);
+    assert!(!answer.headers.contains_key("x-frame-options"));
+}
+
 async fn links_are_made_for_what_makes_sense_and_end(backend: Backend) {
     let provider = DemoProvider::start(3).await;
     let server = provider
@@ -220,6 +229,7 @@ async fn links_are_made_for_what_makes_sense_and_end(backend: Backend) {
     let shown = page(&format!("{url}?lang=de")).await;
     let shown = page(&next(&server, &shown)).await;
     says(&shown, 200, "Demo CRM verbinden");
+    says(&shown, 200, "Lesen: Benutzer, Phasen, Firmen, Kontakte");
     assert!(shown.text.contains("<html lang=\"de\""), "{}", shown.text);
     assert!(shown.text.contains("light-dark(#1a237e,"), "{}", shown.text);
     assert!(shown.text.contains("Acme"));
@@ -261,7 +271,9 @@ async fn links_are_made_for_what_makes_sense_and_end(backend: Backend) {
         project.get(&format!("/connect/links/{id}")).await.json(200)["state"],
         "revoked"
     );
-    says(&page(&url).await, 410, "taken back");
+    let taken_back = page(&url).await;
+    says(&taken_back, 410, "taken back");
+    framed_by(&taken_back, &format!("'self' {ORIGIN}"));
     says(
         &submit(
             &format!("{url}/connectors/demo-crm"),
@@ -278,12 +290,16 @@ async fn links_are_made_for_what_makes_sense_and_end(backend: Backend) {
         (link["state"] == "expired").then_some(())
     })
     .await;
-    says(&page(&short_url).await, 410, "has expired");
-    says(
-        &page(&short_url.replace("cl_", "cl_x")).await,
-        404,
-        "opens nothing",
-    );
+    // Who may show an open link may show why there is none; nobody owns a link that is unknown.
+    let expired = page(&short_url).await;
+    says(&expired, 410, "has expired");
+    framed_by(&expired, &format!("'self' {ORIGIN}"));
+    let unknown = page(&short_url.replace("cl_", "cl_x")).await;
+    says(&unknown, 404, "opens nothing");
+    framed_by(&unknown, "'self' *");
+    for secret in [ORIGIN, "Acme", "<form", "<button"] {
+        assert!(!unknown.text.contains(secret), "{}", unknown.text);
+    }
     says(
         &page(&format!(
             "{}/connect/problem?code=state_invalid",
@@ -537,6 +553,16 @@ async fn one_of_several_accounts_is_chosen(backend: Backend) {
     );
 }
 
+/// The page is open at the login in the browser, which is not the first of the connector's.
+fn at_oauth(shown: &Answer) {
+    let (_, after) = shown
+        .text
+        .split_once("aria-current=\"page\">")
+        .expect("one login is open");
+    assert!(after.starts_with("Demo account"), "{after:.200}");
+    assert!(shown.text.contains("data-popup"), "{}", shown.text);
+}
+
 /// Begins a login at the provider's page; gives the page's address.
 async fn begin(url: &str) -> String {
     let begun = page(&format!("{url}/oauth/demo-crm?scheme=oauth")).await;
@@ -568,7 +594,13 @@ async fn a_login_in_the_browser_comes_back_to_its_page(backend: Backend) {
     let denied = page(&redirect_back(&begin(&url).await, "deny").await).await;
     let denied = page(&next(&server, &denied)).await;
     says(&denied, 422, "pas été autorisé");
-    says(&denied, 422, "scheme=oauth");
+    at_oauth(&denied);
+    // The same where the login works and the call that tries it does not.
+    provider.demo.answer_next(403, &[], "{}");
+    let refused = page(&redirect_back(&begin(&url).await, "allow").await).await;
+    let refused = page(&next(&server, &refused)).await;
+    says(&refused, 422, "l’administration de Demo CRM");
+    at_oauth(&refused);
 
     // Two tabs: both begin, the first to come back connects; the other is the same account.
     let (one, two) = (begin(&url).await, begin(&url).await);

@@ -420,8 +420,8 @@ async fn the_script_is_served_to_every_page_with_its_types() {
         const overlay = Jackfield.connect({
           link: "https://jackfield.example.com/connect/cl_x",
           onSuccess: ({ connectionId, connector }) => console.log(connectionId.length, connector.length),
-          onExit: ({ connected }) => { const was: boolean = connected; console.log(was); },
-          onEvent: (event) => { if (event.type === "refused") console.log(event.origin.length); },
+          onExit: ({ connected, reason }) => { const was: boolean = connected; console.log(was, reason === "expired"); },
+          onEvent: (event) => { if (event.type === "refused") console.log(event.origin.length); else if (event.type === "closed") console.log(event.reason === "used"); },
         });
         overlay.close();
         window.Jackfield.connect({ link: "x" }).close();

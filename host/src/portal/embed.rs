@@ -8,6 +8,8 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::get,
 };
+use maud::{Markup, html};
+use serde_json::json;
 
 use crate::{http::Services, model::Digest};
 
@@ -33,6 +35,12 @@ pub(super) fn for_isolated(mut response: Response) -> Response {
             .insert(name, HeaderValue::from_static(value));
     }
     response
+}
+
+/// What a page of a link that does not serve tells the one that shows it in a frame: why.
+pub(super) fn closed(reason: &str) -> Markup {
+    let event = json!({ "type": "closed", "reason": reason });
+    html! { span data-embed-event=(event) hidden {} }
 }
 
 async fn script(headers: HeaderMap) -> Response {

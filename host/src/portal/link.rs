@@ -117,13 +117,23 @@ impl OpenLink {
         services: &Arc<Services>,
         asked: &Asked,
     ) -> Result<Result<Self, Response>, http::Error> {
+        // Whose a link was that is unknown, nobody can say: so neither who may show the page of it.
+        // Every page may. It holds no secret and nothing to press, is the same for everybody, and
+        // tells what its own address answers to anybody; and an application whose link is long
+        // forgotten has to be able to tell its customer so.
+        let anywhere = ["*".to_owned()];
         let store = &services.store;
         let link = match Vault::parse_link_token(&asked.token) {
             Some(hash) => store.connect_link_by_token(&hash).await?,
             None => None,
         };
         let Some(link) = link else {
-            return Ok(Err(page::closed(asked.texts(None), "unknown", None)));
+            return Ok(Err(page::closed(
+                asked.texts(None),
+                "unknown",
+                None,
+                &anywhere,
+            )));
         };
         let texts = asked.texts(Some(&link));
         let project = store.project(link.project).await?;
@@ -131,13 +141,15 @@ impl OpenLink {
             .linked_user(link.project, link.what.linked_user)
             .await?;
         let Some((project, linked_user)) = project.zip(linked_user) else {
-            return Ok(Err(page::closed(texts, "unknown", None)));
+            return Ok(Err(page::closed(texts, "unknown", None, &anywhere)));
         };
         let settings = store.connect_settings(link.project).await?;
         let state = link.state(services.clock.now());
         if matches!(state, LinkState::Expired | LinkState::Revoked) {
             let brand = branding::name(&settings.branding, &project);
-            return Ok(Err(page::closed(texts, state.as_str(), Some(brand))));
+            let origins = origins(&settings);
+            let page = page::closed(texts, state.as_str(), Some(brand), &origins);
+            return Ok(Err(page));
         }
         Ok(Ok(Self {
             services: Arc::clone(services),
@@ -184,6 +196,18 @@ impl OpenLink {
         format!("/connect/{}{path}{mark}{query}", self.token)
     }
 
+    /// What this page is called where others show it: `list`, `login`, `connection` …
+    pub(super) fn page_name(&self) -> &str {
+        let mut path = self.here.split('/').skip(1);
+        match (path.next(), path.nth(1)) {
+            (None | Some(""), _) => "list",
+            (Some("connectors" | "oauth"), _) => "login",
+            (Some("connections"), None) => "connection",
+            (Some("connections"), Some(part)) => part,
+            (Some(name), _) => name,
+        }
+    }
+
     /// The address of this page in another language.
     pub(super) fn href_in(&self, language: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(self.query.clone());
@@ -228,10 +252,7 @@ impl OpenLink {
 
     /// The origins that may show the pages in a frame.
     pub(super) fn frame_ancestors(&self) -> Vec<String> {
-        let origins = self.settings.allowed_origins.iter();
-        origins
-            .map(|origin| WebOrigin::as_str(origin).to_owned())
-            .collect()
+        origins(&self.settings)
     }
 
     /// The connectors that it is for, by name.
@@ -270,6 +291,11 @@ impl OpenLink {
     pub(crate) const fn is_used(&self) -> bool {
         self.link.used_at.is_some()
     }
+}
+
+fn origins(settings: &ConnectSettings) -> Vec<String> {
+    let origins = settings.allowed_origins.iter().map(WebOrigin::as_str);
+    origins.map(ToOwned::to_owned).collect()
 }
 
 /// 303.

@@ -14,7 +14,7 @@ use maud::{Markup, html};
 use secrecy::ExposeSecret as _;
 
 use super::{
-    Look, OpenLink,
+    Look, OpenLink, embed,
     field::{self, Field},
     list::tile_style,
     oauth,
@@ -145,7 +145,7 @@ pub(super) fn page(
         @if let Some(connection) = again {
             p { (texts.with("connector.same", &[("account", account_of(connection))])) }
         }
-        section.card {
+        section.card data-login=[chosen.map(|chosen| open.href_with(&here, &[("scheme", &chosen.name)]))] {
             h2 { (texts.get("login.title")) }
             @if manifest.auth.len() > 1 {
                 nav.tabs aria-label=(texts.get("login.ways")) {
@@ -572,6 +572,7 @@ pub(super) fn used(open: &OpenLink) -> Response {
     let texts = open.texts;
     let body = html! {
         p { (texts.with("used.detail", &[("brand", open.brand())])) }
+        (embed::closed("used"))
         @if open.link.what.connection.is_some() && open.is_used() {
             p { a.button.primary href=(open.href("/connected")) { (texts.get("used.look")) } }
         }

@@ -57,7 +57,7 @@ pub(super) fn shell(open: &OpenLink, look: Look, title: &str, body: &Markup) -> 
     let markup = html! {
         a.skip href="#main" { (texts.get("skip")) }
         div.alone.wide data-connect=(open.href("").split('?').next().unwrap_or_default())
-            data-embed=(open.frame_ancestors().join(" ")) {
+            data-embed=(open.frame_ancestors().join(" ")) data-page=(open.page_name()) {
             header.connect-head {
                 @if let Some(logo) = logo { img src=(logo) alt=""; }
                 span { (brand) }
@@ -101,8 +101,14 @@ pub(super) fn shell(open: &OpenLink, look: Look, title: &str, body: &Markup) -> 
     embed::for_isolated(response)
 }
 
-/// The page of a link that opens nothing: `state` is `unknown`, `expired` or `revoked`.
-pub(super) fn closed(texts: &'static Texts, state: &str, brand: Option<&str>) -> Response {
+/// The page of a link that opens nothing: `state` is `unknown`, `expired` or `revoked`. Pages of
+/// `origins` may show it in a frame, and are told why there is nothing else.
+pub(super) fn closed(
+    texts: &'static Texts,
+    state: &str,
+    brand: Option<&str>,
+    origins: &[String],
+) -> Response {
     let status = match state {
         "unknown" => StatusCode::NOT_FOUND,
         _ => StatusCode::GONE,
@@ -111,14 +117,17 @@ pub(super) fn closed(texts: &'static Texts, state: &str, brand: Option<&str>) ->
     let title = texts.get(&key);
     let whom = brand.unwrap_or_else(|| texts.get("closed.sender"));
     let detail = texts.with(&format!("closed.{state}.detail"), &[("brand", whom)]);
-    let body = html! { p { (detail) } };
-    alone(texts, status, title, &body)
+    let body = html! {
+        p { (detail) }
+        (embed::closed(state))
+    };
+    alone(texts, status, title, &body, origins)
 }
 
 /// The page where something of ours failed before the link was found.
 pub(super) fn sorry(texts: &'static Texts, status: StatusCode) -> Response {
     let body = html! { p { (texts.get("sorry.detail")) } };
-    alone(texts, status, texts.get("sorry.heading"), &body)
+    alone(texts, status, texts.get("sorry.heading"), &body, &[])
 }
 
 /// `GET /connect/problem?code=`: where a login ends whose link is not known any more.
@@ -153,22 +162,32 @@ async fn problem(request: Request) -> Response {
         StatusCode::BAD_REQUEST,
         texts.get("problem.heading"),
         &body,
+        &[],
     )
 }
 
-fn alone(texts: &'static Texts, status: StatusCode, title: &str, body: &Markup) -> Response {
+fn alone(
+    texts: &'static Texts,
+    status: StatusCode,
+    title: &str,
+    body: &Markup,
+    origins: &[String],
+) -> Response {
     let markup = html! {
-        main.alone id="main" {
+        main.alone id="main" data-embed=(origins.join(" ")) data-page="closed" {
             article.card {
                 h1 { (title) }
                 (body)
             }
         }
     };
-    Page::new(title)
+    let response = Page::new(title)
         .language(texts.language)
         .status(status)
         .script(assets::PORTAL)
+        .script(assets::EMBED)
+        .frame_ancestors(origins.to_vec())
         .body(markup)
-        .render(&SystemEntropy)
+        .render(&SystemEntropy);
+    embed::for_isolated(response)
 }

@@ -10,14 +10,17 @@ const FILES: [&[&str]; LANGUAGES.len()] = [
     &[
         include_str!("texts/login.en.json"),
         include_str!("texts/manage.en.json"),
+        include_str!("texts/objects.en.json"),
     ],
     &[
         include_str!("texts/login.de.json"),
         include_str!("texts/manage.de.json"),
+        include_str!("texts/objects.de.json"),
     ],
     &[
         include_str!("texts/login.fr.json"),
         include_str!("texts/manage.fr.json"),
+        include_str!("texts/objects.fr.json"),
     ],
 ];
 
@@ -91,10 +94,21 @@ impl Texts {
     /// What people call the records of an object: `contacts`.
     pub(crate) fn object(&'static self, kind: ObjectKind) -> String {
         let known = self.known(&format!("object.{kind}"));
-        known.map_or_else(|| kind.spec().plural.replace('_', " "), ToOwned::to_owned)
+        known.map_or_else(
+            || kind.spec().plural.replace(['_', '-'], " "),
+            ToOwned::to_owned,
+        )
     }
 
-    /// The same with `{names}` replaced.
+    /// The same at the beginning of a line.
+    pub(crate) fn object_heading(&'static self, kind: ObjectKind) -> String {
+        let name = self.object(kind);
+        let mut letters = name.chars();
+        let first = letters.next().into_iter().flat_map(char::to_uppercase);
+        first.chain(letters).collect()
+    }
+
+    /// The text of a key with `{names}` replaced.
     pub(crate) fn with(&'static self, key: &str, values: &[(&str, &str)]) -> String {
         let mut rest = self.get(key);
         let mut text = String::with_capacity(rest.len());
@@ -185,6 +199,24 @@ mod tests {
                 let key = format!("closed.{state}.{part}");
                 assert!(Texts::english().known(&key).is_some(), "{key}");
             }
+        }
+    }
+
+    #[test]
+    fn every_object_has_a_name_in_every_language_and_no_other_has() {
+        let kinds: BTreeSet<_> = ObjectKind::all()
+            .map(|kind| format!("object.{kind}"))
+            .collect();
+        for texts in ALL.iter() {
+            let named = texts.words.keys().filter(|key| key.starts_with("object."));
+            let named: BTreeSet<_> = named.cloned().collect();
+            let wrong: Vec<_> = kinds.symmetric_difference(&named).collect();
+            assert!(wrong.is_empty(), "{}: {wrong:?}", texts.language);
+        }
+        let contact = ObjectKind::parse("crm.contact").unwrap();
+        for (language, name) in [("en", "Contacts"), ("de", "Kontakte"), ("fr", "Contacts")] {
+            let texts = Texts::find(language).unwrap();
+            assert_eq!(texts.object_heading(contact), name);
         }
     }
 

@@ -86,6 +86,8 @@ pub enum LoggedIn {
 pub struct OAuthEnd {
     /// The connector.
     pub connector: Slug,
+    /// The scheme that was tried.
+    pub scheme: String,
     /// The connect link that it belongs to.
     pub link: Option<LoginLink>,
     /// The rest.
@@ -236,6 +238,7 @@ impl Unify {
     ) -> Result<OAuthEnd, Error> {
         let returned = self.0.vault.take_oauth(state).await?;
         let (connector, link) = (returned.connector().clone(), returned.link().cloned());
+        let scheme = returned.scheme().to_owned();
         let outcome = match code {
             Ok(code) => {
                 let finished = self.0.vault.finish_oauth(
@@ -253,6 +256,7 @@ impl Unify {
         };
         Ok(OAuthEnd {
             connector,
+            scheme,
             link,
             outcome,
         })

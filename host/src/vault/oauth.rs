@@ -58,6 +58,12 @@ impl ReturnedOAuth {
         &self.pending.connector
     }
 
+    /// The scheme that was tried.
+    #[must_use]
+    pub fn scheme(&self) -> &str {
+        &self.pending.scheme
+    }
+
     /// The connect link that it belongs to.
     #[must_use]
     pub const fn link(&self) -> Option<&LoginLink> {

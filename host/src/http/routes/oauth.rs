@@ -180,6 +180,7 @@ fn back_to_page(services: &Services, ended: &OAuthEnd, link: &LoginLink) -> Url 
         Err(error) => {
             let problem = error.problem();
             let mut query = url.query_pairs_mut();
+            query.append_pair("scheme", &ended.scheme);
             query.append_pair("problem", problem.name);
             if let Some(said) = &problem.said {
                 query.append_pair("said", said);

@@ -48,7 +48,7 @@ fn one(own: &Own, state: &SyncState) -> Markup {
     html! {
         li.card {
             p {
-                strong { (capital(&state.kind.spec().plural)) } " "
+                strong { (texts.object_heading(state.kind)) } " "
                 (parts::badge(tone, texts.get(&format!("manage.sync.{status}"))))
             }
             p.muted {
@@ -66,12 +66,4 @@ fn one(own: &Own, state: &SyncState) -> Markup {
             }
         }
     }
-}
-
-fn capital(plural: &str) -> String {
-    let plural = plural.replace(['_', '-'], " ");
-    let mut letters = plural.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
 }

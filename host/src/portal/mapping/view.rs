@@ -41,7 +41,7 @@ pub(super) fn overview(own: &Own, held: &[Held], done: &str) -> Markup {
         }
         @for kind in kinds {
             section {
-                h2 { (kind.spec().plural.replace('_', " ")) }
+                h2 { (texts.object_heading(kind)) }
                 ul.plain-list {
                     @for one in held.iter().filter(|one| one.field.kind == kind) { (entry(own, one)) }
                 }
