@@ -9,7 +9,7 @@ mod rule;
 mod sighting;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -19,9 +19,9 @@ use crate::{
         Clock, Connection, ConnectionId, ConnectionStatus, Delivery, DeliveryId, ErrorClass,
         ProjectId, Run, RunId, Scope, Slug, Timestamp, Webhook, WebhookId,
     },
-    store::{self, Store},
+    store::{self, Among, DeadLogin, FailureReason, GoodRun, Store, TroubledRun},
 };
-use sighting::{Place, Sighting};
+use sighting::{Messages, Place, Sighting};
 
 pub use ask::{Answer, AskError, Assistant, Options as AssistantOptions};
 pub use change::Change;
@@ -167,27 +167,28 @@ impl Diagnoses {
     /// # Errors
     /// The database failed.
     pub async fn project(&self, project: ProjectId) -> Result<Overview, Error> {
-        let seen = self.seen(project, true).await?;
-        let history = self.history(project).await?;
-        let mut groups: BTreeMap<String, Vec<&Sighting>> = BTreeMap::new();
-        for sighting in &seen {
-            let group = groups.entry(sighting.fingerprint()).or_default();
+        let seen = self.seen(project).await?;
+        let mut groups: HashMap<_, Vec<&Sighting>> = HashMap::new();
+        for sighting in seen.all.iter().filter(|sighting| sighting.is_current) {
+            let group = groups.entry(sighting.likeness()).or_default();
             group.push(sighting);
         }
         let mut groups: Vec<Vec<&Sighting>> = groups.into_values().collect();
         for group in &mut groups {
             group.sort_by_key(|sighting| std::cmp::Reverse(sighting.at));
         }
-        groups.sort_by_key(|group| {
-            let last = group.first().map(|sighting| sighting.at);
+        groups.sort_by_cached_key(|group| {
+            let last = group
+                .first()
+                .map(|sighting| (sighting.at, sighting.fingerprint()));
             std::cmp::Reverse((connections_of(group.iter().copied()).len(), last))
         });
-        let is_cut = groups.len() > MOST_GROUPS || seen.len() >= MOST as usize;
+        let is_cut = seen.is_cut || groups.len() > MOST_GROUPS;
         let mut problems = Vec::new();
         for group in groups.into_iter().take(MOST_GROUPS) {
             let Some(last) = group.first() else { continue };
             let named = connections_of(group.iter().copied());
-            let mut problem = self.problem(project, last, &history).await?;
+            let mut problem = self.problem(project, last, &seen.all).await?;
             problem.connections = named.into_iter().take(MOST_NAMED).collect();
             problems.push(problem);
         }
@@ -206,17 +207,17 @@ impl Diagnoses {
         let Some(run) = self.store.run(project, id).await? else {
             return Ok(None);
         };
-        let history = self.history(project).await?;
         let mut problems = Vec::new();
-        if let Some(sighting) = Sighting::of_run(&run) {
-            problems.push(self.problem(project, &sighting, &history).await?);
-        }
-        if run.counts.failed > 0 {
+        if run.error.is_some() || run.counts.failed > 0 {
+            let history = self.seen(project).await?.all;
+            let messages = &mut Messages::default();
+            if let Some(sighting) = troubled(&run).map(|run| Sighting::of_run(run, messages)) {
+                problems.push(self.problem(project, &sighting, &history).await?);
+            }
             let reasons = self.store.failure_reasons(project, None, Some(id), MOST);
+            let reasons = reasons.await?.into_iter();
             let seen: Vec<Sighting> = reasons
-                .await?
-                .into_iter()
-                .map(Sighting::of_record)
+                .map(|reason| Sighting::of_record(reason, messages))
                 .collect();
             self.patterns(project, &seen, &history, &mut problems)
                 .await?;
@@ -242,7 +243,7 @@ impl Diagnoses {
         };
         let mut problems = Vec::new();
         if let Some(sighting) = Sighting::of_attempts(webhook.id, &delivery, &attempts) {
-            let history = self.history(webhook.project).await?;
+            let history = self.seen(webhook.project).await?.all;
             problems.push(self.problem(webhook.project, &sighting, &history).await?);
         }
         Ok(Some(Diagnosis {
@@ -258,15 +259,13 @@ impl Diagnoses {
     /// The database failed.
     pub async fn connection(&self, scope: &Scope) -> Result<Diagnosis, Error> {
         let (project, connection) = (scope.project(), scope.connection());
-        let history = self.history(project).await?;
+        let mine = self.seen_at(project, connection.number).await?;
         let mut problems = Vec::new();
-        let seen = self.seen(project, true).await?;
-        let mine = seen
-            .into_iter()
-            .filter(|sighting| sighting.place == Place::Connection(connection.id))
-            .collect::<Vec<_>>();
-        self.patterns(project, &mine, &history, &mut problems)
-            .await?;
+        if !mine.is_empty() {
+            let history = self.seen(project).await?.all;
+            self.patterns(project, &mine, &history, &mut problems)
+                .await?;
+        }
         // A dead login is why the rest fails.
         problems.sort_by_key(|problem| {
             let is_login = connection.status == ConnectionStatus::NeedsReconnect
@@ -306,38 +305,47 @@ impl Diagnoses {
         Ok(())
     }
 
-    /// All that failed within the window, whether it came right since or not.
-    async fn history(&self, project: ProjectId) -> Result<Vec<Sighting>, Error> {
-        self.seen(project, false).await
+    /// What failed within the window, and what is wrong since before.
+    async fn seen(&self, project: ProjectId) -> Result<Seen, Error> {
+        let since = self.clock.now().minus(DAY * window());
+        let (store, messages) = (&self.store, &mut Messages::default());
+        let mut runs = store
+            .troubled_runs(project, since, Among::All, MOST)
+            .await?;
+        if runs.len() >= MOST as usize {
+            // What is wrong now may be older than so many that came right.
+            let told: HashSet<RunId> = runs.iter().map(|run| run.id).collect();
+            let current = store.troubled_runs(project, since, Among::Current, MOST);
+            let current = current.await?.into_iter();
+            runs.extend(current.filter(|run| !told.contains(&run.id)));
+        }
+        let deliveries = store.troubled_deliveries(project, since, MOST).await?;
+        let reasons = store.failure_reasons(project, None, None, MOST).await?;
+        let dead = store.dead_logins(project, None, MOST).await?;
+        let lengths = [runs.len(), deliveries.len(), reasons.len(), dead.len()];
+        let deliveries = deliveries.into_iter();
+        let mut all = of_connections(runs, reasons, dead, messages);
+        all.extend(deliveries.map(|delivery| Sighting::of_delivery(delivery, messages)));
+        let is_cut = lengths.iter().any(|length| *length >= MOST as usize);
+        Ok(Seen { all, is_cut })
     }
 
-    /// What fails now, or with `current` false what failed within the window.
-    async fn seen(&self, project: ProjectId, current: bool) -> Result<Vec<Sighting>, Error> {
+    /// What is wrong at one connection now.
+    async fn seen_at(&self, project: ProjectId, connection: u32) -> Result<Vec<Sighting>, Error> {
         let since = self.clock.now().minus(DAY * window());
         let store = &self.store;
-        let runs = store.troubled_runs(project, since, current, MOST).await?;
-        let mut seen: Vec<Sighting> = runs.iter().filter_map(Sighting::of_run).collect();
-        let deliveries = store.troubled_deliveries(project, since, MOST).await?;
-        seen.extend(deliveries.iter().map(Sighting::of_delivery));
-        let reasons = store.failure_reasons(project, None, None, MOST).await?;
-        seen.extend(reasons.into_iter().map(Sighting::of_record));
-        let dead = store.dead_connections(project, MOST).await?;
-        if !dead.is_empty() {
-            let died = store.logins_died(project).await?;
-            for connection in dead {
-                // Where a run tells of it, that knows more.
-                let told = seen.iter().any(|sighting| {
-                    sighting.place == Place::Connection(connection.id)
-                        && sighting.kind == Kind::Class(ErrorClass::Auth)
-                });
-                if !told {
-                    let mut died = died.iter();
-                    let at = died.find(|(id, _)| *id == connection.id).map(|(_, at)| *at);
-                    seen.push(Sighting::of_login(&connection, at));
-                }
-            }
-        }
-        Ok(seen)
+        let among = Among::Connection(connection);
+        let mut runs = store.troubled_runs(project, since, among, MOST).await?;
+        runs.retain(|run| run.is_current);
+        let reasons = store.failure_reasons(project, Some(connection), None, MOST);
+        let reasons = reasons.await?;
+        let dead = store.dead_logins(project, Some(connection), 1).await?;
+        Ok(of_connections(
+            runs,
+            reasons,
+            dead,
+            &mut Messages::default(),
+        ))
     }
 
     /// Everything about one sighting, which is compared with all of the window.
@@ -385,6 +393,7 @@ impl Diagnoses {
         let last_success_at = last_good.as_ref().map(|good| good.at);
         let began = here
             .iter()
+            .filter(|other| other.is_dated)
             .map(|other| other.began_at)
             .filter(|at| last_success_at.is_none_or(|good| *at >= good))
             .min();
@@ -399,7 +408,7 @@ impl Diagnoses {
                     since,
                     last_success_at,
                 };
-                let good = last_good.and_then(|good| good.by);
+                let good = last_good.and_then(|good| good.version);
                 self.changes(&before, sighting, good.as_ref()).await?
             }
             None => Vec::new(),
@@ -437,7 +446,7 @@ impl Diagnoses {
             fingerprint: sighting.fingerprint(),
             kind: sighting.kind,
             message: sighting.message.clone(),
-            pattern: sighting.pattern.clone(),
+            pattern: sighting.pattern.to_string(),
             status: sighting.status,
             counts,
             spread,
@@ -462,32 +471,67 @@ impl Diagnoses {
         &self,
         project: ProjectId,
         sighting: &Sighting,
-    ) -> Result<Option<Good>, Error> {
-        if let Some(id) = sighting.webhook() {
-            let Some(webhook) = self.store.webhook(project, id).await? else {
-                return Ok(None);
-            };
-            let at = self.store.last_delivered(&webhook).await?;
-            return Ok(at.map(|at| Good { at, by: None }));
+    ) -> Result<Option<GoodRun>, Error> {
+        match (sighting.place, sighting.sync, sighting.run) {
+            (Place::Webhook(id), ..) => {
+                let Some(webhook) = self.store.webhook(project, id).await? else {
+                    return Ok(None);
+                };
+                let at = self.store.last_delivered(&webhook).await?;
+                Ok(at.map(|at| GoodRun { at, version: None }))
+            }
+            (Place::Connection(id), Some((kind, direction)), Some(run)) => {
+                let good = self.store.last_good_run(project, id, kind, direction, run);
+                Ok(good.await?)
+            }
+            (Place::Connection(_), ..) => Ok(None),
         }
-        let Some(run) = sighting.run else {
-            return Ok(None);
-        };
-        let Some(run) = self.store.run(project, run).await? else {
-            return Ok(None);
-        };
-        let good = self.store.last_good_run(project, &run).await?;
-        Ok(good.map(|good| Good {
-            at: good.finished_at.unwrap_or(good.updated_at),
-            by: good.by.map(|by| by.version),
-        }))
     }
 }
 
-/// The last time that something went well.
-struct Good {
-    at: Timestamp,
-    by: Option<String>,
+/// What was seen of a project.
+struct Seen {
+    all: Vec<Sighting>,
+    /// Whether there is more.
+    is_cut: bool,
+}
+
+/// What runs, records and logins tell. Of a dead login only where no run does, which knows more.
+fn of_connections(
+    runs: Vec<TroubledRun>,
+    reasons: Vec<FailureReason>,
+    dead: Vec<DeadLogin>,
+    messages: &mut Messages,
+) -> Vec<Sighting> {
+    let refused = runs
+        .iter()
+        .filter(|run| run.is_current && run.error.class == ErrorClass::Auth);
+    let refused: HashSet<ConnectionId> = refused.map(|run| run.connection).collect();
+    let mut seen = Vec::with_capacity(runs.len() + reasons.len() + dead.len());
+    seen.extend(runs.into_iter().map(|run| Sighting::of_run(run, messages)));
+    let reasons = reasons.into_iter();
+    seen.extend(reasons.map(|reason| Sighting::of_record(reason, messages)));
+    let dead = dead
+        .into_iter()
+        .filter(|login| !refused.contains(&login.connection));
+    seen.extend(dead.map(|login| Sighting::of_login(login, messages)));
+    seen
+}
+
+/// None where the run has no error.
+fn troubled(run: &Run) -> Option<TroubledRun> {
+    Some(TroubledRun {
+        id: run.id,
+        connection: run.connection,
+        connector: run.connector.clone(),
+        kind: run.kind,
+        direction: run.direction,
+        version: run.by.as_ref().map(|by| by.version.clone()),
+        error: run.error.clone()?,
+        started_at: run.started_at,
+        at: run.finished_at.unwrap_or(run.updated_at),
+        is_current: true,
+    })
 }
 
 /// What is put in the places of a rule's texts.

@@ -103,7 +103,7 @@ pub use self::{
     },
     sync_config::{SyncFilter, planned},
     syncs::{Checkpoint, ClaimedSync, Renewal, SyncOutcome, SyncState},
-    troubles::{FailureReason, TroubledDelivery},
+    troubles::{Among, DeadLogin, FailureReason, GoodRun, TroubledDelivery, TroubledRun},
 };
 
 /// The database, open. Cheap to clone; clones share its connections.

@@ -8,10 +8,7 @@ use super::{
     rule::ChangeKind,
     sighting::{Place, Sighting},
 };
-use crate::{
-    model::{AuditEntry, ProjectId, Timestamp},
-    store::AuditFilter,
-};
+use crate::model::{AuditEntry, ProjectId, Timestamp};
 
 /// Entries of the audit log that are read of one subject.
 const ENTRIES: u32 = 50;
@@ -68,12 +65,7 @@ impl Diagnoses {
         let connector = sighting.connector.as_ref();
         for subject in [Some(subject), connector.map(ToString::to_string)] {
             let Some(subject) = subject else { continue };
-            let filter = AuditFilter {
-                subject: Some(subject),
-                limit: ENTRIES,
-                ..AuditFilter::default()
-            };
-            for row in self.store.audit_log(&filter).await? {
+            for row in self.store.audited(&subject, ENTRIES).await? {
                 let entry = row.entry;
                 let is_ours = entry
                     .project
@@ -101,35 +93,28 @@ impl Diagnoses {
                 what: format!("Version {good} worked; version {by} fails."),
             });
         }
-        if let Place::Connection(id) = sighting.place {
-            let scope = self.store.scope_by_id(before.project, id).await?;
-            if let Some(scope) = scope {
-                let number = scope.connection().number;
-                let config = self
-                    .store
-                    .sync_config_changed(before.project, number)
-                    .await?;
-                let slug = &scope.connection().connector;
-                let mapping = self.store.mapping_changed(before.project, slug).await?;
-                let noted = [
-                    (
-                        ChangeKind::Settings,
-                        config,
-                        "How it is synced was changed.",
-                    ),
-                    (
-                        ChangeKind::Mapping,
-                        mapping,
-                        "A mapping of a custom field was changed.",
-                    ),
-                ];
-                for (kind, at, what) in noted {
-                    if let Some(at) = at.filter(|at| before.holds(*at))
-                        && is_new(&changes, kind)
-                    {
-                        let what = what.to_owned();
-                        changes.push(Change { kind, at, what });
-                    }
+        if let (Place::Connection(id), Some(slug)) = (sighting.place, connector) {
+            let (store, project) = (&self.store, before.project);
+            let config = store.sync_config_changed(project, id).await?;
+            let mapping = store.mapping_changed(project, slug).await?;
+            let noted = [
+                (
+                    ChangeKind::Settings,
+                    config,
+                    "How it is synced was changed.",
+                ),
+                (
+                    ChangeKind::Mapping,
+                    mapping,
+                    "A mapping of a custom field was changed.",
+                ),
+            ];
+            for (kind, at, what) in noted {
+                if let Some(at) = at.filter(|at| before.holds(*at))
+                    && is_new(&changes, kind)
+                {
+                    let what = what.to_owned();
+                    changes.push(Change { kind, at, what });
                 }
             }
         }

@@ -1,15 +1,17 @@
 //! One thing that failed, whatever it was.
 
+use std::{collections::HashMap, sync::Arc};
+
 use super::{
     pattern::{fingerprint, normalised, status_in},
     rule::Kind,
 };
 use crate::{
     model::{
-        Attempt, Connection, ConnectionId, Delivery, DeliveryId, DeliveryState, ErrorClass, Run,
-        RunId, Slug, Timestamp, WebhookId,
+        Attempt, ConnectionId, Delivery, DeliveryId, DeliveryState, ErrorClass, ObjectKind,
+        RunDirection, RunId, Slug, Timestamp, WebhookId,
     },
-    store::{FailureReason, TroubledDelivery},
+    store::{DeadLogin, FailureReason, TroubledDelivery, TroubledRun},
 };
 
 /// Where it failed.
@@ -29,9 +31,11 @@ pub(super) struct Sighting {
     pub(super) connector: Option<Slug>,
     /// As it came.
     pub(super) message: String,
-    pub(super) pattern: String,
+    pub(super) pattern: Arc<str>,
     pub(super) status: Option<u16>,
     pub(super) run: Option<RunId>,
+    /// The sync that failed at the connection.
+    pub(super) sync: Option<(ObjectKind, RunDirection)>,
     pub(super) delivery: Option<DeliveryId>,
     /// The version of the connector that failed.
     pub(super) by: Option<String>,
@@ -41,52 +45,79 @@ pub(super) struct Sighting {
     pub(super) at: Timestamp,
     /// Whether these times are known.
     pub(super) is_dated: bool,
+    /// Whether it did not come right since.
+    pub(super) is_current: bool,
+}
+
+/// What messages say, read once each: thousands of things fail for the same reason.
+#[derive(Default)]
+pub(super) struct Messages(HashMap<String, Said>);
+
+#[derive(Clone)]
+struct Said {
+    pattern: Arc<str>,
+    status: Option<u16>,
+}
+
+impl Messages {
+    fn read(&mut self, message: &str) -> Said {
+        if let Some(said) = self.0.get(message) {
+            return said.clone();
+        }
+        let said = Said {
+            pattern: normalised(message).into(),
+            status: status_in(message),
+        };
+        self.0.insert(message.to_owned(), said.clone());
+        said
+    }
 }
 
 impl Sighting {
-    /// None where the run has no error.
-    pub(super) fn of_run(run: &Run) -> Option<Self> {
-        let error = run.error.as_ref()?;
-        let status = status_in(&error.message);
-        Some(Self {
-            connector: Some(run.connector.clone()),
-            status,
-            run: Some(run.id),
-            by: run.by.as_ref().map(|by| by.version.clone()),
-            ..Self::new(
-                Kind::Class(error.class),
-                Place::Connection(run.connection),
-                &error.message,
-                run.started_at,
-                run.finished_at.unwrap_or(run.updated_at),
-            )
-        })
-    }
-
-    pub(super) fn of_record(reason: FailureReason) -> Self {
+    pub(super) fn of_run(run: TroubledRun, messages: &mut Messages) -> Self {
         Self {
-            connector: Some(reason.connector),
-            run: reason.run,
+            connector: Some(run.connector),
+            run: Some(run.id),
+            sync: Some((run.kind, run.direction)),
+            by: run.version,
+            is_current: run.is_current,
             ..Self::new(
-                Kind::Record,
-                Place::Connection(reason.connection),
-                &reason.reason,
-                reason.first_seen_at,
-                reason.last_seen_at,
+                Kind::Class(run.error.class),
+                Place::Connection(run.connection),
+                run.error.message,
+                messages,
+                [run.started_at, run.at],
             )
         }
     }
 
-    pub(super) fn of_delivery(delivery: &TroubledDelivery) -> Self {
+    pub(super) fn of_record(reason: FailureReason, messages: &mut Messages) -> Self {
+        Self {
+            connector: Some(reason.connector),
+            run: reason.run,
+            sync: Some((reason.kind, RunDirection::Inbound)),
+            // Of whatever it talks, it is not of an answer.
+            status: None,
+            ..Self::new(
+                Kind::Record,
+                Place::Connection(reason.connection),
+                reason.reason,
+                messages,
+                [reason.first_seen_at, reason.last_seen_at],
+            )
+        }
+    }
+
+    pub(super) fn of_delivery(delivery: TroubledDelivery, messages: &mut Messages) -> Self {
         Self {
             status: delivery.status,
             delivery: Some(delivery.id),
             ..Self::new(
                 Kind::Delivery,
                 Place::Webhook(delivery.webhook),
-                &delivery.error,
-                delivery.created_at,
-                delivery.at,
+                delivery.error,
+                messages,
+                [delivery.created_at, delivery.at],
             )
         }
     }
@@ -101,7 +132,7 @@ impl Sighting {
             return None;
         }
         let last = attempts.last()?;
-        let error = last.error.as_ref()?;
+        let error = last.error.clone()?;
         Some(Self {
             status: last.status,
             delivery: Some(delivery.id),
@@ -109,45 +140,53 @@ impl Sighting {
                 Kind::Delivery,
                 Place::Webhook(webhook),
                 error,
-                delivery.created_at,
-                last.at,
+                &mut Messages::default(),
+                [delivery.created_at, last.at],
             )
         })
     }
 
-    /// A login that is dead, since `died` where that is known.
-    pub(super) fn of_login(connection: &Connection, died: Option<Timestamp>) -> Self {
-        let reason = connection.status_reason.as_deref();
-        let message = reason.unwrap_or("the login is not accepted any more");
-        let at = died.unwrap_or(connection.created_at);
+    pub(super) fn of_login(login: DeadLogin, messages: &mut Messages) -> Self {
+        let unknown = || "the login is not accepted any more".to_owned();
+        let at = login.died_at.unwrap_or(login.connected_at);
         Self {
-            connector: Some(connection.connector.clone()),
-            status: status_in(message),
-            is_dated: died.is_some(),
+            connector: Some(login.connector),
+            is_dated: login.died_at.is_some(),
             ..Self::new(
                 Kind::Class(ErrorClass::Auth),
-                Place::Connection(connection.id),
-                message,
-                at,
-                at,
+                Place::Connection(login.connection),
+                login.reason.unwrap_or_else(unknown),
+                messages,
+                [at, at],
             )
         }
     }
 
-    fn new(kind: Kind, place: Place, message: &str, began_at: Timestamp, at: Timestamp) -> Self {
+    /// `times`: when it began, and when it failed last.
+    fn new(
+        kind: Kind,
+        place: Place,
+        message: String,
+        messages: &mut Messages,
+        times: [Timestamp; 2],
+    ) -> Self {
+        let said = messages.read(&message);
+        let [began_at, at] = times;
         Self {
             kind,
             place,
             connector: None,
-            message: message.to_owned(),
-            pattern: normalised(message),
-            status: None,
+            message,
+            pattern: said.pattern,
+            status: said.status,
             run: None,
+            sync: None,
             delivery: None,
             by: None,
             began_at,
             at,
             is_dated: true,
+            is_current: true,
         }
     }
 
@@ -156,6 +195,16 @@ impl Sighting {
             Place::Webhook(id) => Some(id),
             Place::Connection(_) => None,
         }
+    }
+
+    /// What those have in common that have one fingerprint.
+    pub(super) fn likeness(&self) -> (Option<&Slug>, Option<WebhookId>, Kind, &Arc<str>) {
+        (
+            self.connector.as_ref(),
+            self.webhook(),
+            self.kind,
+            &self.pattern,
+        )
     }
 
     /// The same for the same pattern of the same kind at the same connector, or endpoint.

@@ -55,7 +55,17 @@ macro_rules! ordered_ids {
             pub fn generate(now: Timestamp, entropy: &dyn Entropy) -> Self {
                 let mut bytes = [0; 10];
                 entropy.fill(&mut bytes);
-                let millis = u64::try_from(now.as_millis()).unwrap_or(0);
+                Self::made_of(now, bytes)
+            }
+
+            /// Sorts before all that are made at this time or later.
+            #[must_use]
+            pub fn first_at(time: Timestamp) -> Self {
+                Self::made_of(time, [0; 10])
+            }
+
+            fn made_of(time: Timestamp, bytes: [u8; 10]) -> Self {
+                let millis = u64::try_from(time.as_millis()).unwrap_or(0);
                 Self(uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid())
             }
         }
@@ -310,6 +320,8 @@ mod tests {
         assert!(first.to_string() < second.to_string());
         assert_eq!(first.0.get_version_num(), 7);
         assert_ne!(at(1_700_000_000_000), first);
+        let bound = RunId::first_at(Timestamp::from_millis(1_700_000_000_001)).to_string();
+        assert!(first.to_string() < bound && bound <= second.to_string());
     }
 
     #[test]

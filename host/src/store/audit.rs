@@ -75,6 +75,17 @@ impl Store {
         rows.iter().map(entry).collect()
     }
 
+    /// The newest entries about a subject, whatever the project.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn audited(&self, subject: &str, limit: u32) -> Result<Vec<AuditRow>, Error> {
+        let sql = "SELECT id, at, project, actor, action, subject, details
+             FROM audit_log WHERE subject = $1 ORDER BY id DESC LIMIT $2";
+        let rows = self.database().read(sql, values![subject, limit]).await?;
+        rows.iter().map(entry).collect()
+    }
+
     /// Removes entries that were written before a moment; how many. It rests between
     /// transactions and may be dropped at any time.
     ///

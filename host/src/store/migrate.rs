@@ -159,6 +159,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/sqlite/0026_linked_users_map.sql"),
         include_str!("../../../migrations/postgres/0026_linked_users_map.sql"),
     ),
+    (
+        27,
+        "troubles",
+        include_str!("../../../migrations/sqlite/0027_troubles.sql"),
+        include_str!("../../../migrations/postgres/0027_troubles.sql"),
+    ),
 ];
 
 /// Connects. The schema has to be up to date already.

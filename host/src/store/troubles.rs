@@ -2,18 +2,75 @@
 
 use super::{
     Error, Store,
-    connections::{connection_columns, scope_from},
     dialect::{Row, values},
 };
 use crate::model::{
-    Connection, ConnectionId, ConnectionStatus, DeliveryId, DeliveryState, EventKind, FailureId,
-    ObjectKind, ProjectId, RunId, Slug, Timestamp, Webhook, WebhookId,
+    ConnectionId, ConnectionStatus, DeliveryId, DeliveryState, ErrorClass, EventKind, FailureId,
+    ObjectKind, ProjectId, RunDirection, RunError, RunId, Slug, Timestamp, Webhook, WebhookId,
 };
 
-/// Events among which the beginning of a dead login is looked for.
-const NEWEST_EVENTS: u32 = 5000;
 /// Deliveries among which the last success of an endpoint is looked for.
 const NEWEST_DELIVERIES: u32 = 1000;
+
+/// A run that went wrong, as far as it takes to find out why.
+#[derive(Clone, Debug)]
+pub struct TroubledRun {
+    /// Its id.
+    pub id: RunId,
+    /// Of which connection.
+    pub connection: ConnectionId,
+    /// Its connector.
+    pub connector: Slug,
+    /// Of which object.
+    pub kind: ObjectKind,
+    /// Reading or writing.
+    pub direction: RunDirection,
+    /// The version of the connector that worked, where one did.
+    pub version: Option<String>,
+    /// What went wrong last.
+    pub error: RunError,
+    /// When the run began.
+    pub started_at: Timestamp,
+    /// When it ended, or as long as it goes on, when it did something last.
+    pub at: Timestamp,
+    /// Whether no later run of the same sync went well.
+    pub is_current: bool,
+}
+
+/// Among which runs those that went wrong are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Among {
+    /// All of the project.
+    All,
+    /// Those of syncs that did not come right since.
+    Current,
+    /// Those of the connection with this number.
+    Connection(u32),
+}
+
+/// A sync that did all there was to do.
+#[derive(Clone, Debug)]
+pub struct GoodRun {
+    /// When it ended.
+    pub at: Timestamp,
+    /// The version of the connector that worked.
+    pub version: Option<String>,
+}
+
+/// A connection whose login is not accepted any more.
+#[derive(Clone, Debug)]
+pub struct DeadLogin {
+    /// Of which connection.
+    pub connection: ConnectionId,
+    /// Its connector.
+    pub connector: Slug,
+    /// Why, where it is known.
+    pub reason: Option<String>,
+    /// When the connection was made.
+    pub connected_at: Timestamp,
+    /// When the login died; none where the event that told of it is past its keeping time.
+    pub died_at: Option<Timestamp>,
+}
 
 /// A delivery whose last attempt failed.
 #[derive(Clone, Debug)]
@@ -59,27 +116,148 @@ pub struct FailureReason {
     pub last_seen_at: Timestamp,
 }
 
-macro_rules! troubled {
-    ($state:literal) => {
+macro_rules! came_right {
+    () => {
+        "EXISTS (SELECT 1 FROM sync_run later
+                 WHERE later.connection = r.connection AND later.object = r.object
+                   AND later.direction = r.direction AND later.id > r.id
+                   AND later.status = 'completed')"
+    };
+}
+
+macro_rules! troubled_runs {
+    ($which:expr) => {
         concat!(
-            "SELECT d.endpoint, d.event, w.id, ev.type, d.state, d.attempt, d.created_at, a.at,
-                    a.status, a.error
-             FROM webhook_endpoint w
-             JOIN webhook_delivery d ON d.endpoint = w.number AND d.state = '",
-            $state,
-            "'
-             JOIN webhook_attempt a ON a.endpoint = d.endpoint AND a.event = d.event
-              AND a.number = (SELECT MAX(last.number) FROM webhook_attempt last
-                              WHERE last.endpoint = d.endpoint AND last.event = d.event)
-             LEFT JOIN event ev ON ev.seq = d.event
-             WHERE w.project = $1 AND w.deleted_at IS NULL AND d.created_at >= $2
-               AND d.attempt > 0 AND a.error IS NOT NULL
-             ORDER BY d.event DESC LIMIT $3"
+            "SELECT r.id, c.id, c.connector, r.object, r.direction, r.connector_version,
+                r.error_class, r.error, r.started_at, COALESCE(r.finished_at, r.updated_at),
+                NOT ",
+            came_right!(),
+            " FROM sync_run r JOIN connection c ON c.number = r.connection
+             WHERE r.project = $1 AND r.error IS NOT NULL AND r.id >= $2
+               AND c.deleted_at IS NULL ",
+            $which,
+            " ORDER BY r.id DESC LIMIT $3"
         )
     };
 }
 
+/// Runs of syncs that did not come right since.
+const CURRENT_RUNS: &str = troubled_runs!(concat!("AND NOT ", came_right!()));
+
+// Deliveries are chosen before their attempts are looked at: there may be millions of those.
+macro_rules! troubled_deliveries {
+    ($state:literal, $which:expr) => {
+        concat!(
+            "SELECT d.endpoint, d.event, d.id, ev.type, d.state, d.attempt, d.created_at, a.at,
+                    a.status, a.error
+             FROM (SELECT w.id, d.endpoint, d.event, d.state, d.attempt, d.created_at
+                   FROM webhook_endpoint w
+                   JOIN webhook_delivery d ON d.endpoint = w.number AND d.state = '",
+            $state,
+            "' ",
+            $which,
+            " WHERE w.project = $1 AND w.deleted_at IS NULL AND d.created_at >= $2
+                     AND d.attempt > 0
+                   ORDER BY d.event DESC LIMIT $3) AS d
+             JOIN webhook_attempt a ON a.endpoint = d.endpoint AND a.event = d.event
+              AND a.number = (SELECT MAX(last.number) FROM webhook_attempt last
+                              WHERE last.endpoint = d.endpoint AND last.event = d.event)
+             LEFT JOIN event ev ON ev.seq = d.event
+             WHERE a.error IS NOT NULL"
+        )
+    };
+}
+
+/// Deliveries that wait after an attempt.
+const PENDING: &str = troubled_deliveries!("pending", "");
+/// Dead deliveries, of each endpoint the newest. One that was down for days has many.
+const DEAD: &str = troubled_deliveries!(
+    "dead",
+    "AND d.event > COALESCE((SELECT older.event FROM webhook_delivery older
+                             WHERE older.endpoint = w.number AND older.state = 'dead'
+                             ORDER BY older.event DESC LIMIT 1 OFFSET $3), 0)"
+);
+
 impl Store {
+    /// Runs of a project that went wrong and were begun at a time or later, the last begun first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn troubled_runs(
+        &self,
+        project: ProjectId,
+        since: Timestamp,
+        among: Among,
+        limit: u32,
+    ) -> Result<Vec<TroubledRun>, Error> {
+        let first = RunId::first_at(since).to_string();
+        let mut values = values![project, first, limit];
+        let sql = match among {
+            Among::All => troubled_runs!(""),
+            Among::Current => CURRENT_RUNS,
+            Among::Connection(number) => {
+                values.extend(values![number]);
+                troubled_runs!("AND r.connection = $4")
+            }
+        };
+        let mut runs = Vec::new();
+        for row in &self.database().read(sql, values).await? {
+            let Some(kind) = self.kind(row.number(3)?) else {
+                continue;
+            };
+            runs.push(TroubledRun {
+                id: row.parsed(0)?,
+                connection: row.parsed(1)?,
+                connector: row.parsed(2)?,
+                kind,
+                direction: row.parsed_by(4, RunDirection::parse)?,
+                version: row.optional_text(5)?,
+                error: RunError {
+                    class: row.parsed_by(6, ErrorClass::parse)?,
+                    message: row.text(7)?,
+                },
+                started_at: row.time(8)?,
+                at: row.time(9)?,
+                is_current: row.bool(10)?,
+            });
+        }
+        Ok(runs)
+    }
+
+    /// The last run of a sync before another one that did all there was to do.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn last_good_run(
+        &self,
+        project: ProjectId,
+        connection: ConnectionId,
+        kind: ObjectKind,
+        direction: RunDirection,
+        before: RunId,
+    ) -> Result<Option<GoodRun>, Error> {
+        let sql = "SELECT COALESCE(r.finished_at, r.updated_at), r.connector_version
+             FROM connection c JOIN sync_run r ON r.connection = c.number
+             WHERE c.project = $1 AND c.id = $2 AND r.object = $3 AND r.direction = $4
+               AND r.id < $5 AND r.status = 'completed'
+             ORDER BY r.id DESC LIMIT 1";
+        let values = values![
+            project,
+            connection,
+            self.object(kind),
+            direction.as_str(),
+            before.to_string(),
+        ];
+        let row = self.database().read_one(sql, values).await?;
+        row.map(|row| {
+            Ok(GoodRun {
+                at: row.time(0)?,
+                version: row.optional_text(1)?,
+            })
+        })
+        .transpose()
+    }
+
     /// Deliveries of a project that are dead, or wait after an attempt that failed, and were made
     /// since a moment; of each kind at most `limit`, the newest of both first.
     ///
@@ -92,7 +270,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<TroubledDelivery>, Error> {
         let mut found = Vec::new();
-        for sql in [troubled!("dead"), troubled!("pending")] {
+        for sql in [DEAD, PENDING] {
             let rows = self.database().read(sql, values![project, since, limit]);
             for row in &rows.await? {
                 found.push(troubled_from(row)?);
@@ -116,49 +294,38 @@ impl Store {
         row.map_or(Ok(None), |row| row.optional_time(0))
     }
 
-    /// Connections of a project whose logins are dead, at most `limit`.
+    /// Connections of a project whose logins are dead, the last made first: all, at most `limit`,
+    /// or the one with this number.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn dead_connections(
+    pub async fn dead_logins(
         &self,
         project: ProjectId,
+        connection: Option<u32>,
         limit: u32,
-    ) -> Result<Vec<Connection>, Error> {
-        const SQL: &str = concat!(
-            "SELECT ",
-            connection_columns!(),
-            " FROM connection c
-              WHERE c.project = $1 AND c.deleted_at IS NULL AND c.status = $2
-              ORDER BY c.created_at DESC, c.number DESC LIMIT $3"
-        );
+    ) -> Result<Vec<DeadLogin>, Error> {
+        let sql = "SELECT c.id, c.connector, c.status_reason, c.created_at,
+                (SELECT MAX(e.created_at) FROM event e
+                 WHERE e.connection = c.number AND e.type = 'connection.needs_reconnect')
+             FROM connection c
+             WHERE c.project = $1 AND c.deleted_at IS NULL AND c.status = $2
+               AND ($3 IS NULL OR c.number = $3)
+             ORDER BY c.created_at DESC, c.number DESC LIMIT $4";
         let status = ConnectionStatus::NeedsReconnect.as_str();
-        let rows = self.database().read(SQL, values![project, status, limit]);
-        let rows = rows.await?;
-        let connections = rows
-            .iter()
-            .map(|row| Ok(scope_from(row)?.connection().clone()));
-        connections.collect()
-    }
-
-    /// When logins of connections died, the last first, as far as the newest events of the project
-    /// tell.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn logins_died(
-        &self,
-        project: ProjectId,
-    ) -> Result<Vec<(ConnectionId, Timestamp)>, Error> {
-        let sql = "SELECT c.id, newest.created_at FROM (
-                SELECT seq, connection, type, created_at FROM event
-                WHERE project = $1 ORDER BY seq DESC LIMIT $2) AS newest
-            JOIN connection c ON c.number = newest.connection
-            WHERE newest.type = 'connection.needs_reconnect' ORDER BY newest.seq DESC";
-        let rows = self.database().read(sql, values![project, NEWEST_EVENTS]);
-        let rows = rows.await?;
+        let values = values![project, status, connection.map(i64::from), limit];
+        let rows = self.database().read(sql, values).await?;
         rows.iter()
-            .map(|row| Ok((row.parsed(0)?, row.time(1)?)))
+            .map(|row| {
+                let reason = row.text(2)?;
+                Ok(DeadLogin {
+                    connection: row.parsed(0)?,
+                    connector: row.parsed(1)?,
+                    reason: Some(reason).filter(|reason| !reason.is_empty()),
+                    connected_at: row.time(3)?,
+                    died_at: row.optional_time(4)?,
+                })
+            })
             .collect()
     }
 
@@ -213,11 +380,11 @@ impl Store {
     pub async fn sync_config_changed(
         &self,
         project: ProjectId,
-        connection: u32,
+        connection: ConnectionId,
     ) -> Result<Option<Timestamp>, Error> {
-        let sql = "SELECT MAX(s.modified_at) FROM sync_config s
-             JOIN connection c ON c.number = s.connection
-             WHERE c.project = $1 AND s.connection = $2";
+        let sql = "SELECT MAX(s.modified_at) FROM connection c
+             JOIN sync_config s ON s.connection = c.number
+             WHERE c.project = $1 AND c.id = $2";
         let row = self.database().read_one(sql, values![project, connection]);
         row.await?.map_or(Ok(None), |row| row.optional_time(0))
     }

@@ -176,7 +176,9 @@ contract! {
     diagnosis:
         a_problem_tells_since_when_how_often_and_after_what,
         what_fails_at_once_is_told_from_what_fails_alone,
-        a_dead_login_is_a_problem_of_its_connection;
+        a_dead_login_is_a_problem_of_its_connection,
+        runs_that_failed_tell_which_came_right,
+        the_newest_dead_deliveries_of_each_endpoint_are_told;
     history:
         each_field_knows_where_it_came_from,
         what_changed_is_told_for_a_while,

@@ -68,6 +68,7 @@ pub(crate) fn pages(runtime: &Runtime, arguments: &Arguments) -> Result<()> {
                 ("runs that failed", "/runs?status=failed"),
                 ("connections", "/connections"),
                 ("linked users", "/linked-users"),
+                ("troubleshooting", "/diagnosis"),
             ] {
                 let url = format!("{}/dashboard/{project}{path}", server.base_url());
                 let slowest = page(&browser, runs, name, &url, arguments).await?;

@@ -83,56 +83,6 @@ impl Store {
             .collect()
     }
 
-    /// Runs of a project that went wrong and were begun at a time or later, the last begun first.
-    /// With `current` those of syncs that came right since are left away.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn troubled_runs(
-        &self,
-        project: ProjectId,
-        since: Timestamp,
-        current: bool,
-        limit: u32,
-    ) -> Result<Vec<Run>, Error> {
-        const SQL: &str = select_runs!(
-            "WHERE r.project = $1 AND r.error IS NOT NULL AND r.started_at >= $2
-               AND c.deleted_at IS NULL
-               AND NOT ($3 AND EXISTS (
-                   SELECT 1 FROM sync_run later
-                   WHERE later.connection = r.connection AND later.object = r.object
-                     AND later.direction = r.direction AND later.id > r.id
-                     AND later.status = 'completed'))
-             ORDER BY r.id DESC LIMIT $4"
-        );
-        let values = values![project, since, current, limit];
-        let rows = self.database().read(SQL, values).await?;
-        rows.iter()
-            .filter_map(|row| self.run_from(row).transpose())
-            .collect()
-    }
-
-    /// The last run before another one that did all there was to do for the same sync.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn last_good_run(&self, project: ProjectId, run: &Run) -> Result<Option<Run>, Error> {
-        const SQL: &str = select_runs!(
-            "WHERE r.project = $1 AND c.id = $2 AND r.object = $3 AND r.direction = $4
-               AND r.id < $5 AND r.status = 'completed'
-             ORDER BY r.id DESC LIMIT 1"
-        );
-        let values = values![
-            project,
-            run.connection,
-            self.object(run.kind),
-            run.direction.as_str(),
-            run.id.to_string(),
-        ];
-        let row = self.database().read_one(SQL, values).await?;
-        row.map_or(Ok(None), |row| self.run_from(&row))
-    }
-
     /// One run of a project.
     ///
     /// # Errors
