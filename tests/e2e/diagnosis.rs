@@ -6,7 +6,7 @@ use axum::{Json, Router, extract::State, http::HeaderMap, routing::post};
 use fake_omni::{KEY, Omni};
 use jackfield::model::ObjectKind;
 use jackfield_tests::{
-    Api, Backend, DemoProvider, Server,
+    Api, Backend, DemoProvider, Person, Server,
     api::text,
     receiver::{Receiver, Reply},
     until,
@@ -75,6 +75,32 @@ async fn an_outage_of_a_provider_is_told_from_the_rest(backend: Backend) {
     let step = text(&broken["steps"][1]["url"]);
     assert!(step.contains(&format!("/webhooks/{webhook}")), "{step}");
 
+    // The same on the page of the delivery; a connection with which nothing is wrong has no such
+    // part.
+    let person = Person::owner_of(&server).await;
+    let project = text(&api.get("/projects").await.json(200)[0]["id_project"]);
+    let told = async |about: &str, id: &str| {
+        let answer = person
+            .get(&format!("/dashboard/{project}/{about}/{id}"))
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let whole = format!("/dashboard/{project}/diagnosis/{about}/{id}");
+        let link = answer.text.contains(&format!("href=\"{whole}\""));
+        link.then_some((answer.text, whole))
+    };
+    let (page, whole) = told("deliveries", &text(&broken["delivery_id"]))
+        .await
+        .expect("it tells");
+    let cause = text(&broken["cause"]);
+    assert!(page.contains(&cause), "{cause} in {page}");
+    let page = person.get(&whole).await;
+    assert!(
+        page.status == 200 && page.text.contains(&cause),
+        "{}",
+        page.text
+    );
+    assert!(told("connections", &connections[0]).await.is_none());
+
     // The provider is down, for both.
     provider.demo.fail_next(100_000);
     for connection in &connections {
@@ -100,6 +126,11 @@ async fn an_outage_of_a_provider_is_told_from_the_rest(backend: Backend) {
             .expect("a list")
             .is_empty()
     );
+    for (about, id) in [("runs", &run), ("connections", &connections[0])] {
+        let (page, _) = told(about, id).await.expect("it tells");
+        let cause = text(&outage["cause"]);
+        assert!(page.contains(&cause), "{cause} in {page}");
+    }
 
     // Nobody is configured who could be asked.
     let asked = json!({ "question": "What is wrong?" });

@@ -11,9 +11,10 @@ use axum::{
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
-use super::{Desktop, ProjectDesk, Section, webhooks};
+use super::{Desktop, ProjectDesk, Section, diagnosis, webhooks};
 use crate::{
-    model::{Attempt, Cause, Delivery, DeliveryId, Role, Webhook},
+    http,
+    model::{Attempt, Cause, Delivery, DeliveryId, DeliveryState, Role, Webhook},
     web::{
         self,
         parts::{self, Tone},
@@ -35,6 +36,13 @@ async fn show(desk: ProjectDesk, Path((_, id)): Place) -> Result<Response, web::
     let data = event
         .as_ref()
         .map(|row| -> Value { serde_json::from_str(&row.event.data).unwrap_or_default() });
+    let diagnosis = match delivery.state {
+        DeliveryState::Delivered => None,
+        _ => {
+            let found = desk.services.diagnoses.delivery(&webhook, delivery.id);
+            found.await.map_err(http::Error::from)?
+        }
+    };
     let title = delivery
         .event
         .as_ref()
@@ -62,6 +70,7 @@ async fn show(desk: ProjectDesk, Path((_, id)): Place) -> Result<Response, web::
                 (parts::post_button(&desk.href(&format!("/deliveries/{}/replay", delivery.id)), "Send again", Tone::Info, None))
             }
         }
+        @if let Some(diagnosis) = &diagnosis { (diagnosis::panel(&desk, diagnosis)) }
         section.card {
             h2 { "Attempts" }
             @if attempts.is_empty() { p.muted { "None has ended yet." } }

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use super::{Desktop, ProjectDesk, Section};
 use crate::{
     diagnosis::{
-        Answer, Diagnosis, Fact, Overview, Problem, Spread, WINDOW_DAYS, Who, facts_of,
+        Answer, Diagnosis, Fact, Overview, Problem, Spread, Subject, WINDOW_DAYS, Who, facts_of,
         facts_of_project,
     },
     http::{self, Services},
@@ -86,7 +86,13 @@ async fn one(
         @if found.problems.is_empty() {
             (parts::empty("Nothing is wrong", "Nothing is known to be wrong with it.", None))
         }
-        (panel(&desk, &found))
+        @else {
+            section.stack aria-labelledby="problems" {
+                h2 id="problems" { "What is wrong" }
+                @for problem in &found.problems { (card(&desk, problem)) }
+            }
+            (questions(&desk.services, desk.project.id, about, part("id")))
+        }
     };
     Ok(desk.page(Section::Diagnosis, title, body))
 }
@@ -134,23 +140,29 @@ fn trend(found: &Overview, now: Timestamp) -> Markup {
     parts::chart("failures-by-day", &chart)
 }
 
-/// A diagnosis as a part of another page: what is wrong, why, and what to do. Nothing where
-/// nothing is wrong.
+/// A diagnosis as a part of another page: the first problem, and the way to the whole of it.
+/// Nothing where nothing is wrong.
 pub(super) fn panel(desk: &ProjectDesk, diagnosis: &Diagnosis) -> Markup {
-    if diagnosis.problems.is_empty() {
+    let Some((first, others)) = diagnosis.problems.split_first() else {
         return Markup::default();
-    }
-    use crate::diagnosis::Subject;
-    let (about, id) = match &diagnosis.subject {
-        Subject::Run(run) => ("run", run.id.to_string()),
-        Subject::Delivery(delivery, _) => ("delivery", delivery.id.to_string()),
-        Subject::Connection(connection) => ("connection", connection.id.to_string()),
+    };
+    let whole = match &diagnosis.subject {
+        Subject::Run(run) => format!("/diagnosis/runs/{}", run.id),
+        Subject::Delivery(delivery, _) => format!("/diagnosis/deliveries/{}", delivery.id),
+        Subject::Connection(connection) => format!("/diagnosis/connections/{}", connection.id),
     };
     html! {
         section.stack aria-label="Diagnosis" {
             h2 { "What is wrong" }
-            @for problem in &diagnosis.problems { (card(desk, problem)) }
-            (questions(&desk.services, desk.project.id, about, &id))
+            (card(desk, first))
+            p {
+                a href=(desk.href(&whole)) { "The whole diagnosis" }
+                @match others.len() {
+                    0 => {},
+                    1 => { ", with one more problem" },
+                    more => { ", with " (more) " more problems" },
+                }
+            }
         }
     }
 }

@@ -5,7 +5,8 @@ use maud::{Markup, html};
 
 use super::{connector, found, state};
 use crate::{
-    dashboard::{ProjectDesk, Section},
+    dashboard::{ProjectDesk, Section, diagnosis},
+    http,
     model::{
         Connection, ConnectionStatus, ExchangeCause, ExchangeRow, Role, Schedule, Scope,
         SettingType, Timestamp,
@@ -54,9 +55,12 @@ pub(super) async fn page(
     let may = desk.is(Role::Developer);
     let facts = facts(desk, scope).await?;
     let syncs = syncs(desk, scope, &here, may).await?;
+    let diagnosis = desk.services.diagnoses.connection(scope).await;
+    let diagnosis = diagnosis.map_err(http::Error::from)?;
     let body = html! {
         @if let Some(notice) = &notice { (parts::alert(notice.tone, &notice.title, &notice.body)) }
         @if connection.status == ConnectionStatus::NeedsReconnect { (needs_reconnect(desk, connection)) }
+        (diagnosis::panel(desk, &diagnosis))
         section.card {
             h2 { "Account" }
             (facts)
