@@ -17,6 +17,8 @@ use crate::{
     },
 };
 
+/// Longer details, in bytes, are folded: what a connector was granted fills a page.
+const AT_A_GLANCE: usize = 160;
 const HERE: &str = "/dashboard/audit-log";
 const ROWS: u32 = 50;
 
@@ -147,13 +149,20 @@ fn list(rows: &[AuditRow], names: &BTreeMap<String, String>) -> Markup {
                     }
                 }
                 td.mono { (entry.action) }
-                td { (entry.subject) }
+                td { span.long { (entry.subject) } }
                 td {
                     @if let Some(project) = entry.project.map(|id| id.to_string()) {
                         (names.get(&project).unwrap_or(&project))
                     }
                 }
-                td { (details(&entry.details)) }
+                td {
+                    @let text = details(&entry.details);
+                    @if text.len() > AT_A_GLANCE {
+                        details { summary { "Show" } span.long { (text) } }
+                    } @else {
+                        span.long { (text) }
+                    }
+                }
             }
         }
     }

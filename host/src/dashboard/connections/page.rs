@@ -222,17 +222,17 @@ fn sync_row(state: &SyncState, schedule: &Schedule, here: &str, may: bool) -> Ma
             th scope="row" { (object) }
             td {
                 (parts::badge(tone(status), &status.replace('_', " ")))
-                @if let Some(error) = &state.last_error { div.muted { (error) } }
+                @if let Some(error) = &state.last_error { div.muted.long { (error) } }
                 @if let Some(question) = &state.question {
                     p { "The provider no longer shows " (question.missing) " of " (question.stored) " records. Nothing was deleted." }
                 }
             }
-            td { (when(schedule)) }
+            td.nowrap { (when(schedule)) }
             td { @match state.last_finished_at { Some(at) => (parts::time(at)), None => span.muted { "never" } } }
             td { @match due { Some(at) => (parts::time(at)), None => span.muted { "when asked" } } }
             @if may {
                 td {
-                    div.row {
+                    div.row.wrap {
                         @if state.question.is_some() {
                             (parts::post_button(&act("delete-missing"), "Delete them", Tone::Bad, Some("Delete the records that the provider no longer shows?")))
                             (parts::post_button(&act("keep-missing"), "Keep them", Tone::Neutral, None))
