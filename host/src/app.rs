@@ -323,6 +323,7 @@ impl App {
             requests: days(self.config.retention.requests_days),
             exchanges: days(self.config.retention.exchanges_days),
             exchanges_each: self.config.exchange_log.most_per_connection,
+            sessions: self.session_end(),
         };
         let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
         tasks.spawn(jobs::keep_house(store, clock, retention, stop.clone()));

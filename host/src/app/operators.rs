@@ -18,10 +18,7 @@ impl App {
         let config = &self.config.access;
         let options = access::Options {
             public_url: self.config.public_url(address),
-            session_end: SessionEnd {
-                idle: Duration::from_secs(config.idle_hours.saturating_mul(3600)),
-                absolute: days(config.absolute_days),
-            },
+            session_end: self.session_end(),
             proxies: Proxies::new(config.trusted_proxies.clone()),
             oidc: config.oidc.as_ref().map(oidc_options),
         };
@@ -32,6 +29,15 @@ impl App {
             Arc::clone(&self.entropy),
             options,
         )
+    }
+
+    /// When sessions of operators end by themselves.
+    pub(super) fn session_end(&self) -> SessionEnd {
+        let config = &self.config.access;
+        SessionEnd {
+            idle: Duration::from_secs(config.idle_hours.saturating_mul(3600)),
+            absolute: days(config.absolute_days),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     model::Clock,
-    store::{Error, Store},
+    store::{Error, SessionEnd, Store},
 };
 
 /// Time between two rounds.
@@ -17,6 +17,9 @@ const REST: Duration = Duration::from_millis(50);
 /// How long results of queued passthrough requests are kept.
 const KEEP_RETRIES: Duration = Duration::from_secs(24 * 3600);
 
+/// How long connect links are kept after they ran out: their page can say what became of them.
+const KEEP_LINKS: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// How long things are kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
@@ -24,7 +27,7 @@ pub struct Retention {
     pub events: Duration,
     /// Deliveries with their attempts.
     pub deliveries: Duration,
-    /// Runs of syncs, and failing records.
+    /// Runs of syncs, failing records, and changes that were finished.
     pub runs: Duration,
     /// The audit log.
     pub audit: Duration,
@@ -34,6 +37,8 @@ pub struct Retention {
     pub exchanges: Duration,
     /// How many requests of one connection to its provider, whatever their age.
     pub exchanges_each: u32,
+    /// Sessions of operators.
+    pub sessions: SessionEnd,
 }
 
 /// Removes what is old until `stop`; after an error it goes on with the next round.
@@ -66,6 +71,7 @@ async fn round(store: &Store, clock: &dyn Clock, retention: Retention) -> Result
     let notices = store.forget_notices().await?;
     let retries = store.prune_retries(now.minus(KEEP_RETRIES)).await?;
     let runs = store.prune_runs(now.minus(retention.runs), REST).await?;
+    let changes = store.prune_changes(now.minus(retention.runs), REST).await?;
     let history = store.prune_history(REST).await?;
     let audit = store
         .prune_audit_log(now.minus(retention.audit), REST)
@@ -76,8 +82,11 @@ async fn round(store: &Store, clock: &dyn Clock, retention: Retention) -> Result
     let before = now.minus(retention.exchanges);
     let most = retention.exchanges_each;
     let exchanges = store.prune_exchanges(before, most, REST).await?;
+    let links = now.minus(KEEP_LINKS);
+    let ended = store.prune_ended(retention.sessions, links, REST).await?;
     let counts = [
-        deliveries, events, notices, retries, runs, history, audit, requests, exchanges,
+        deliveries, events, notices, retries, runs, changes, history, audit, requests, exchanges,
+        ended,
     ];
     if counts.iter().any(|count| *count > 0) {
         tracing::info!(
@@ -86,10 +95,12 @@ async fn round(store: &Store, clock: &dyn Clock, retention: Retention) -> Result
             notices,
             retries,
             runs,
+            changes,
             history,
             audit,
             requests,
             exchanges,
+            ended,
             "removed what is past its keeping time"
         );
     }

@@ -165,6 +165,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/sqlite/0027_troubles.sql"),
         include_str!("../../../migrations/postgres/0027_troubles.sql"),
     ),
+    (
+        28,
+        "keeping",
+        include_str!("../../../migrations/sqlite/0028_keeping.sql"),
+        include_str!("../../../migrations/postgres/0028_keeping.sql"),
+    ),
 ];
 
 /// Connects. The schema has to be up to date already.

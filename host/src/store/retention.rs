@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Error, Store, dialect::values};
+use super::{Error, SessionEnd, Store, dialect::values, sign_in_attempts};
 use crate::model::Timestamp;
 
 /// Rows that go in one transaction.
@@ -95,6 +95,68 @@ impl Store {
             pruned.events += tx.execute(DELETE, values![after, last, before]).await?;
             tx.commit().await?;
             after = last;
+            tokio::time::sleep(rest).await;
+        }
+    }
+
+    /// Removes changes that were finished before a moment, with the conflicts that they were. It
+    /// rests between transactions and may be dropped at any time. How many changes went.
+    ///
+    /// # Errors
+    /// The database failed; what went before is gone.
+    pub async fn prune_changes(&self, before: Timestamp, rest: Duration) -> Result<u64, Error> {
+        const CONFLICTS: &str = "DELETE FROM conflict WHERE change IN (
+                SELECT id FROM change WHERE finished_at < $1 ORDER BY finished_at, id LIMIT $2)";
+        const CHANGES: &str = "DELETE FROM change WHERE id IN (
+                SELECT id FROM change WHERE finished_at < $1 ORDER BY finished_at, id LIMIT $2)";
+        let mut pruned = 0;
+        loop {
+            let mut tx = self.begin().await?;
+            tx.execute(CONFLICTS, values![before, BATCH]).await?;
+            let went = tx.execute(CHANGES, values![before, BATCH]).await?;
+            tx.commit().await?;
+            if went == 0 {
+                return Ok(pruned);
+            }
+            pruned += went;
+            tokio::time::sleep(rest).await;
+        }
+    }
+
+    /// Removes what lets nobody in any more: sessions and links of operators, logins that nobody
+    /// finished, attempts to sign in that do not count any more, and connect links that ran out
+    /// before a moment. How many rows.
+    ///
+    /// # Errors
+    /// The database failed; what went before is gone.
+    pub async fn prune_ended(
+        &self,
+        sessions: SessionEnd,
+        links_before: Timestamp,
+        rest: Duration,
+    ) -> Result<u64, Error> {
+        const LINKS: &str = "DELETE FROM connect_link WHERE id IN (
+                SELECT id FROM connect_link WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+        let now = self.now();
+        let mut tx = self.begin().await?;
+        let sql = "DELETE FROM operator_session WHERE used_at <= $1 OR created_at <= $2";
+        let ends = values![now.minus(sessions.idle), now.minus(sessions.absolute)];
+        let mut pruned = tx.execute(sql, ends).await?;
+        for sql in [
+            "DELETE FROM operator_link WHERE expires_at <= $1",
+            "DELETE FROM oauth_state WHERE expires_at <= $1",
+            "DELETE FROM pending_login WHERE expires_at <= $1",
+        ] {
+            pruned += tx.execute(sql, values![now]).await?;
+        }
+        pruned += sign_in_attempts::forget_old(&mut tx, now).await?;
+        tx.commit().await?;
+        loop {
+            let values = values![links_before, BATCH];
+            match self.database().write(LINKS, values).await? {
+                0 => return Ok(pruned),
+                more => pruned += more,
+            }
             tokio::time::sleep(rest).await;
         }
     }

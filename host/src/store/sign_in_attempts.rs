@@ -134,7 +134,8 @@ impl Store {
     }
 }
 
-async fn forget_old(tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
+/// Attempts after which nobody has to wait any longer; how many.
+pub(super) async fn forget_old(tx: &mut Tx, now: Timestamp) -> Result<u64, Error> {
     let sql = "DELETE FROM sign_in_attempt WHERE last_at < $1";
-    tx.execute(sql, values![now.minus(KEPT)]).await.map(drop)
+    tx.execute(sql, values![now.minus(KEPT)]).await
 }

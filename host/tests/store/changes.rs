@@ -11,7 +11,7 @@ use jackfield::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{MINUTE, World, contact, deleted, present};
+use crate::support::{LATER, MINUTE, World, contact, deleted, present};
 
 /// A contact as the provider has it, changed by it at that time.
 fn contact_at(id: &str, name: &str, at: Timestamp) -> Upsert {
@@ -298,6 +298,17 @@ pub(crate) async fn what_the_provider_refuses_is_as_it_was(world: World) {
     );
     assert_eq!(failed.lost["first_name"].value, json!(""));
     assert_eq!(world.shown(&scope, "1").await["first_name"], "Ada");
+
+    // After some time it goes; what waits stays, however old.
+    world.clock.advance(MINUTE);
+    let waits = world.edit(&scope, "1", &set("first_name", "Eve")).await;
+    let (store, rest) = (&world.store, Duration::ZERO);
+    let ended = failed.finished_at.unwrap();
+    assert_eq!(store.prune_changes(ended, rest).await.unwrap(), 0);
+    assert_eq!(store.prune_changes(LATER, rest).await.unwrap(), 1);
+    let gone = store.change(scope.project(), change.id).await.unwrap();
+    assert!(gone.is_none());
+    assert_eq!(world.change_of(&scope, &waits).await.id, waits.id);
 
     let change = world.edit(&scope, "1", &LocalWrite::Delete).await;
     assert_eq!(world.shown(&scope, "1").await, Value::Null);

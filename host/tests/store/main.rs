@@ -201,6 +201,7 @@ contract! {
         an_address_has_one_account,
         the_last_owner_stays,
         a_session_ends_by_rest_by_age_and_by_word,
+        what_lets_nobody_in_any_more_goes,
         one_of_two_sets_a_server_up,
         links_of_operators_work_once_and_in_time,
         guesses_are_counted_for_all_hosts;

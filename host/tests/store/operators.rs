@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use jackfield::{
-    model::{Digest, EmailAddress, Operator, Place, Role},
+    model::{Digest, EmailAddress, NewConnectLink, Operator, Place, Role},
     store::{Amended, AttemptRule, AttemptSubject, Error, LinkPurpose, NewOperator, SessionEnd},
 };
 
@@ -169,6 +169,64 @@ pub(crate) async fn a_session_ends_by_rest_by_age_and_by_word(world: World) {
     begin(two, "192.0.2.1").await;
     assert_eq!(store.remove_operator(ada.id).await.unwrap(), Amended::Done);
     assert!(used(&two, "192.0.2.1").await.is_none());
+}
+
+pub(crate) async fn what_lets_nobody_in_any_more_goes(world: World) {
+    let store = &world.store;
+    let ada = somebody(&world, "ada@example.com", Role::Owner).await;
+    let project = world.project().await.id;
+    let user = world.linked_user(project).await;
+    let at = world.clock_now();
+    let rest = place("192.0.2.1");
+    for (number, name) in ["one", "two"].into_iter().enumerate() {
+        let hash = Digest::of(name);
+        let begun = store.create_operator_session(hash, ada.id, &rest, END);
+        begun.await.unwrap();
+        let ends = at.plus(END.idle * (1 + u32::try_from(number).unwrap()));
+        let purpose = LinkPurpose::NewPassword(ada.clone());
+        let put = store.put_operator_link(hash, &purpose, "cli", ends);
+        put.await.unwrap();
+        let state = store.put_oauth_state(hash, user.project, vec![1], ends);
+        state.await.unwrap();
+        let new = NewConnectLink {
+            linked_user: user.id,
+            connectors: Vec::new(),
+            vertical: None,
+            return_url: None,
+            language: None,
+            connection: None,
+            email: None,
+        };
+        let link = store.create_connect_link(user.project, new, hash, ends);
+        let link = link.await.unwrap().id;
+        let login = store.put_pending_login(&hash, user.project, link, vec![1], ends);
+        login.await.unwrap();
+    }
+    let prune = async |links| store.prune_ended(END, links, Duration::ZERO).await.unwrap();
+    assert_eq!(prune(at).await, 0, "all of them are good");
+
+    // One of each ends. The connect link is kept longer.
+    world.clock.advance(END.idle / 2);
+    let used = store.use_operator_session(&Digest::of("two"), &rest, END);
+    assert!(used.await.unwrap().is_some());
+    world.clock.advance(END.idle / 2);
+    assert_eq!(prune(at).await, 4);
+    let links = async || {
+        store
+            .connect_links(user.project, None, 10)
+            .await
+            .unwrap()
+            .len()
+    };
+    assert_eq!(links().await, 2);
+    assert_eq!(prune(world.clock_now().plus(MINUTE)).await, 1);
+    assert_eq!(links().await, 1);
+    let used = store.use_operator_session(&Digest::of("two"), &rest, END);
+    assert!(used.await.unwrap().is_some(), "nobody else is signed out");
+    let link = store.operator_link(&Digest::of("two")).await.unwrap();
+    assert!(link.is_some());
+    let state = store.take_oauth_state(&Digest::of("two")).await.unwrap();
+    assert!(state.is_some());
 }
 
 pub(crate) async fn one_of_two_sets_a_server_up(world: World) {
