@@ -84,6 +84,7 @@ pub use record::{
     Change, Record, RemoteRecord, StoredDocument, Upsert, splice, splice_into, spliced_size,
 };
 pub use schema::{Violation, WriteMode};
+pub(crate) use sync::words;
 pub use sync::{
     ConflictPolicy, Direction, ErrorClass, Estimate, EstimateSource, FailedRecord, NextQuery,
     PassState, Query, Question, Run, RunBy, RunCounts, RunDirection, RunEnd, RunError, RunStatus,
