@@ -40,9 +40,7 @@ async fn killed_in_an_installation_a_connector_is_there_whole_or_not_at_all(back
     server.set(FAULT_POINT, Some("install.written:1"));
     server.start_again().await;
     server.command_line(&install);
-    while server.ended().is_none() {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    until("the server is killed", async || server.ended()).await;
     server.set(FAULT_POINT, None);
     server.start_again().await;
     project.at(server.base_url()).active("demo-crm").await;

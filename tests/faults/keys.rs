@@ -24,8 +24,8 @@ async fn killed_while_it_seals_again_it_goes_on(backend: Backend) {
     server.set("FAULT_POINT", Some("rewrap.batch:1"));
     server.spawn_again();
     // Perhaps before it listens.
-    while server.listens().await.is_some() && server.ended().is_none() {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    if server.listens().await.is_some() {
+        until("the server is killed", async || server.ended()).await;
     }
     let list = server.command_line(&["key", "list"]);
     let sealed = |number: u32, count: u32| {

@@ -10,7 +10,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 ///
 /// # Panics
 /// There is none after 90 s; the message says what was waited for.
-pub async fn until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+pub async fn until<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
     until_within(PATIENCE, what, ask).await
 }
 
@@ -21,7 +21,7 @@ pub async fn until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
 pub async fn until_within<T>(
     patience: Duration,
     what: &str,
-    ask: impl AsyncFn() -> Option<T>,
+    mut ask: impl AsyncFnMut() -> Option<T>,
 ) -> T {
     let start = Instant::now();
     loop {

@@ -3,20 +3,19 @@
 //!
 //! The rows are made in bulk with SQL; the server is the real program, on SQLite.
 
-use std::{fs, str::FromStr as _, time::Duration};
+use std::{str::FromStr as _, time::Duration};
 
 use jackfield_tests::{Backend, Browser, Server};
 use sqlx::{
     ConnectOptions as _, Connection as _,
     sqlite::{SqliteConnectOptions, SqliteConnection},
 };
-use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::{
     Arguments, Result,
     measure::{median, say, say_load, say_verdict},
-    plugins::{build_as, build_components},
+    plugins::{demo_crm, program},
 };
 
 /// Runs, unless the arguments say so. There are a tenth as many connections.
@@ -26,25 +25,8 @@ const LOADS: usize = 20;
 const TARGET: f64 = 300.0;
 
 pub(crate) fn pages(runtime: &Runtime, arguments: &Arguments) -> Result<()> {
-    let program = match &arguments.program {
-        Some(program) => program.clone(),
-        None => build_as("release", &["-p", "jackfield", "--bins"])?
-            .into_iter()
-            .find(|file| file.file_stem().is_some_and(|name| name == "jackfield"))
-            .ok_or("cargo built no jackfield")?,
-    };
-    let built = match &arguments.plugins {
-        Some(_) => None,
-        None => Some(build_components()?),
-    };
-    let plugins = built.as_ref().map(TempDir::path);
-    let plugins = plugins
-        .or(arguments.plugins.as_deref())
-        .ok_or("there are no connectors")?;
-    let connector = ["demo_crm.wasm", "demo-crm.wasm"]
-        .iter()
-        .find_map(|name| fs::read(plugins.join(name)).ok())
-        .ok_or("there is no demo-crm.wasm")?;
+    let program = program(arguments)?;
+    let connector = demo_crm(arguments)?;
     say("pages: ms until the first contentful paint in Chromium, and of these the server's own");
     say(
         "runs     page                    | first  median     p95 | server median     p95 | document, KiB",

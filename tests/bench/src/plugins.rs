@@ -97,7 +97,7 @@ pub(crate) fn slug(name: &str) -> Result<Slug> {
     Ok(name.parse()?)
 }
 
-pub(crate) fn build_components() -> Result<TempDir> {
+fn build_components() -> Result<TempDir> {
     let arguments = [
         "-p",
         "demo-crm",
@@ -119,13 +119,39 @@ pub(crate) fn build_components() -> Result<TempDir> {
     Ok(folder)
 }
 
+/// The server's program: the one that the arguments name, else it is built.
+pub(crate) fn program(arguments: &Arguments) -> Result<PathBuf> {
+    if let Some(program) = &arguments.program {
+        return Ok(program.clone());
+    }
+    let built = build_as("release", &["-p", "jackfield", "--bins"])?;
+    let mut built = built.into_iter();
+    let program = built.find(|file| file.file_stem().is_some_and(|name| name == "jackfield"));
+    Ok(program.ok_or("cargo built no jackfield")?)
+}
+
+/// The demo connector's file: of the folder that the arguments name, else it is built.
+pub(crate) fn demo_crm(arguments: &Arguments) -> Result<Vec<u8>> {
+    let built = match &arguments.plugins {
+        Some(_) => None,
+        None => Some(build_components()?),
+    };
+    let built = built.as_ref().map(TempDir::path);
+    let folder = built.or(arguments.plugins.as_deref());
+    let folder = folder.ok_or("there are no connectors")?;
+    let file = ["demo_crm.wasm", "demo-crm.wasm"]
+        .iter()
+        .find_map(|name| std::fs::read(folder.join(name)).ok());
+    Ok(file.ok_or("there is no demo-crm.wasm")?)
+}
+
 /// Builds packages with the connectors' profile; the files that came of it.
 fn build(arguments: &[&str]) -> Result<Vec<PathBuf>> {
     build_as(PROFILE, arguments)
 }
 
 /// The same with another profile.
-pub(crate) fn build_as(profile: &str, arguments: &[&str]) -> Result<Vec<PathBuf>> {
+fn build_as(profile: &str, arguments: &[&str]) -> Result<Vec<PathBuf>> {
     let cargo = option_env!("CARGO").unwrap_or("cargo");
     let output = Command::new(cargo)
         .args([

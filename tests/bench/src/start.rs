@@ -10,12 +10,11 @@ use std::{
 };
 
 use jackfield::runtime::Artifact;
-use tempfile::TempDir;
 
 use crate::{
     Arguments, Result,
     measure::{median, say, say_load, say_verdict},
-    plugins::{build_as, build_components},
+    plugins::{demo_crm, program},
 };
 
 /// Connectors, unless the arguments say so.
@@ -30,26 +29,8 @@ const SETTLE: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(600);
 
 pub(crate) fn start(arguments: &Arguments) -> Result<()> {
-    let program = match &arguments.program {
-        Some(program) => program.clone(),
-        None => build_as("release", &["-p", "jackfield", "--bins"])?
-            .into_iter()
-            .find(|file| file.file_stem().is_some_and(|name| name == "jackfield"))
-            .ok_or("cargo built no jackfield")?,
-    };
-    let built = match &arguments.plugins {
-        Some(_) => None,
-        None => Some(build_components()?),
-    };
-    let plugins = built
-        .as_ref()
-        .map(TempDir::path)
-        .or(arguments.plugins.as_deref())
-        .ok_or("there are no connectors")?;
-    let original = ["demo_crm.wasm", "demo-crm.wasm"]
-        .iter()
-        .find_map(|name| fs::read(plugins.join(name)).ok())
-        .ok_or("there is no demo-crm.wasm")?;
+    let program = program(arguments)?;
+    let original = demo_crm(arguments)?;
     for count in arguments.sizes(CONNECTORS) {
         measure(&program, &original, count, arguments.rounds.unwrap_or(5))?;
     }
