@@ -333,6 +333,9 @@ async fn a_login_in_a_window_of_its_own_ends_in_the_overlay() {
     let heard = heard(&browser).await;
     let exit = r#"exit {"connected":true}"#;
     assert_eq!(heard.last().map(String::as_str), Some(exit), "{heard:?}");
+    for page in ["ready login", "ready connected"] {
+        assert!(heard.iter().any(|one| one == page), "{page}: {heard:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -335,7 +335,7 @@ impl Access {
         });
         let Some(role) = claimed.or(invited).or(listed) else {
             return Err(Error::Elsewhere(format!(
-                "{email} may not operate this server yet; ask an owner for an invitation"
+                "the account {email} may not operate this server yet; ask an owner for an invitation"
             )));
         };
         let new = NewOperator {
