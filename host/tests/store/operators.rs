@@ -206,8 +206,9 @@ pub(crate) async fn what_lets_nobody_in_any_more_goes(world: World) {
     assert_eq!(prune(at).await, 0, "all of them are good");
 
     // One of each ends. The connect link is kept longer.
+    let two = Digest::of("two");
     world.clock.advance(END.idle / 2);
-    let used = store.use_operator_session(&Digest::of("two"), &rest, END);
+    let used = store.use_operator_session(&two, &rest, END);
     assert!(used.await.unwrap().is_some());
     world.clock.advance(END.idle / 2);
     assert_eq!(prune(at).await, 4);
@@ -221,11 +222,11 @@ pub(crate) async fn what_lets_nobody_in_any_more_goes(world: World) {
     assert_eq!(links().await, 2);
     assert_eq!(prune(world.clock_now().plus(MINUTE)).await, 1);
     assert_eq!(links().await, 1);
-    let used = store.use_operator_session(&Digest::of("two"), &rest, END);
+    let used = store.use_operator_session(&two, &rest, END);
     assert!(used.await.unwrap().is_some(), "nobody else is signed out");
-    let link = store.operator_link(&Digest::of("two")).await.unwrap();
+    let link = store.operator_link(&two).await.unwrap();
     assert!(link.is_some());
-    let state = store.take_oauth_state(&Digest::of("two")).await.unwrap();
+    let state = store.take_oauth_state(&two).await.unwrap();
     assert!(state.is_some());
 }
 
