@@ -8,6 +8,7 @@ mod connect;
 mod connect_links;
 mod content;
 mod custom;
+mod decide;
 mod error;
 mod expand;
 mod failing;
@@ -52,6 +53,7 @@ use crate::{
 pub use connect::{ConnectRequest, Connected, LoggedIn, OAuthEnd, OAuthRequest};
 pub use connect_links::LinkDraft;
 pub use content::{Content, Format};
+pub use decide::Decided;
 pub use error::Error;
 pub use expand::expandable;
 pub use failing::FailureRetry;

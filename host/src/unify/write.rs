@@ -141,6 +141,22 @@ impl Unify {
         mode: WriteMode,
         stored: Option<&str>,
     ) -> Result<String, Error> {
+        let (unified, custom) = self.checked(scope, kind, body, mode, stored).await?;
+        match version.desunify(kind, unified, &custom).await {
+            Ok(data) => Ok(data),
+            Err(error) => Err(self.failed(scope, error).await),
+        }
+    }
+
+    /// What an application sent, validated and as connectors get it, with the custom fields in it.
+    pub(super) async fn checked(
+        &self,
+        scope: &Scope,
+        kind: ObjectKind,
+        body: Value,
+        mode: WriteMode,
+        stored: Option<&str>,
+    ) -> Result<(String, Vec<FieldMapping>), Error> {
         let Value::Object(mut object) = body else {
             return Err(invalid("", "must be a JSON object"));
         };
@@ -157,11 +173,7 @@ impl Unify {
         if !custom.fields.is_empty() {
             object.insert("field_mappings".to_owned(), Value::Object(custom.values));
         }
-        let unified = Value::Object(object).to_string();
-        match version.desunify(kind, unified, &custom.fields).await {
-            Ok(data) => Ok(data),
-            Err(error) => Err(self.failed(scope, error).await),
-        }
+        Ok((Value::Object(object).to_string(), custom.fields))
     }
 
     fn push(

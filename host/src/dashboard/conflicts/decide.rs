@@ -13,9 +13,10 @@ use super::{
 use crate::{
     dashboard::desk::ProjectDesk,
     model::{
-        Conflict, ConflictState, Decision, Role,
+        Conflict, ConflictState, Decision, Role, Violation,
         conflict::{DELETED, FieldConflict},
     },
+    unify::Decided,
     web,
 };
 
@@ -23,6 +24,8 @@ use crate::{
 const BATCH: u32 = 100;
 /// The most that are decided by one click.
 const MOST: usize = 1000;
+/// What is said of values that cannot be used.
+const REFUSED: &str = "A value cannot be used. Nothing was resolved.";
 
 /// Which side is right everywhere.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
@@ -60,31 +63,37 @@ pub(super) async fn one(
     web::Form(form): web::Form<BTreeMap<String, String>>,
 ) -> Result<Response, web::Error> {
     desk.may(Role::Developer)?;
-    let conflict = review::found(&desk, &path).await?;
+    let (scope, conflict) = review::found(&desk, &path).await?;
     let decisions = match form.get("all").map(String::as_str) {
         Some("ours") => Side::Ours.all(&conflict),
         Some("theirs") => Side::Theirs.all(&conflict),
         _ => match chosen(&conflict, &form) {
-            Ok(decisions) => decisions,
-            Err(typed) => return Ok(review::page(&desk, &conflict, &typed)),
+            (decisions, typed) if !typed.is_wrong() => decisions,
+            (_, typed) => return Ok(review::page(&desk, &conflict, &typed)),
         },
     };
-    let store = &desk.services.store;
-    let resolved = store
-        .resolve_conflict(desk.project.id, conflict.id, &decisions, &desk.actor())
-        .await?;
-    if resolved.is_some() {
-        let fields: Vec<&String> = decisions.keys().collect();
-        let details = json!({ "record": conflict.record.to_string(), "fields": fields });
-        desk.audit("conflict.resolve", conflict.id, details).await?;
-    }
+    let unify = &desk.services.unify;
     let href = desk.href(&format!("/conflicts/{}", conflict.id));
-    Ok(match resolved {
-        None => desk.done("Somebody has resolved it already.", &href),
-        Some(conflict) if conflict.state == ConflictState::Open => {
-            desk.done("Decided. Fields without a choice wait on.", &href)
+    let now = match unify
+        .decide(&scope, &conflict, &decisions, &desk.actor())
+        .await?
+    {
+        Decided::Done(now) => now,
+        Decided::Closed => return Ok(desk.done("Somebody has resolved it already.", &href)),
+        Decided::Refused(fields) => {
+            let (_, mut typed) = chosen(&conflict, &form);
+            typed.errors = fields.iter().map(refusal).collect();
+            typed.error = Some(REFUSED.to_owned());
+            return Ok(review::page(&desk, &conflict, &typed));
         }
-        Some(_) => desk.done("The conflict is resolved.", &desk.href("/conflicts")),
+    };
+    let fields: Vec<&String> = decisions.keys().collect();
+    let details = json!({ "record": conflict.record.to_string(), "fields": fields });
+    desk.audit("conflict.resolve", conflict.id, details).await?;
+    Ok(if now.state == ConflictState::Open {
+        desk.done("Decided. Fields without a choice wait on.", &href)
+    } else {
+        desk.done("The conflict is resolved.", &desk.href("/conflicts"))
     })
 }
 
@@ -131,11 +140,20 @@ pub(super) async fn many(
     Ok(desk.done(&message, &asked.at(&desk.href("/conflicts"), "")))
 }
 
-/// What was chosen field by field; what was typed where that cannot be used.
+/// Why a field's value cannot be used, in a sentence.
+fn refusal((field, violations): (&String, &Vec<Violation>)) -> (String, String) {
+    let said = violations.iter().map(|one| match one.path.as_str() {
+        "" => format!("This {}.", one.message),
+        path => format!("{path} {}.", one.message),
+    });
+    (field.clone(), said.collect::<Vec<_>>().join(" "))
+}
+
+/// What was chosen field by field; what was typed, with what is wrong with it.
 fn chosen(
     conflict: &Conflict,
     form: &BTreeMap<String, String>,
-) -> Result<BTreeMap<String, Decision>, Typed> {
+) -> (BTreeMap<String, Decision>, Typed) {
     let mut typed = Typed::default();
     let mut decisions = BTreeMap::new();
     for (name, field) in &conflict.fields {
@@ -166,14 +184,11 @@ fn chosen(
         }
     }
     if !typed.errors.is_empty() {
-        typed.error = Some("A value cannot be used. Nothing was resolved.".to_owned());
-        return Err(typed);
-    }
-    if decisions.is_empty() {
+        typed.error = Some(REFUSED.to_owned());
+    } else if decisions.is_empty() {
         typed.error = Some("Choose a side for at least one field.".to_owned());
-        return Err(typed);
     }
-    Ok(decisions)
+    (decisions, typed)
 }
 
 /// Another value: a text where both sides have texts, else JSON; nothing is null.

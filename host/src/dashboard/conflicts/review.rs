@@ -10,7 +10,7 @@ use super::label;
 use crate::{
     dashboard::{Section, board, desk::ProjectDesk},
     model::{
-        Conflict, ConflictId, ConflictState, Role,
+        Conflict, ConflictId, ConflictState, Role, Scope,
         conflict::{DELETED, FieldConflict},
     },
     web::{
@@ -30,7 +30,7 @@ const STYLE: &str = "
 pub(super) async fn found(
     desk: &ProjectDesk,
     path: &BTreeMap<String, String>,
-) -> Result<Conflict, web::Error> {
+) -> Result<(Scope, Conflict), web::Error> {
     let id = path.get("id").map_or("", String::as_str);
     let store = &desk.services.store;
     let conflict = match id.parse::<ConflictId>() {
@@ -41,14 +41,14 @@ pub(super) async fn found(
         let id = board::cut(id, 80);
         web::Error::not_found(format!("This project has no conflict “{id}”."))
     };
-    conflict.map(|(_, conflict)| conflict).ok_or_else(missing)
+    conflict.ok_or_else(missing)
 }
 
 pub(super) async fn show(
     desk: ProjectDesk,
     Path(path): Path<BTreeMap<String, String>>,
 ) -> Result<Response, web::Error> {
-    let conflict = found(&desk, &path).await?;
+    let (_, conflict) = found(&desk, &path).await?;
     Ok(page(&desk, &conflict, &Typed::default()))
 }
 
@@ -66,7 +66,7 @@ pub(super) struct Typed {
 }
 
 impl Typed {
-    fn is_wrong(&self) -> bool {
+    pub(super) fn is_wrong(&self) -> bool {
         self.error.is_some() || !self.errors.is_empty()
     }
 }

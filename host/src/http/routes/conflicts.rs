@@ -25,8 +25,12 @@ use crate::{
         operation::{Operation, Parameter},
         query::Query,
     },
-    model::{Conflict, ConflictId, ConflictState, DEFAULT_LIMIT, Decision, MAX_LIMIT, ProjectId},
+    model::{
+        Conflict, ConflictId, ConflictState, DEFAULT_LIMIT, Decision, MAX_LIMIT, ProjectId, Scope,
+        Violation,
+    },
     store::ConflictFilter,
+    unify::{self, Decided},
 };
 
 const STATES: [&str; 2] = ["open", "resolved"];
@@ -229,7 +233,7 @@ pub(super) async fn get(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Error> {
-    let conflict = by_id(&services, caller.project.id, &id).await?;
+    let (_, conflict) = by_id(&services, caller.project.id, &id).await?;
     json(&body(&conflict))
 }
 
@@ -241,10 +245,10 @@ pub(super) async fn resolve(
     Json(sent): Json<Resolve>,
 ) -> Result<Response, Error> {
     let project = caller.project.id;
-    let conflict = by_id(&services, project, &id).await?;
+    let (scope, conflict) = by_id(&services, project, &id).await?;
     let mut decisions = BTreeMap::new();
     for (field, decision) in sent.fields {
-        let path = format!("/fields/{}", field.replace('~', "~0").replace('/', "~1"));
+        let path = path_of(&field);
         if !conflict.fields.contains_key(&field) {
             let known: Vec<&str> = conflict.fields.keys().map(String::as_str).collect();
             let message = format!("is not in conflict; in conflict are {}", known.join(", "));
@@ -271,15 +275,26 @@ pub(super) async fn resolve(
         let message = "decides nothing: name fields, or the side for the rest".to_owned();
         return Err(invalid("/fields", message));
     }
-    let store = &services.store;
-    let resolved = store
-        .resolve_conflict(project, conflict.id, &decisions, &actor)
+    let decided = services
+        .unify
+        .decide(&scope, &conflict, &decisions, &actor)
         .await?;
-    let resolved = resolved.ok_or_else(|| {
-        let detail = "The conflict is resolved already.";
-        Error::new(Code::Conflict, detail)
-    })?;
-    json(&body(&resolved))
+    match decided {
+        Decided::Done(resolved) => json(&body(&resolved)),
+        Decided::Closed => {
+            let detail = "The conflict is resolved already.";
+            Err(Error::new(Code::Conflict, detail))
+        }
+        Decided::Refused(fields) => {
+            let violations = fields.into_iter().flat_map(|(field, violations)| {
+                violations.into_iter().map(move |violation| Violation {
+                    path: format!("{}/value{}", path_of(&field), violation.path),
+                    ..violation
+                })
+            });
+            Err(unify::Error::Invalid(violations.collect()).into())
+        }
+    }
 }
 
 pub(super) async fn resolve_many(
@@ -316,12 +331,21 @@ pub(super) async fn resolve_many(
     json(&resolved)
 }
 
-async fn by_id(services: &Services, project: ProjectId, id: &str) -> Result<Conflict, Error> {
+/// Where a body decides a field.
+fn path_of(field: &str) -> String {
+    format!("/fields/{}", field.replace('~', "~0").replace('/', "~1"))
+}
+
+async fn by_id(
+    services: &Services,
+    project: ProjectId,
+    id: &str,
+) -> Result<(Scope, Conflict), Error> {
     let found = match id.parse::<ConflictId>() {
         Ok(id) => services.store.conflict(project, id).await?,
         Err(_) => None,
     };
-    found.map(|(_, conflict)| conflict).ok_or_else(|| {
+    found.ok_or_else(|| {
         let detail = format!("This project has no conflict {:?}.", short(id));
         Error::new(Code::ConflictNotFound, detail)
     })
