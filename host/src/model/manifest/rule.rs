@@ -125,8 +125,11 @@ impl RuleHost {
                 // One dot says that the name is whole; of `44..` it would leave an address.
                 let name = name.strip_suffix('.').unwrap_or(name);
                 let labels = name.split('.').count();
+                // What stands there as an escape (`%2a`) is neither a host nor shown as it was meant.
+                let named = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
                 // `*.com.` would stand for all of `com`.
-                if name.split('.').any(str::is_empty) || (wildcard && labels < 2) {
+                let whole = name.split('.').all(|label| !label.is_empty());
+                if !whole || !name.bytes().all(named) || (wildcard && labels < 2) {
                     return Err(form());
                 }
                 if wildcard {
@@ -353,7 +356,9 @@ mod tests {
             "https://",
             "//example.com",
             "javascript://example.com",
-            "https://*",
+            "https://44%2a/",
+            "https://%2a.example.com/",
+            "https://example.com%3b/",
         ] {
             assert!(HttpRule::parse(bad).is_err(), "{bad}");
         }
