@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{Error, Interactive, Unify, outbound::edited};
 use crate::{
     model::{
-        FailedRecord, ObjectKind, Origin, PushOperation, Record, RecordId, RemoteRecord, Scope,
+        FailedRecord, FieldMapping, ObjectKind, Origin, PushOperation, Record, RecordId, RemoteRecord, Scope,
         StoredDocument, Upsert, ValueSource, Violation, WriteMode, Written, conflict::Fields,
         money,
     },
