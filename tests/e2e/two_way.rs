@@ -252,7 +252,7 @@ async fn a_person_decides_field_by_field(backend: Backend) {
     // A value that no write takes is not taken here either.
     let broken = json!({ "fields": { "first_name": { "value": { "a": ["b"] } } } });
     let refused = world.project.post(&path, &broken).await.json(422);
-    assert_eq!(refused["errors"][0]["path"], "/fields/first_name/value");
+    assert_eq!(refused["violations"][0]["path"], "/fields/first_name/value");
     assert_eq!(world.ours(&contact, "first_name").await, "Ours");
     let decision = json!({ "fields": { "first_name": { "value": "Both" } } });
     let resolved = world.project.post(&path, &decision).await.json(200);

@@ -11,7 +11,7 @@ use crate::model::{
 };
 
 /// What became of a decision.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Decided {
     /// The conflict as it is now; it stays open where fields wait on.
     Done(Box<Conflict>),
