@@ -71,7 +71,7 @@ impl Unify {
         }
         let fields = Fields::from_iter([(field.to_owned(), value.clone())]);
         let violations = match self
-            .checked(scope, kind, body_of(&fields), WriteMode::Update, None)
+            .valid_input(scope, kind, body_of(&fields), WriteMode::Update, None)
             .await
         {
             Ok(_) => return Ok(Vec::new()),

@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 use super::{Error, Interactive, Unify, outbound::edited};
 use crate::{
     model::{
-        FailedRecord, FieldMapping, ObjectKind, Origin, PushOperation, Record, RecordId, RemoteRecord, Scope,
-        StoredDocument, Upsert, ValueSource, Violation, WriteMode, Written, conflict::Fields,
-        money,
+        FailedRecord, FieldMapping, ObjectKind, Origin, PushOperation, Record, RecordId,
+        RemoteRecord, Scope, StoredDocument, Upsert, ValueSource, Violation, WriteMode, Written,
+        conflict::Fields, money,
     },
     runtime::{ConnectorVersion, PushAction, PushRequest},
     store::Source,
@@ -141,7 +141,7 @@ impl Unify {
         mode: WriteMode,
         stored: Option<&str>,
     ) -> Result<String, Error> {
-        let (unified, custom) = self.checked(scope, kind, body, mode, stored).await?;
+        let (unified, custom) = self.valid_input(scope, kind, body, mode, stored).await?;
         match version.desunify(kind, unified, &custom).await {
             Ok(data) => Ok(data),
             Err(error) => Err(self.failed(scope, error).await),
@@ -149,7 +149,7 @@ impl Unify {
     }
 
     /// What an application sent, validated and as connectors get it, with the custom fields in it.
-    pub(super) async fn checked(
+    pub(super) async fn valid_input(
         &self,
         scope: &Scope,
         kind: ObjectKind,
