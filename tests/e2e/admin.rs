@@ -3,10 +3,10 @@
 use std::fs;
 
 use jackfield_tests::{
-    Api, Backend, DemoProvider, Server, api::http, api::text, connectors, demo::decide,
+    Api, Backend, DemoProvider, Person, Server, api::http, api::text, connectors, demo::decide,
     registry::Registry, until, wasm,
 };
-use reqwest::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
+use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
 on_both_databases!(
@@ -16,135 +16,7 @@ on_both_databases!(
     connectors_come_from_files_and_from_the_marketplace,
 );
 
-const PASSWORD: &str = "a long sentence for tests";
 const SECRET: &str = "canary-own-app-secret-0123456789";
-
-/// A browser that is signed in, without the browser.
-struct Session {
-    base: String,
-    cookie: String,
-}
-
-/// A page.
-struct Seen {
-    status: u16,
-    html: String,
-    location: String,
-}
-
-impl Session {
-    /// The first owner, by the link in the server's log.
-    async fn owner(server: &Server) -> Self {
-        let log = server.log();
-        let path = path_of(&log, "/set-up/");
-        Self::accept(server, &path, "owner@example.com").await
-    }
-
-    async fn accept(server: &Server, path: &str, email: &str) -> Self {
-        let nobody = Self {
-            base: server.base_url().to_owned(),
-            cookie: String::new(),
-        };
-        let fields = [("name", "Ada"), ("email", email), ("password", PASSWORD)];
-        let answer = nobody
-            .form(path, &fields)
-            .send()
-            .await
-            .expect("the server answers");
-        assert_eq!(answer.status(), 303, "{path}");
-        let cookies = answer.headers().get_all(SET_COOKIE).iter();
-        let pairs: Vec<&str> = cookies
-            .filter_map(|value| value.to_str().ok()?.split(';').next())
-            .collect();
-        Self {
-            cookie: pairs.join("; "),
-            ..nobody
-        }
-    }
-
-    /// Somebody with a role, invited by this owner.
-    async fn invite(&self, server: &Server, role: &str) -> Self {
-        let email = format!("{role}@example.com");
-        let fields = [("email", email.as_str()), ("role", role)];
-        let page = self.post("/dashboard/operators/invite", &fields).await;
-        assert_eq!(page.status, 200, "{}", page.html);
-        let path = path_of(&page.html, "/invitation/");
-        Self::accept(server, &path, &email).await
-    }
-
-    fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
-        http()
-            .request(method, format!("{}{path}", self.base))
-            .header(COOKIE, &self.cookie)
-            .header("sec-fetch-site", "same-origin")
-    }
-
-    fn form(&self, path: &str, fields: &[(&str, &str)]) -> reqwest::RequestBuilder {
-        let mut body = url::form_urlencoded::Serializer::new(String::new());
-        body.extend_pairs(fields);
-        self.request(reqwest::Method::POST, path)
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(body.finish())
-    }
-
-    async fn seen(request: reqwest::RequestBuilder) -> Seen {
-        let answer = request.send().await.expect("the server answers");
-        let header = |name| {
-            answer
-                .headers()
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-        };
-        let location = header(LOCATION).unwrap_or_default().to_owned();
-        let policy = header(reqwest::header::CONTENT_SECURITY_POLICY).unwrap_or_default();
-        let status = answer.status().as_u16();
-        let policy = policy.to_owned();
-        let html = answer.text().await.expect("a page is text");
-        if html.contains("<html") {
-            assert!(policy.contains("default-src 'none'"), "{policy}");
-        }
-        assert!(!html.contains(SECRET), "a secret is shown");
-        assert!(!html.contains(" style="), "{html}");
-        Seen {
-            status,
-            html,
-            location,
-        }
-    }
-
-    async fn get(&self, path: &str) -> Seen {
-        Self::seen(self.request(reqwest::Method::GET, path)).await
-    }
-
-    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Seen {
-        Self::seen(self.form(path, fields)).await
-    }
-
-    /// A page that is there.
-    async fn page(&self, path: &str) -> String {
-        let seen = self.get(path).await;
-        assert_eq!(seen.status, 200, "{path}: {}", seen.html);
-        seen.html
-    }
-
-    /// A form that is taken; where the browser goes next.
-    async fn done(&self, path: &str, fields: &[(&str, &str)]) -> String {
-        let seen = self.post(path, fields).await;
-        assert_eq!(seen.status, 303, "{path}: {}", seen.html);
-        seen.location
-    }
-
-    /// A file in a browser's form.
-    async fn upload(&self, path: &str, bytes: &[u8]) -> Seen {
-        let head = "--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wasm\"\r\nContent-Type: application/wasm\r\n\r\n";
-        let body = [head.as_bytes(), bytes, b"\r\n--edge--\r\n"].concat();
-        let request = self
-            .request(reqwest::Method::POST, path)
-            .header(CONTENT_TYPE, "multipart/form-data; boundary=edge")
-            .body(body);
-        Self::seen(request).await
-    }
-}
 
 /// The path that begins so, out of a text.
 fn path_of(text: &str, start: &str) -> String {
@@ -182,7 +54,7 @@ async fn a_projects_own_app_logs_customers_in(backend: Backend) {
         .await;
     let (project, other) = (server.project("App"), server.project("Other"));
     project.active("demo-crm").await;
-    let owner = Session::owner(&server).await;
+    let owner = Person::owner_of(&server).await;
     let developer = owner.invite(&server, "developer").await;
     let viewer = owner.invite(&server, "viewer").await;
     let home = format!("/dashboard/{}/oauth-apps", id_of(&project).await);
@@ -219,15 +91,17 @@ async fn a_projects_own_app_logs_customers_in(backend: Backend) {
         .await;
     assert_eq!(wrong.status, 422);
     assert!(
-        wrong.html.contains("white space") && wrong.html.contains("aria-invalid"),
+        wrong.text.contains("white space")
+            && wrong.text.contains("aria-invalid")
+            && !wrong.text.contains(SECRET),
         "{}",
-        wrong.html
+        wrong.text
     );
     let wrong = developer.post(&form, &[("client_id", id)]).await;
     assert!(
-        wrong.status == 422 && wrong.html.contains("Type the secret"),
+        wrong.status == 422 && wrong.text.contains("Type the secret"),
         "{}",
-        wrong.html
+        wrong.text
     );
     developer
         .done(&form, &[("client_id", id), ("client_secret", right)])
@@ -280,6 +154,21 @@ async fn a_projects_own_app_logs_customers_in(backend: Backend) {
     other.delete(path).await.expect(204);
     starts(&other).await.expect(501);
 
+    // In the other environment there is no app; who logs in again stays where the connection is.
+    let home = home.trim_end_matches("/oauth-apps");
+    let switch = [("to", "sandbox"), ("back", "")];
+    developer
+        .done(&format!("{home}/environment"), &switch)
+        .await;
+    starts(&project).await.expect(501);
+    let again = json!({
+        "linked_user_origin_id": "customer-1", "connection_id": connections[0]["id_connection"],
+    });
+    let link = project.post("/connect/links", &again).await.json(201);
+    let path = format!("{}/oauth/demo-crm?scheme=oauth", text(&link["url"]));
+    let begun = Person::at(&server).get(&path).await;
+    assert!(begun.leads_to().contains("/oauth/authorize"), "{begun:?}");
+
     // What was done is in the audit log, without the secret.
     let remove = form.replacen('?', "/remove?", 1);
     assert_eq!(viewer.post(&remove, &[]).await.status, 403);
@@ -296,7 +185,7 @@ async fn keys_and_projects_are_made_changed_and_revoked(backend: Backend) {
     let server = Server::on(backend).await.with("demo-crm").start().await;
     let project = server.project("App");
     project.active("demo-crm").await;
-    let owner = Session::owner(&server).await;
+    let owner = Person::owner_of(&server).await;
     let viewer = owner.invite(&server, "viewer").await;
     let home = format!("/dashboard/{}", id_of(&project).await);
 
@@ -305,13 +194,13 @@ async fn keys_and_projects_are_made_changed_and_revoked(backend: Backend) {
     assert_eq!(viewer.post(&keys, &[("name", "x")]).await.status, 403);
     let wrong = owner.post(&keys, &[("name", " ")]).await;
     assert!(
-        wrong.status == 422 && wrong.html.contains("Give it a name"),
+        wrong.status == 422 && wrong.text.contains("Give it a name"),
         "{}",
-        wrong.html
+        wrong.text
     );
     let made = owner.post(&keys, &[("name", "billing")]).await;
     assert_eq!(made.status, 200);
-    let key = path_of(&made.html, "data-copy=\"jk_").replacen("data-copy=\"", "", 1);
+    let key = path_of(&made.text, "data-copy=\"jk_").replacen("data-copy=\"", "", 1);
     let page = owner.page(&keys).await;
     assert!(page.contains("billing") && !page.contains(&key), "{page}");
     assert!(page.contains("never"), "{page}");
@@ -341,6 +230,7 @@ async fn keys_and_projects_are_made_changed_and_revoked(backend: Backend) {
         project.get("/projects").await.json(200)[0]["environment"],
         "sandbox"
     );
+    the_environment_is_switched_where_it_is_shown(&home, &project, &owner, &viewer).await;
     let syncs = format!("{settings}/syncs");
     owner.done(&syncs, &[("crm", "300")]).await;
     let frequencies = project.get("/sync/pull_frequencies").await.json(200);
@@ -374,20 +264,20 @@ async fn keys_and_projects_are_made_changed_and_revoked(backend: Backend) {
         let preview = format!("{connect}/preview");
         let seen = owner.post(&preview, &[("color", color)]).await;
         assert_eq!(
-            seen.html.contains("class=\"error\""),
+            seen.text.contains("class=\"error\""),
             wrong,
             "{}",
-            seen.html
+            seen.text
         );
-        assert!(!seen.html.contains("<html"), "{}", seen.html);
+        assert!(!seen.text.contains("<html"), "{}", seen.text);
     }
     let wrong = owner
         .post(&connect, &[("origins", "https://*.example.com")])
         .await;
     assert!(
-        wrong.status == 422 && wrong.html.contains("aria-invalid"),
+        wrong.status == 422 && wrong.text.contains("aria-invalid"),
         "{}",
-        wrong.html
+        wrong.text
     );
     let image = owner.upload(&format!("{connect}/logo"), b"<html>").await;
     assert_eq!(image.status, 422);
@@ -400,6 +290,58 @@ async fn keys_and_projects_are_made_changed_and_revoked(backend: Backend) {
         .await;
     assert!(next.ends_with("/api-keys"), "{next}");
     assert!(owner.page(&next).await.contains("No API keys yet"));
+}
+
+/// The project is in sandbox before and after.
+async fn the_environment_is_switched_where_it_is_shown(
+    home: &str,
+    project: &Api,
+    owner: &Person,
+    viewer: &Person,
+) {
+    let switch = format!("{home}/environment");
+    let page = viewer.page(home).await;
+    assert!(
+        page.contains(">sandbox<") && !page.contains(&switch),
+        "{page}"
+    );
+    let to = |to: &'static str, back: &'static str| [("to", to), ("back", back)];
+    let refused = viewer.post(&switch, &to("production", "/dashboard")).await;
+    assert_eq!(refused.status, 403);
+    assert_eq!(owner.post(&switch, &to("test", "")).await.status, 422);
+
+    // Who switches comes back to the very page.
+    let runs = format!("{home}/runs?range=all&object=crm.contact");
+    let page = owner.page(&runs).await;
+    assert!(page.contains("Switch from sandbox to production"), "{page}");
+    let back = hidden(&page, "back").replace("&amp;", "&");
+    assert_eq!(back, runs);
+    let fields = [("to", "production"), ("back", back.as_str())];
+    assert_eq!(owner.done(&switch, &fields).await, runs);
+    let page = owner.page(&runs).await;
+    assert!(
+        page.contains("The project is in production now.") && page.contains(">production<"),
+        "{page}"
+    );
+    let told = project.get("/projects").await.json(200);
+    assert_eq!(told[0]["environment"], "production");
+    let away = to("sandbox", "https://evil.example");
+    assert_eq!(owner.done(&switch, &away).await, "/dashboard");
+    // Once more changes nothing.
+    owner.done(&switch, &away).await;
+    let log = project.get("/audit-log?action=project.change").await;
+    let log = log.json(200);
+    let entries = log["data"].as_array().expect("a list");
+    let told: Vec<_> = entries
+        .iter()
+        .map(|entry| text(&entry["details"]["environment"]))
+        .collect();
+    assert_eq!(told, ["sandbox", "production", "sandbox"], "{log}");
+    assert!(text(&entries[0]["actor"]).starts_with("operator:"), "{log}");
+    // A page that answered a form cannot be asked for again: back to its section.
+    let keys = format!("{home}/api-keys");
+    let made = owner.post(&keys, &[("name", "other")]).await;
+    assert_eq!(hidden(&made.text, "back"), keys);
 }
 
 fn first() -> Vec<u8> {
@@ -430,7 +372,7 @@ async fn an_owner_decides_about_connectors(backend: Backend) {
     let server = Server::on(backend).await.with("demo-crm").start().await;
     let project = server.project("App");
     project.active("demo-crm").await;
-    let owner = Session::owner(&server).await;
+    let owner = Person::owner_of(&server).await;
     let developer = owner.invite(&server, "developer").await;
     let here = "/dashboard/connectors/demo-crm";
     let list = developer.page("/dashboard/connectors").await;
@@ -539,7 +481,7 @@ async fn connectors_come_from_files_and_from_the_marketplace(backend: Backend) {
         .start()
         .await;
     let project = server.project("App");
-    let owner = Session::owner(&server).await;
+    let owner = Person::owner_of(&server).await;
     let viewer = owner.invite(&server, "viewer").await;
 
     // From a file: looked at, consented to, installed.
@@ -547,19 +489,19 @@ async fn connectors_come_from_files_and_from_the_marketplace(backend: Backend) {
     assert_eq!(viewer.upload(upload, &first()).await.status, 403);
     let wrong = owner.upload(upload, b"no connector").await;
     assert!(
-        wrong.status == 422 && wrong.html.contains("no connector"),
+        wrong.status == 422 && wrong.text.contains("no connector"),
         "{}",
-        wrong.html
+        wrong.text
     );
     let taken = owner.upload(upload, &first()).await;
-    assert_eq!(taken.status, 303, "{}", taken.html);
-    let page = owner.page(&taken.location).await;
+    assert_eq!(taken.status, 303, "{}", taken.text);
+    let page = owner.page(taken.leads_to()).await;
     assert!(
         page.contains("What it asks for") && page.contains(">unsigned<"),
         "{page}"
     );
     project.get("/connectors/demo-crm").await.expect(404);
-    let install = format!("{}/install", taken.location);
+    let install = format!("{}/install", taken.leads_to());
     let consent = hidden(&page, "consent");
     let other = "0".repeat(64);
     assert_eq!(
@@ -610,12 +552,12 @@ async fn connectors_come_from_files_and_from_the_marketplace(backend: Backend) {
 
     // Back to the older file takes a word more. The API takes the file as it is.
     let taken = owner.upload(upload, &first()).await;
-    let install = format!("{}/install", taken.location);
+    let install = format!("{}/install", taken.leads_to());
     let refused = owner.post(&install, &[("consent", &consent)]).await;
     assert!(
-        refused.status == 422 && refused.html.contains("It was not installed"),
+        refused.status == 422 && refused.text.contains("It was not installed"),
         "{}",
-        refused.html
+        refused.text
     );
     owner
         .done(

@@ -2,7 +2,7 @@
 //! records; and what they do about it.
 
 use fake_omni::{KEY, Omni};
-use jackfield::{demo::Collection, model::ObjectKind};
+use jackfield::model::ObjectKind;
 use jackfield_tests::{Answer, Api, Backend, DemoProvider, Person, Server, api::text, until};
 use serde_json::json;
 
@@ -48,6 +48,11 @@ impl Scene {
         let next = self.owner.get(&answer.location()).await;
         assert_eq!(next.status, 200, "{}", next.text);
         next.text
+    }
+
+    /// The audit log tells that the owner did all of this.
+    async fn is_audited(&self, actions: &[&str]) {
+        self.api.is_audited("operator:", actions).await;
     }
 }
 
@@ -129,6 +134,42 @@ async fn an_operator_sees_whether_all_is_well_and_what_a_run_did(backend: Backen
         &scene.post(&format!("{path}/resume"), &[]).await,
         &["Pause this sync"],
     );
+
+    // A run that waits for its next attempt is cancelled; the sync goes on when it is asked to.
+    demo.demo.fail_next(1000);
+    scene.post(&format!("{path}/again"), &[]).await;
+    let retrying = until("the run waits to be tried again", async || {
+        let page = scene.api.get("/sync-runs?status=retrying").await.json(200);
+        let run = page["data"].get(0)?;
+        Some(format!("/sync-runs/{}", text(&run["id"])))
+    })
+    .await;
+    let here = retrying.replace("/sync-runs", "/runs");
+    let cancelled = scene.post(&format!("{here}/cancel"), &[]).await;
+    holds(
+        &cancelled,
+        &["The run was cancelled.", "cancelled", "Sync again"],
+    );
+    assert!(!cancelled.contains("Cancel this run"), "{cancelled}");
+    let over = scene.post(&format!("{here}/cancel"), &[]).await;
+    holds(&over, &["the run is over"]);
+    let ended = scene.api.get(&retrying).await.json(200);
+    assert_eq!(ended["status"], "cancelled", "{ended}");
+    let cancel = format!("{retrying}/cancel");
+    let refused = scene.api.post(&cancel, &json!({})).await;
+    assert_eq!(refused.json(409)["code"], "conflict");
+    let sync = format!("/connections/{}/syncs/crm.contact", connection.id);
+    assert_eq!(scene.api.get(&sync).await.json(200)["status"], "cancelled");
+    demo.demo.fail_next(0);
+    scene.post(&format!("{path}/again"), &[]).await;
+    until("the next run completes", async || {
+        let sync = scene.api.get(&sync).await.json(200);
+        (sync["status"] == "completed").then_some(())
+    })
+    .await;
+    scene
+        .is_audited(&["sync.run", "sync.pause", "sync.resume", "sync.cancel"])
+        .await;
 
     // Records, from the list to one and to those that it refers to.
     let records = scene.page("/records?object=crm.contact").await;
@@ -214,6 +255,7 @@ async fn failed_records_are_seen_and_tried_again(backend: Backend) {
         &scene.post(&retry, &[]).await,
         &["This record fails no more"],
     );
+    scene.is_audited(&["sync_failure.retry"]).await;
 
     omni.revoke();
     api.post("/sync/resync", &json!({})).await.expect(201);
@@ -234,26 +276,7 @@ async fn conflicts_are_decided_side_by_side_and_all_at_once(backend: Backend) {
     let connection = scene.api.connect("demo-crm", "key", key).await;
     let api = scene.api.with_token(&connection.token);
     api.synced("crm").await;
-    let sync = format!("/connections/{}/syncs/crm.contact", connection.id);
-    let manual = json!({ "direction": "bidirectional", "conflicts": "manual" });
-    api.patch(&sync, &manual).await.json(200);
-    let contacts = api.get("/crm/contacts?limit=3").await.json(200);
-    demo.demo.fail_next(1000);
-    for contact in contacts["data"].as_array().expect("a page") {
-        let path = format!("/crm/contacts/{}", text(&contact["id"]));
-        let ours = json!({ "first_name": "Ours" });
-        api.patch(&path, &ours).await.json(200);
-        let remote = text(&contact["remote_id"]).parse().expect("it is a number");
-        let theirs = json!({ "given_name": "Theirs" });
-        let changed = demo.demo.change(Collection::People, remote, theirs);
-        changed.expect("it is there");
-    }
-    demo.demo.fail_next(0);
-    until("the conflicts are found", async || {
-        let page = api.get("/conflicts?state=open").await.json(200);
-        (page["data"].as_array()?.len() == 3).then_some(())
-    })
-    .await;
+    demo.both_change(&api, &connection.id, 3).await;
     holds(&scene.page("").await, &["3 conflicts wait"]);
     let list = scene.page("/conflicts").await;
     holds(&list, &["first_name", "Take the provider’s for all 3"]);
@@ -294,4 +317,5 @@ async fn conflicts_are_decided_side_by_side_and_all_at_once(backend: Backend) {
     let theirs = names.iter().filter(|one| one["first_name"] == "Theirs");
     assert_eq!(theirs.count(), 2);
     holds(&scene.page(path).await, &["resolved", "Both"]);
+    scene.is_audited(&["conflict.resolve"]).await;
 }

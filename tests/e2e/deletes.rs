@@ -15,7 +15,8 @@ use axum::{
 };
 use jackfield::model::{Clock as _, SystemClock, Timestamp};
 use jackfield_tests::{
-    Api, Backend, DemoProvider, Server, connectors, until, until_within, wasm::with_manifest,
+    Api, Backend, DemoProvider, Person, Server, api::text, connectors, until, until_within,
+    wasm::with_manifest,
 };
 use serde_json::{Value, json};
 
@@ -255,6 +256,15 @@ async fn a_pass_that_would_delete_too_much_asks(backend: Backend) {
     assert_eq!(told[0]["data"]["missing"], 30, "{}", told[0]);
     let stopped = world.project.get("/syncs?status=stopped").await.json(200);
     assert_eq!(stopped["data"].as_array().map(Vec::len), Some(1));
+
+    // Operators see which records before they answer.
+    let owner = Person::owner_of(&world.server).await;
+    let projects = world.project.get("/projects").await.json(200);
+    let home = format!("/dashboard/{}", text(&projects[0]["id_project"]));
+    let run = format!("{home}/runs/{}/missing", text(&sync["last_run"]["id"]));
+    let page = owner.page(&run).await;
+    let link = format!("href=\"{home}/records/crm.contact/");
+    assert_eq!(page.matches(&link).count(), 30, "{page}");
 
     // Runs go on meanwhile, and what one of them reads is not missing any more.
     world.people.put(11, SystemClock.now(), &json!("Grace"));

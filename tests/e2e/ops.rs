@@ -296,9 +296,76 @@ async fn an_operator_works_with_connections_webhooks_and_fields(backend: Backend
     assert_eq!(status, 303, "{page}");
     assert!(desk.page("/field-mappings").await.contains("speaks"));
 
-    // The end.
+    // Customers map it themselves from now on.
+    let stored = async || {
+        let fields = project.get("/custom_fields").await.json(200);
+        let first = fields.get(0).unwrap_or(&fields["data"][0]).clone();
+        (
+            text(&first["description"]),
+            first["linked_users_map"] == true,
+        )
+    };
+    assert_eq!(stored().await, (String::new(), false));
+    let edit = format!("{field}/edit");
+    let long = "x".repeat(1001);
+    let fields = [("description", long.as_str()), ("linked_users_map", "true")];
+    let (status, page, _) = desk.post(&edit, &fields).await;
+    assert_eq!(
+        (status, page.contains("aria-invalid")),
+        (422, true),
+        "{page}"
+    );
+    let fields = [("description", "Languages"), ("linked_users_map", "true")];
+    let (status, _, _) = desk.post(&edit, &fields).await;
+    assert_eq!(status, 303);
+    assert_eq!(stored().await, ("Languages".to_owned(), true));
+    let page = desk.page(&field).await;
+    assert!(page.contains("yes, on their connect page"), "{page}");
+    desk.post(&edit, &[("description", "Languages")]).await;
+    assert_eq!(stored().await, ("Languages".to_owned(), false));
+
+    // The end of it all.
+    let page = desk.page(&field).await;
+    let (_, rest) = page
+        .split_once(&format!("{field}/mappings/"))
+        .expect("a mapping can be deleted");
+    let mapping = rest.split('/').next().unwrap_or_default();
+    for path in [
+        format!("{field}/mappings/{mapping}/delete"),
+        format!("{field}/delete"),
+        format!("{hook}/delete"),
+        format!("{here}/syncs/crm.contact/pause"),
+        format!("{here}/syncs/crm.contact/resume"),
+        format!("{here}/syncs/crm.contact/run"),
+    ] {
+        let (status, page, _) = desk.post(&path, &[]).await;
+        assert_eq!(status, 303, "{path}: {page}");
+    }
     let (status, _, _) = desk.post(&format!("{here}/disconnect"), &[]).await;
     assert_eq!(status, 303);
     let answer = desk.person.get(&desk.path(&here)).await;
     assert_eq!(answer.status, 404);
+
+    // All that changed something is in the audit log.
+    let changes = [
+        "linked_user.create",
+        "connect_link.create",
+        "webhook.create",
+        "webhook.change",
+        "webhook.test",
+        "webhook.replay",
+        "webhook.rotate_secret",
+        "webhook.delete",
+        "delivery.replay",
+        "custom_field.create",
+        "custom_field.change",
+        "custom_field.delete",
+        "field_mapping.set",
+        "field_mapping.delete",
+        "sync.pause",
+        "sync.resume",
+        "sync.run",
+        "connection.delete",
+    ];
+    project.is_audited("operator:", &changes).await;
 }

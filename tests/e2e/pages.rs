@@ -91,6 +91,22 @@ async fn every_page_is_good_to_look_at() {
         }
     }
 
+    // The environment is switched with the keyboard, and one stays on the page.
+    browser.goto(&stage.url("/dashboard")).await;
+    browser.click_text("Sync log").await;
+    browser.wait_for_url("/runs").await;
+    browser.tab_to(".environment summary").await;
+    browser.press(Key::Enter).await;
+    browser.wait_for(".environment[open]").await;
+    problems.extend(looked_at(&browser, "environment", NOBODY).await);
+    browser.evaluate(OPEN).await;
+    browser.tab_to(".environment button").await;
+    browser.press(Key::Enter).await;
+    browser
+        .wait_for_text("main .alert", "The project is in")
+        .await;
+    assert!(browser.url().await.ends_with("/runs"));
+
     browser.click_text("Sign out").await;
     browser.wait_for_url("/sign-in").await;
     problems.extend(looked_at(&browser, "sign-in", NOBODY).await);
@@ -101,6 +117,9 @@ async fn every_page_is_good_to_look_at() {
         problems.join("\n")
     );
 }
+
+/// The pictures may have closed it.
+const OPEN: &str = "document.querySelector('.environment').open = true";
 
 const STATUS: &str = "performance.getEntriesByType('navigation')[0].responseStatus";
 

@@ -158,6 +158,8 @@ async fn customers_look_after_their_connection(backend: Backend) {
         .submit(&world.page("/sync"), &[])
         .await
         .leads_to("done=synced");
+    let done = ["sync.pause", "sync.resume", "sync.run"];
+    world.project.is_audited("linked_user:", &done).await;
     until("all is read once more", async || {
         let runs = world.project.get("/sync-runs?limit=200").await.json(200);
         let asked = runs["data"].as_array()?.iter();

@@ -241,6 +241,21 @@ impl Api {
         events
     }
 
+    /// The project's audit log tells that somebody did all of this; `actor` is how the name of
+    /// who did it begins.
+    ///
+    /// # Panics
+    /// It does not.
+    pub async fn is_audited(&self, actor: &str, actions: &[&str]) {
+        for action in actions {
+            let log = self.get(&format!("/audit-log?action={action}")).await;
+            let log = log.json(200);
+            let entries = log["data"].as_array().expect("a list");
+            let by = |entry: &Value| text(&entry["actor"]).starts_with(actor);
+            assert!(entries.iter().any(by), "{actor} {action}: {log}");
+        }
+    }
+
     /// Waits until a connector serves, and gives its status.
     pub async fn active(&self, slug: &str) -> Value {
         until(&format!("{slug} serves"), async || {

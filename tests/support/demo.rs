@@ -13,13 +13,19 @@ use axum::{
     response::Response,
 };
 use jackfield::{
-    demo::{CLIENT_ID, CLIENT_SECRET, Demo, Options},
+    demo::{CLIENT_ID, CLIENT_SECRET, Collection, Demo, Options},
     model::{Clock, SystemClock, Timestamp},
 };
+use serde_json::json;
 use tokio::{net::TcpListener, task::JoinHandle};
 use url::Url;
 
-use crate::{Answer, Api, api, server::Builder};
+use crate::{
+    Answer, Api,
+    api::{self, text},
+    server::Builder,
+    until,
+};
 
 /// A demo provider of its own for a test.
 #[derive(Debug)]
@@ -112,6 +118,35 @@ impl DemoProvider {
     /// Lets its time pass, so that tokens expire there without the server knowing.
     pub fn let_pass(&self, seconds: i64) {
         self.clock.forward(seconds);
+    }
+
+    /// Both sides change the first names of some contacts of a connection, and a person has to
+    /// decide.
+    ///
+    /// # Panics
+    /// A side does not take the change.
+    pub async fn both_change(&self, api: &Api, connection: &str, contacts: usize) {
+        let sync = format!("/connections/{connection}/syncs/crm.contact");
+        let manual = json!({ "direction": "bidirectional", "conflicts": "manual" });
+        api.patch(&sync, &manual).await.json(200);
+        let page = format!("/crm/contacts?limit={contacts}");
+        let page = api.get(&page).await.json(200);
+        self.demo.fail_next(1000);
+        for contact in page["data"].as_array().expect("a page") {
+            let path = format!("/crm/contacts/{}", text(&contact["id"]));
+            let ours = json!({ "first_name": "Ours" });
+            api.patch(&path, &ours).await.json(200);
+            let remote = text(&contact["remote_id"]).parse().expect("it is a number");
+            let theirs = json!({ "given_name": "Theirs" });
+            let changed = self.demo.change(Collection::People, remote, theirs);
+            changed.expect("it is there");
+        }
+        self.demo.fail_next(0);
+        until("the conflicts are found", async || {
+            let page = api.get("/conflicts?state=open").await.json(200);
+            (page["data"].as_array()?.len() == contacts).then_some(())
+        })
+        .await;
     }
 
     /// Its address, without a slash at the end.

@@ -93,6 +93,54 @@ impl Person {
         self.send(Method::POST, path, Some(fields), &headers).await
     }
 
+    /// A page that is there.
+    ///
+    /// # Panics
+    /// It is not.
+    pub async fn page(&self, path: &str) -> String {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        assert!(!answer.text.contains(" style="), "{}", answer.text);
+        answer.text
+    }
+
+    /// A form that is taken; where the browser goes next.
+    ///
+    /// # Panics
+    /// It is not taken.
+    pub async fn done(&self, path: &str, fields: &[(&str, &str)]) -> String {
+        self.post(path, fields).await.leads_to().to_owned()
+    }
+
+    /// A file in a browser's form.
+    pub async fn upload(&self, path: &str, bytes: &[u8]) -> Answer {
+        let head = "--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wasm\"\r\nContent-Type: application/wasm\r\n\r\n";
+        let body = [head.as_bytes(), bytes, b"\r\n--edge--\r\n"].concat();
+        let headers = [("sec-fetch-site", "same-origin")];
+        let body = Some(("multipart/form-data; boundary=edge", body));
+        self.request(Method::POST, path, body, &headers).await
+    }
+
+    /// Somebody with a role, `<role>@example.com`, invited by this owner.
+    ///
+    /// # Panics
+    /// This is no owner, or the role is none.
+    pub async fn invite(&self, server: &Server, role: &str) -> Self {
+        let email = format!("{role}@example.com");
+        let fields = [("email", email.as_str()), ("role", role)];
+        let page = self.post("/dashboard/operators/invite", &fields).await;
+        let (_, rest) = page
+            .text
+            .split_once("/invitation/")
+            .unwrap_or_else(|| panic!("{} {}", page.status, page.text));
+        let is_end = |one: char| !one.is_ascii_alphanumeric() && !matches!(one, '-' | '_');
+        let token = rest.split(is_end).next().unwrap_or_default();
+        let invited = Self::at(server);
+        let fields = [("name", role), ("email", &email), ("password", PASSWORD)];
+        invited.done(&format!("/invitation/{token}"), &fields).await;
+        invited
+    }
+
     /// A request with headers of its own.
     ///
     /// # Panics
@@ -102,6 +150,21 @@ impl Person {
         method: Method,
         path: &str,
         fields: Option<&[(&str, &str)]>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let body = fields.map(|fields| {
+            let mut form = form_urlencoded::Serializer::new(String::new());
+            let form = form.extend_pairs(fields).finish();
+            ("application/x-www-form-urlencoded", form.into_bytes())
+        });
+        self.request(method, path, body, headers).await
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, Vec<u8>)>,
         headers: &[(&str, &str)],
     ) -> Answer {
         let url = if path.starts_with('/') {
@@ -119,13 +182,8 @@ impl Person {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        if let Some(fields) = fields {
-            let form = form_urlencoded::Serializer::new(String::new())
-                .extend_pairs(fields)
-                .finish();
-            request = request
-                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body(form);
+        if let Some((kind, body)) = body {
+            request = request.header(header::CONTENT_TYPE, kind).body(body);
         }
         let response = request.send().await.expect("an answer comes");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());

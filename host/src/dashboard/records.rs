@@ -230,7 +230,7 @@ fn pager(desk: &ProjectDesk, asked: &Asked, found: &Found) -> Markup {
 
 /// The fields of an object that a list shows: those that tell most, then the first ones that are no
 /// references.
-fn telling(kind: ObjectKind) -> Vec<&'static str> {
+pub(super) fn telling(kind: ObjectKind) -> Vec<&'static str> {
     let properties = &kind.spec().properties;
     let plain = properties
         .iter()
@@ -242,11 +242,11 @@ fn telling(kind: ObjectKind) -> Vec<&'static str> {
     fields
 }
 
-fn values(record: &Record) -> Map<String, Value> {
+pub(super) fn values(record: &Record) -> Map<String, Value> {
     serde_json::from_str(&record.unified).unwrap_or_default()
 }
 
-fn shown(value: Option<&Value>) -> Markup {
+pub(super) fn shown(value: Option<&Value>) -> Markup {
     match value {
         None | Some(Value::Null) => html! { span.muted { "–" } },
         Some(value) => html! { (board::cut(&brief(value), 60)) },

@@ -2,6 +2,7 @@
 
 mod action;
 mod charts;
+mod missing;
 mod page;
 pub(super) mod range;
 
@@ -35,6 +36,11 @@ pub(super) fn routes() -> Router<Arc<Desktop>> {
             "/dashboard/{project}/runs/{id}/resume",
             post(action::resume),
         )
+        .route(
+            "/dashboard/{project}/runs/{id}/cancel",
+            post(action::cancel),
+        )
+        .route("/dashboard/{project}/runs/{id}/missing", get(missing::show))
         .route(
             "/dashboard/{project}/runs/{id}/answer",
             post(action::answer),

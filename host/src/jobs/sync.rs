@@ -321,6 +321,6 @@ fn is_passing(error: &Error) -> bool {
 }
 
 fn lost(claimed: &ClaimedSync) -> Turn {
-    tracing::warn!(object = %claimed.kind, "another process went on with this sync");
+    tracing::warn!(object = %claimed.kind, "the claim of a sync is lost: another process went on with it, or its run was cancelled");
     Turn::Lost
 }

@@ -90,6 +90,22 @@ impl Store {
         rows.iter().map(pass_from).collect()
     }
 
+    /// The pass of a sync that asks whether what it missed is to be deleted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn asking_pass(
+        &self,
+        scope: &Scope,
+        kind: ObjectKind,
+    ) -> Result<Option<Pass>, Error> {
+        let sql = "SELECT number, run_started_at, state, missing, stored, asked_at FROM full_pass
+                   WHERE connection = $1 AND object = $2 AND state = 'stopped'";
+        let (connection, object) = self.place(scope, kind);
+        let row = self.database().read_one(sql, values![connection, object]);
+        row.await?.map(|row| pass_from(&row)).transpose()
+    }
+
     /// A pass was read to its end and compared: what it missed is deleted from now on, or, with
     /// `asks`, waits for somebody. What an older pass asked is answered by this one.
     ///

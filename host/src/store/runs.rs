@@ -1,6 +1,7 @@
 //! The sync log: one row for each execution of a sync, counted in the transactions of what it
 //! does.
 
+mod cancel;
 mod log;
 mod outbound;
 

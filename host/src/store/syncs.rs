@@ -74,11 +74,12 @@ pub struct SyncState {
 
 impl SyncState {
     /// The words of [`Self::status`].
-    pub const STATUSES: [&str; 8] = [
+    pub const STATUSES: [&str; 9] = [
         "waiting",
         "running",
         "rate_limited",
         "completed",
+        "cancelled",
         "failed",
         "given_up",
         "stopped",
@@ -87,8 +88,8 @@ impl SyncState {
 
     /// How it stands, in a word: `waiting` before the first run, `rate_limited` where the provider
     /// lets it go on at `next_run_at`, `failed` where it is tried again soon, `given_up` where it
-    /// waits for the schedule or for somebody to ask, `stopped` where it asks whether records are
-    /// to be deleted.
+    /// waits for the schedule or for somebody to ask, `cancelled` where somebody ended its run,
+    /// `stopped` where it asks whether records are to be deleted.
     #[must_use]
     pub fn status(&self) -> &'static str {
         let last = self.last_status.as_deref();

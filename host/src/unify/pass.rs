@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use super::{Error, Unify, sync::count};
 use crate::{
-    model::{FullPass, NextQuery, ObjectSupport, PassState, Question, Timestamp},
+    model::{
+        FullPass, NextQuery, ObjectKind, ObjectSupport, PassState, Question, RecordId, Scope,
+        Timestamp,
+    },
     store::{ClaimedSync, Missing, Pass},
 };
 
@@ -50,12 +53,12 @@ impl Unify {
                 }
                 PassState::Stopped => {}
                 PassState::Keeping => {
-                    let found = self.missed(claimed, support, &pass).await?;
+                    let found = self.missed(&claimed.scope, support, &pass).await?;
                     let kept = [found.kept, found.ids].concat();
                     store.end_pass(claimed, &pass, &kept).await?;
                 }
                 PassState::Read => {
-                    let found = self.missed(claimed, support, &pass).await?;
+                    let found = self.missed(&claimed.scope, support, &pass).await?;
                     let percent = claimed.state.config.delete_guard_percent;
                     let asks = Question::is_due(found.ids.len() as u64, found.stored, percent);
                     let question = store.settle_pass(claimed, &pass, &found, asks).await?;
@@ -66,7 +69,7 @@ impl Unify {
                     }
                 }
                 PassState::Deleting => {
-                    let found = self.missed(claimed, support, &pass).await?;
+                    let found = self.missed(&claimed.scope, support, &pass).await?;
                     swept.more |= self.delete_part(claimed, &pass, &found).await?;
                 }
             }
@@ -74,18 +77,38 @@ impl Unify {
         Ok(swept)
     }
 
+    /// The records that a sync asks about: what an answer would delete now. Without a question,
+    /// none. It takes a look at every id that is stored.
+    ///
+    /// # Errors
+    /// The connector does not serve, reads the object no more, or the database fails.
+    pub async fn asked_about(
+        &self,
+        scope: &Scope,
+        kind: ObjectKind,
+    ) -> Result<Vec<RecordId>, Error> {
+        let Some(pass) = self.0.store.asking_pass(scope, kind).await? else {
+            return Ok(Vec::new());
+        };
+        let version = self.version(&scope.connection().connector)?;
+        let support = version.manifest().object(kind);
+        let support = support.ok_or_else(|| Error::ObjectUnsupported {
+            connector: scope.connection().connector.clone(),
+            kind,
+        })?;
+        Ok(self.missed(scope, support, &pass).await?.ids)
+    }
+
     async fn missed(
         &self,
-        claimed: &ClaimedSync,
+        scope: &Scope,
         support: &ObjectSupport,
         pass: &Pass,
     ) -> Result<Missing, Error> {
         let late = Duration::from_secs(u64::from(support.look_back));
         let before = pass.run_started_at.minus(late);
         let store = &self.0.store;
-        Ok(store
-            .missing(&claimed.scope, claimed.kind, pass, before)
-            .await?)
+        Ok(store.missing(scope, support.kind, pass, before).await?)
     }
 
     /// Deletes a part; whether there is more.

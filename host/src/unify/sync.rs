@@ -6,7 +6,7 @@ use super::{Error, Unify, custom, pass::finds_missing};
 use crate::{
     model::{
         FailedRecord, NextQuery, ObjectKind, ObjectSupport, Origin, Query, Question, RemoteRecord,
-        Scope, Timestamp, ValueSource, rounded,
+        Run, Scope, Timestamp, ValueSource, rounded,
     },
     runtime::FetchRequest,
     store::{Checkpoint, ClaimedSync, PageOutcome, Source, SyncState, Way},
@@ -206,6 +206,27 @@ impl Unify {
         let due = self.0.store.request_sync(scope, Some(&objects)).await?;
         self.0.work.notify_one();
         Ok(due)
+    }
+}
+
+impl Unify {
+    /// Ends a run that reads from the provider, as [`crate::store::Store::cancel_run`] tells.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn cancel_run(
+        &self,
+        scope: &Scope,
+        run: &Run,
+        interval: Duration,
+    ) -> Result<bool, Error> {
+        let ended = self.0.store.cancel_run(scope, run, interval).await?;
+        if ended {
+            let connector = scope.connection().connector.as_str();
+            METRICS.sync_runs.add([connector, "cancelled"], 1);
+            self.0.work.notify_one();
+        }
+        Ok(ended)
     }
 }
 

@@ -224,6 +224,7 @@ contract! {
         the_log_is_filtered_paged_and_of_one_project,
         a_failing_record_is_kept_until_it_can_be_unified,
         pushes_one_soon_after_the_other_are_one_run,
+        a_cancelled_run_writes_no_more_and_the_next_goes_on,
         a_deleted_connection_ends_its_runs,
         old_runs_and_failures_go;
     summary:

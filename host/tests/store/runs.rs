@@ -516,6 +516,55 @@ pub(crate) async fn pushes_one_soon_after_the_other_are_one_run(world: World) {
     assert_eq!(outbound().await.len(), 2);
 }
 
+pub(crate) async fn a_cancelled_run_writes_no_more_and_the_next_goes_on(world: World) {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let store = &world.store;
+    let scope = world.connection(&[contact()]).await;
+    let mut claimed = world.one_due().await;
+    let (first, second) = ([present("1", "Ada")], [present("2", "Grace")]);
+    world
+        .read_page(&mut claimed, &first, &[], None)
+        .await
+        .unwrap();
+    let run = world.log(&scope).await.remove(0);
+    assert!(store.cancel_run(&scope, &run, HOUR).await.unwrap());
+
+    // Whoever works on it writes no more.
+    let late = world.read_page(&mut claimed, &second, &[], None).await;
+    assert!(matches!(late, Err(Error::LeaseLost)), "{late:?}");
+    let finished = store.finish_sync(&claimed, COMPLETED, START).await;
+    assert!(!finished.unwrap());
+    assert!(!store.cancel_run(&scope, &run, HOUR).await.unwrap(), "over");
+    let run = world.log(&scope).await.remove(0);
+    assert_eq!(
+        (run.status, run.finished_at, run.counts.created),
+        (RunStatus::Cancelled, Some(START), 1)
+    );
+    let state = store.sync_states(&scope).await.unwrap().remove(0);
+    assert_eq!(state.cursor.as_deref(), Some("next"));
+    assert_eq!((state.next_run_at, state.attempt), (START.plus(HOUR), 0));
+    assert_eq!(state.status(), "cancelled");
+    let due = store.claim_syncs("worker", HOUR, 10).await.unwrap();
+    assert!(due.is_empty(), "the schedule says when it is due");
+
+    // The next run goes on after the last page, and is cancelled while it waits to be tried again.
+    world.clock.advance(HOUR);
+    let next = world.one_due().await;
+    assert_eq!(next.state.cursor.as_deref(), Some("next"));
+    world.finish(&next, failed(ErrorClass::Network)).await;
+    let run = world.log(&scope).await.remove(0);
+    assert_eq!((run.status, run.resumed), (RunStatus::Retrying, true));
+    assert!(store.cancel_run(&scope, &run, HOUR).await.unwrap());
+    let run = world.log(&scope).await.remove(0);
+    assert_eq!(
+        (run.status, run.next_attempt_at),
+        (RunStatus::Cancelled, None)
+    );
+    let asked = store.request_run(&scope, contact(), Trigger::Manual, false);
+    asked.await.unwrap();
+    assert_ne!(world.one_due().await.run, run.id, "what is asked for runs");
+}
+
 pub(crate) async fn a_deleted_connection_ends_its_runs(world: World) {
     let scope = world.connection(&[contact()]).await;
     let mut claimed = world.one_due().await;

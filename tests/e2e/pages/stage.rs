@@ -2,8 +2,8 @@
 //! changed, what nobody took.
 
 use fake_omni::{KEY, Omni};
-use jackfield::{demo::Collection, model::ObjectKind};
-use jackfield_tests::{Api, Backend, DemoProvider, Server, api::text, until};
+use jackfield::model::ObjectKind;
+use jackfield_tests::{Backend, DemoProvider, Server, api::text, until};
 use serde_json::json;
 
 /// The server, and what is behind it.
@@ -41,7 +41,7 @@ impl Stage {
         let test = format!("/webhooks/{}/test", text(&endpoint["id_webhook_endpoint"]));
         project.post(&test, &json!({})).await;
         api.synced("crm").await;
-        both_change(&api, &demo, &connection.id).await;
+        demo.both_change(&api, &connection.id, 1).await;
 
         let connection = project
             .connect("omni", "key", json!({ "api_key": KEY }))
@@ -65,26 +65,4 @@ impl Stage {
     pub(super) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.server.base_url())
     }
-}
-
-/// Both sides change the same field of a contact, and a person has to decide.
-async fn both_change(api: &Api, demo: &DemoProvider, connection: &str) {
-    let sync = format!("/connections/{connection}/syncs/crm.contact");
-    let manual = json!({ "direction": "bidirectional", "conflicts": "manual" });
-    api.patch(&sync, &manual).await.json(200);
-    let contact = api.get("/crm/contacts?limit=1").await.json(200)["data"][0].clone();
-    demo.demo.fail_next(1000);
-    let path = format!("/crm/contacts/{}", text(&contact["id"]));
-    let ours = json!({ "first_name": "Ours" });
-    api.patch(&path, &ours).await.json(200);
-    let remote = text(&contact["remote_id"]).parse().expect("it is a number");
-    let theirs = json!({ "given_name": "Theirs" });
-    let changed = demo.demo.change(Collection::People, remote, theirs);
-    changed.expect("it is there");
-    demo.demo.fail_next(0);
-    until("the conflict is found", async || {
-        let page = api.get("/conflicts?state=open").await.json(200);
-        page["data"].get(0).cloned()
-    })
-    .await;
 }

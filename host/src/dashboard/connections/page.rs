@@ -203,7 +203,7 @@ async fn syncs(
     for state in states {
         let interval = desk.services.sync_interval;
         let schedule = store.schedule_of(scope, &state.config, interval).await?;
-        rows.push(sync_row(&state, &schedule, here, may));
+        rows.push(sync_row(&state, &schedule, here, &desk.href("/runs"), may));
     }
     let mut columns = vec!["Object", "State", "Schedule", "Last", "Next"];
     if may {
@@ -213,7 +213,7 @@ async fn syncs(
     Ok(parts::table("Syncs", &columns, &rows))
 }
 
-fn sync_row(state: &SyncState, schedule: &Schedule, here: &str, may: bool) -> Markup {
+fn sync_row(state: &SyncState, schedule: &Schedule, here: &str, runs: &str, may: bool) -> Markup {
     let (status, object) = (state.status(), state.kind.name());
     let due = Some(state.next_run_at).filter(|time| !state.paused && *time < NEVER);
     let act = |action: &str| format!("{here}/syncs/{object}/{action}");
@@ -225,6 +225,7 @@ fn sync_row(state: &SyncState, schedule: &Schedule, here: &str, may: bool) -> Ma
                 @if let Some(error) = &state.last_error { div.muted.long { (error) } }
                 @if let Some(question) = &state.question {
                     p { "The provider no longer shows " (question.missing) " of " (question.stored) " records. Nothing was deleted." }
+                    @if let Some(run) = state.run { p { a href={ (runs) "/" (run) "/missing" } { "See which records" } } }
                 }
             }
             td.nowrap { (when(schedule)) }

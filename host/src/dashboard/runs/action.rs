@@ -68,6 +68,19 @@ pub(super) async fn resume(desk: ProjectDesk, Path(path): Names) -> Result<Respo
     Ok(desk.done(message, &desk.href(&format!("/runs/{}", run.id))))
 }
 
+pub(super) async fn cancel(desk: ProjectDesk, Path(path): Names) -> Result<Response, web::Error> {
+    let (run, scope) = sync_of(&desk, &path).await?;
+    let services = &desk.services;
+    let interval = services.sync_interval;
+    let href = desk.href(&format!("/runs/{}", run.id));
+    if !services.unify.cancel_run(&scope, &run, interval).await? {
+        return Ok(desk.done("There was nothing to cancel: the run is over.", &href));
+    }
+    audit(&desk, &run, "sync.cancel", json!({ "run": run.id })).await?;
+    let message = "The run was cancelled. What it read stays; the next run goes on where it was.";
+    Ok(desk.done(message, &href))
+}
+
 pub(super) async fn answer(
     desk: ProjectDesk,
     Path(path): Names,

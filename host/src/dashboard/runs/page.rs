@@ -231,6 +231,7 @@ fn asks(desk: &ProjectDesk, run: &Run, question: &Question) -> Markup {
             "If the records are really gone, delete them here too. If something is wrong at the provider "
             "(a lost permission, a filter), keep them and look there first."
         }
+        p { a href=(desk.href(&format!("/runs/{}/missing", run.id))) { "See which records" } }
         @if desk.is(Role::Developer) {
             div.row {
                 (parts::post_button_with(&path, "Delete them", Tone::Bad, Some(&delete), &[("delete", "true")]))
@@ -277,6 +278,9 @@ fn buttons(desk: &ProjectDesk, run: &Run, state: Option<&SyncState>) -> Markup {
         div.row {
             (parts::post_button(&path("again"), "Sync again", Tone::Good, None))
             (parts::post_button_with(&path("again"), "Read everything again", Tone::Neutral, Some(full), &[("full", "true")]))
+            @if run.finished_at.is_none() {
+                (parts::post_button(&path("cancel"), "Cancel this run", Tone::Bad, Some("Cancel this run? What it has read stays. The next run goes on where it was, when it is due or somebody asks for it.")))
+            }
             @if state.paused {
                 (parts::post_button(&path("resume"), "Resume this sync", Tone::Neutral, None))
             } @else {
@@ -292,7 +296,7 @@ fn timeline(run: &Run, state: Option<&SyncState>) -> Markup {
         ol.timeline {
             li {
                 p { "Began " (parts::time(run.started_at)) ", because of: " (board::plain(run.trigger.as_str())) }
-                @if run.resumed { p.muted { "It went on in the middle of a pass that an earlier run gave up." } }
+                @if run.resumed { p.muted { "It went on in the middle of a pass that an earlier run gave up, or that somebody cancelled." } }
             }
             @if run.pages > 0 {
                 li { p { "Read " (parts::number(run.pages)) @if run.pages == 1 { " page" } @else { " pages" } ", the last " (parts::time(run.updated_at)) } }

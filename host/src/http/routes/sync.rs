@@ -193,6 +193,8 @@ fn body(connection: &Connection, state: SyncState, last_run: Option<RunBody>) ->
             None => "waiting".to_owned(),
             // The contract has no word for a run that waits for the provider's limit.
             Some(status) if status == "rate_limited" => "running".to_owned(),
+            // Nor for one that somebody ended: the next goes on.
+            Some(status) if status == "cancelled" => "waiting".to_owned(),
             Some(status) => status,
         },
         complete: state.full_done,

@@ -64,6 +64,14 @@ pub(super) fn operations() -> Vec<Operation> {
             .path::<Uuid>("id", "The run's id.")
             .gives::<RunBody>(200, "The run.")
             .fails(&[Code::SyncRunNotFound]),
+        Operation::post("/sync-runs/{id}/cancel", cancel)
+            .id("cancelSyncRun")
+            .tag("Sync")
+            .summary("End a run that reads from the provider.")
+            .describe("What it has read stays, and so does its place among the provider's pages: the next run goes on there, when it is due or asked for. A page that is being read is not written. To keep the sync from running again, pause it.")
+            .path::<Uuid>("id", "The run's id.")
+            .gives::<RunBody>(200, "The run.")
+            .fails(&[Code::SyncRunNotFound, Code::Conflict]),
         progress::operation(),
     ]
 }
@@ -93,8 +101,8 @@ pub(super) struct RunBody {
     direction: RunDirection,
     trigger: Trigger,
     /// `retrying`: it failed for now and goes on by itself; `stopped`: it asks something, as `error`
-    /// says; `interrupted`: its process was killed in every attempt; `cancelled`: its connection
-    /// was deleted.
+    /// says; `interrupted`: its process was killed in every attempt; `cancelled`: somebody
+    /// ended it, or its connection was deleted.
     status: RunStatus,
     /// Whether it reads everything; null until the first page, and for outbound runs.
     full: Option<bool>,
@@ -206,6 +214,31 @@ async fn get(
     Path(id): Path<String>,
 ) -> Result<Response, Error> {
     let run = by_id(&services, caller.project.id, &id).await?;
+    json(&body(run, services.clock.now()))
+}
+
+async fn cancel(
+    State(services): State<Arc<Services>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Error> {
+    let project = caller.project.id;
+    let run = by_id(&services, project, &id).await?;
+    let scope = services.store.scope_by_id(project, run.connection).await?;
+    let interval = services.sync_interval;
+    // With a connection its runs end.
+    let ended = match &scope {
+        Some(scope) => services.unify.cancel_run(scope, &run, interval).await?,
+        None => false,
+    };
+    if !ended {
+        let detail = match run.direction {
+            RunDirection::Inbound => "The run is over.",
+            RunDirection::Outbound => "A run that pushes changes is not cancelled: cancel changes.",
+        };
+        return Err(Error::new(Code::Conflict, detail.to_owned()));
+    }
+    let run = by_id(&services, project, &id).await?;
     json(&body(run, services.clock.now()))
 }
 

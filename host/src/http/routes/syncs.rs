@@ -112,8 +112,8 @@ struct SyncBody {
     object: &'static str,
     /// `waiting` before the first run; `rate_limited` where it goes on at `next_run_at`, when the
     /// provider allows it; `failed` where it is tried again soon; `given_up` where it failed too
-    /// often and waits for its schedule or for somebody to ask; `stopped` where it asks whether
-    /// records are to be deleted, while runs go on.
+    /// often and waits for its schedule or for somebody to ask; `cancelled` where somebody ended its
+    /// run; `stopped` where it asks whether records are to be deleted, while runs go on.
     #[schemars(extend("enum" = SyncState::STATUSES))]
     status: &'static str,
     /// Why the next run is made, or the one at work was.

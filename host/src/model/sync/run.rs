@@ -28,7 +28,7 @@ words! {
         Failed = "failed",
         /// It stopped before doing something that a person is to decide.
         Stopped = "stopped",
-        /// Its connection was deleted.
+        /// Somebody ended it, or its connection was deleted.
         Cancelled = "cancelled",
         /// Its process was stopped or killed in the middle of every attempt.
         Interrupted = "interrupted",
