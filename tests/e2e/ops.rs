@@ -299,7 +299,7 @@ async fn an_operator_works_with_connections_webhooks_and_fields(backend: Backend
     // Customers map it themselves from now on.
     let stored = async || {
         let fields = project.get("/custom_fields").await.json(200);
-        let first = fields.get(0).unwrap_or(&fields["data"][0]).clone();
+        let first = &fields[0];
         (
             text(&first["description"]),
             first["linked_users_map"] == true,

@@ -124,25 +124,23 @@ pub(super) async fn sync(
     if !known.iter().any(|state| state.kind == kind) {
         return Err(nothing());
     }
-    let mut details = json!({ "object": kind.name() });
-    let (done, message) = match action.as_str() {
+    let object = kind.name();
+    let (done, details, message) = match action.as_str() {
         "pause" => {
             store.pause_sync(&scope, kind).await?;
-            (
-                "sync.pause",
-                "is paused. The page at work is still finished",
-            )
+            let message = "is paused. The page at work is still finished";
+            ("sync.pause", json!({ "object": object }), message)
         }
         "resume" => {
             store.resume_sync(&scope, kind).await?;
-            ("sync.resume", "goes on")
+            ("sync.resume", json!({ "object": object }), "goes on")
         }
         "run" | "full" => {
             let full = action == "full";
             let manual = Trigger::Manual;
             store.request_run(&scope, kind, manual, full).await?;
-            details["full"] = json!(full);
-            ("sync.run", "is due now")
+            let details = json!({ "object": object, "full": full });
+            ("sync.run", details, "is due now")
         }
         "delete-missing" | "keep-missing" => {
             let delete = action == "delete-missing";
@@ -154,15 +152,15 @@ pub(super) async fn sync(
                 let manual = Trigger::Manual;
                 store.request_run(&scope, kind, manual, false).await?;
             }
-            details["delete"] = json!(delete);
-            ("sync.confirm", "was answered")
+            let details = json!({ "object": object, "delete": delete });
+            ("sync.confirm", details, "was answered")
         }
         _ => return Err(web::Error::not_found("There is no such action.")),
     };
     desk.audit(done, scope.connection().id, details).await?;
     desk.services.unify.work().notify_one();
     let href = desk.href(&format!("/connections/{}", scope.connection().id));
-    Ok(desk.done(&format!("The sync of {} {message}.", kind.name()), &href))
+    Ok(desk.done(&format!("The sync of {object} {message}."), &href))
 }
 
 async fn audit(desk: &ProjectDesk, scope: &Scope, action: &str) -> Result<(), web::Error> {

@@ -116,7 +116,9 @@ async fn audit(
     action: &str,
     mut details: Value,
 ) -> Result<(), web::Error> {
-    details["object"] = json!(run.kind.name());
+    if let Some(details) = details.as_object_mut() {
+        details.insert("object".to_owned(), json!(run.kind.name()));
+    }
     desk.audit(action, run.connection, details).await
 }
 
