@@ -14,7 +14,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
 use secrecy::ExposeSecret as _;
 
@@ -112,6 +112,33 @@ struct ConfigArgs {
 impl ConfigArgs {
     fn load(&self) -> Result<Config, config::Error> {
         Config::load(self.file.as_deref())
+    }
+
+    /// The database of the configuration. One that is made now is told of: it may be that another
+    /// one was meant.
+    async fn open(&self) -> Result<Store> {
+        let config = self.load()?;
+        let new = config.default_database().filter(|file| !file.exists());
+        let store = app::open_store(&config).await?;
+        if let Some(file) = new {
+            note(&format!(
+                "jackfield: made a new database, {}; a server with another configuration does not use it: name that one with --config",
+                file.display()
+            ));
+        }
+        Ok(store)
+    }
+
+    /// The same for looking at what is there, which makes no database.
+    async fn open_existing(&self) -> Result<Store> {
+        let config = self.load()?;
+        if let Some(file) = config.default_database().filter(|file| !file.exists()) {
+            bail!(
+                "there is no database {}; name the configuration of the server with --config",
+                file.display()
+            );
+        }
+        app::open_store(&config).await
     }
 }
 

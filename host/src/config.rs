@@ -421,6 +421,15 @@ impl Config {
         })
     }
 
+    /// The file of [`Self::database_url`], where nothing is chosen.
+    #[must_use]
+    pub fn default_database(&self) -> Option<PathBuf> {
+        match self.database_url {
+            Some(_) => None,
+            None => Some(self.data_dir.join("jackfield.db")),
+        }
+    }
+
     /// How browsers and providers reach the server when it listens on `listening`.
     ///
     /// # Panics

@@ -104,6 +104,7 @@ async fn the_printed_commands_work_as_printed() {
     ] {
         assert!(!text(&ready[key]).is_empty(), "{key}: {ready}");
     }
+    a_second_one_leaves_the_folder_alone(&dev, plugins.path());
     the_dashboard_opens_without_typing(&dev, &text(&ready["dashboard_url"])).await;
     let commands = until("three commands are printed", async || {
         let output = dev.output();
@@ -175,6 +176,23 @@ async fn a_changed_source_is_built_and_swapped() {
     assert_eq!(
         api.get(&path).await.json(200)["first_name"],
         contact["last_name"]
+    );
+}
+
+fn a_second_one_leaves_the_folder_alone(dev: &Dev, plugins: &Path) {
+    let data = dev.folder.path().join("data");
+    let second = server::command(&BTreeMap::new())
+        .args(["dev", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(data)
+        .arg("--plugins")
+        .arg(plugins)
+        .output()
+        .expect("the program starts");
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(!second.status.success(), "{said}");
+    assert!(
+        said.contains("another `jackfield dev` uses the folder"),
+        "{said}"
     );
 }
 

@@ -87,6 +87,7 @@ pub async fn dev(args: DevArgs) -> Result<()> {
     telemetry::init(&config.log)?;
     let built = config.data_dir.join("connectors");
     fs::create_dir_all(&built).with_context(|| format!("{} cannot be made", built.display()))?;
+    let _alone = alone(&config.data_dir)?;
     // Ports first: a taken one should not cost a minute of building.
     let listener = bind(config.listen).await?;
     let provider = bind_provider(listener.local_addr()?).await?;
@@ -120,6 +121,23 @@ pub async fn dev(args: DevArgs) -> Result<()> {
     welcome(&file, &app, &data_dir);
     tokio::spawn(keep_built(sources, built, stop.clone()));
     app.run(listener, access, stop).await
+}
+
+/// Holds the folder until it is dropped: two servers would take each other's files away.
+fn alone(data_dir: &Path) -> Result<fs::File> {
+    let path = data_dir.join("dev.lock");
+    let file =
+        fs::File::create(&path).with_context(|| format!("{} cannot be written", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => anyhow::bail!(
+            "another `jackfield dev` uses the folder {}; stop it, or give this one a folder of its own with --data-dir",
+            data_dir.display()
+        ),
+        Err(fs::TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("{} cannot be locked", path.display()))
+        }
+    }
 }
 
 /// The port after the API's where it is free, so that addresses stay the same from run to run.
@@ -254,11 +272,17 @@ async fn prepare(
     }
     let mut connections = BTreeMap::new();
     let mut demo_connection = String::new();
-    for (connection, sealed) in app.store.connections(project.id).await? {
-        let token = app.vault.connection_token(&connection, &sealed)?;
+    let mut stored = app.store.connections(project.id).await?;
+    // Other customers may be connected too: what is written down is the demo user's where it can be.
+    stored.sort_by_key(|(connection, _)| connection.linked_user == linked_user.id);
+    for (connection, sealed) in stored {
         if connection.connector.as_str() == DEMO {
+            if connection.linked_user != linked_user.id {
+                continue;
+            }
             demo_connection = connection.id.to_string();
         }
+        let token = app.vault.connection_token(&connection, &sealed)?;
         connections.insert(
             connection.connector.to_string(),
             token.expose_secret().to_owned(),

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::{ConfigArgs, print};
 use crate::{
-    app,
     model::{
         ApiKeyId, AuditEntry, Clock as _, Environment, Project, ProjectId, SystemClock,
         SystemEntropy,
@@ -94,8 +93,14 @@ impl ProjectCommand {
                 environment,
                 config,
             } => {
-                let store = app::open_store(&config.load()?).await?;
-                let project = store.create_project(&name, environment.into()).await?;
+                let Some(name) = Project::name_of(&name) else {
+                    bail!(
+                        "give the project a name of at most {} characters",
+                        Project::LONGEST_NAME
+                    );
+                };
+                let store = config.open().await?;
+                let project = store.create_project(name, environment.into()).await?;
                 let details = json!({ "name": name });
                 let id = Some(project.id);
                 note(&store, id, "project.create", &project.id, details).await?;
@@ -103,9 +108,12 @@ impl ProjectCommand {
                 print(&format!("{}\n", project.id))
             }
             Self::List { config } => {
-                let store = app::open_store(&config.load()?).await?;
+                let store = config.open_existing().await?;
                 let projects = store.projects().await?;
                 store.close().await;
+                if projects.is_empty() {
+                    super::note("There is no project yet; `jackfield project create` makes one.");
+                }
                 let line = |project: &Project| {
                     let environment = project.environment.as_str();
                     format!("{}  {environment:10}  {}\n", project.id, project.name)
@@ -125,7 +133,10 @@ impl ApiKeyCommand {
                 name,
                 config,
             } => {
-                let store = app::open_store(&config.load()?).await?;
+                let store = match project {
+                    Some(_) => config.open_existing().await?,
+                    None => config.open().await?,
+                };
                 let (id, key) = match project {
                     Some(project) => {
                         if store.project(project).await?.is_none() {
@@ -156,7 +167,7 @@ impl ApiKeyCommand {
                 id,
                 config,
             } => {
-                let store = app::open_store(&config.load()?).await?;
+                let store = config.open_existing().await?;
                 let (revoked, action) = match project {
                     Some(project) => (store.revoke_api_key(project, id).await?, "api_key.revoke"),
                     None => (store.revoke_operator_key(id).await?, "operator_key.revoke"),

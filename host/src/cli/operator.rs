@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{ConfigArgs, note, print};
 use crate::{
-    access, app,
+    access,
     config::Config,
     model::{AuditEntry, Clock as _, EmailAddress, Operator, Role, SystemClock, SystemEntropy},
     store::{Amended, LinkPurpose, NewOperator, OperatorRow, Store},
@@ -108,9 +108,14 @@ impl OperatorCommand {
                 config,
             } => create(&config, email, role.into(), name).await,
             Self::List { config } => {
-                let store = app::open_store(&config.load()?).await?;
+                let store = config.open_existing().await?;
                 let operators = store.operators().await?;
                 store.close().await;
+                if operators.is_empty() {
+                    note(
+                        "There is nobody yet; `jackfield operator setup-link` prints a link for the first owner.",
+                    );
+                }
                 print(&operators.iter().map(line).collect::<String>())
             }
             Self::SetRole {
@@ -118,7 +123,7 @@ impl OperatorCommand {
                 role,
                 config,
             } => {
-                let (store, operator) = find(&config.load()?, &email).await?;
+                let (store, operator) = find(&config, &email).await?;
                 let role = Role::from(role);
                 done(store.set_operator_role(operator.id, role).await?, &email)?;
                 let details = json!({ "from": operator.role.as_str(), "to": role.as_str() });
@@ -127,7 +132,7 @@ impl OperatorCommand {
                 print(&format!("{email} is now {role}.\n"))
             }
             Self::Remove { email, config } => {
-                let (store, operator) = find(&config.load()?, &email).await?;
+                let (store, operator) = find(&config, &email).await?;
                 done(store.remove_operator(operator.id).await?, &email)?;
                 let details = json!({ "role": operator.role.as_str() });
                 write(&store, "operator.remove", &email, details).await?;
@@ -135,17 +140,16 @@ impl OperatorCommand {
                 print(&format!("{email} was removed.\n"))
             }
             Self::ResetLink { email, config } => {
-                let config = config.load()?;
                 let (store, operator) = find(&config, &email).await?;
                 let purpose = LinkPurpose::NewPassword(operator);
-                let link = make_link(&config, &store, &purpose).await?;
+                let link = make_link(&config.load()?, &store, &purpose).await?;
                 write(&store, "operator.password_link", &email, json!({})).await?;
                 store.close().await;
                 print(&link)
             }
             Self::SetupLink { config } => {
+                let store = config.open().await?;
                 let config = config.load()?;
-                let store = app::open_store(&config).await?;
                 if store.has_operators().await? {
                     bail!(
                         "this server has operators: `jackfield operator list` shows them, `jackfield operator create` makes another"
@@ -165,7 +169,7 @@ async fn create(
     role: Role,
     name: Option<String>,
 ) -> Result<()> {
-    let store = app::open_store(&config.load()?).await?;
+    let store = config.open().await?;
     if store.operator_by_email(&email).await?.is_some() {
         bail!("there is an operator {email} already");
     }
@@ -185,8 +189,8 @@ async fn create(
     print(&format!("{email} can sign in now, as {role}.\n"))
 }
 
-async fn find(config: &Config, email: &EmailAddress) -> Result<(Store, Operator)> {
-    let store = app::open_store(config).await?;
+async fn find(config: &ConfigArgs, email: &EmailAddress) -> Result<(Store, Operator)> {
+    let store = config.open_existing().await?;
     match store.operator_by_email(email).await? {
         Some((operator, _)) => Ok((store, operator)),
         None => bail!("there is no operator {email}; `jackfield operator list` shows who there is"),

@@ -79,9 +79,12 @@ pub(super) fn merge(
                 set.iter()
                     .find(|(_, path)| path.split('.').any(|part| part == key))
             });
-        Error::Invalid(match culprit {
-            Some((name, _)) => format!("{message} (set by the variable {name})"),
-            None => message,
+        // A value tells of the variable that it came from; the defaults are right.
+        let of_variable = message.contains("variable JACKFIELD_");
+        Error::Invalid(match (culprit, file) {
+            (Some((name, _)), _) => format!("{message} (set by the variable {name})"),
+            (None, Some((name, _))) if !of_variable => format!("{name}: {message}"),
+            (None, _) => message,
         })
     })?;
     config.oauth_variables.extend(oauth_variables);

@@ -23,7 +23,6 @@ use crate::{
     },
 };
 
-const LONGEST_NAME: usize = 100;
 /// What can be chosen between two reads of a vertical, in seconds.
 const FREQUENCIES: [(u32, &str); 8] = [
     (0, "only when asked for"),
@@ -79,13 +78,10 @@ impl Typed {
     }
 
     fn checked(&self) -> Result<(&str, Environment), String> {
-        let name = self.name.trim();
-        let control = name.chars().any(char::is_control);
-        if name.is_empty() || name.chars().count() > LONGEST_NAME || control {
-            return Err(format!(
-                "Give it a name of at most {LONGEST_NAME} characters."
-            ));
-        }
+        let name = Project::name_of(&self.name).ok_or_else(|| {
+            let most = Project::LONGEST_NAME;
+            format!("Give it a name of at most {most} characters.")
+        })?;
         let environment = Environment::parse(&self.environment);
         let environment = environment.ok_or("Choose production or sandbox.")?;
         Ok((name, environment))

@@ -49,6 +49,21 @@ pub struct Project {
     pub created_at: Timestamp,
 }
 
+impl Project {
+    /// The longest name, in characters.
+    pub const LONGEST_NAME: usize = 100;
+
+    /// What a project may be called: a line with something to see, without the space around it.
+    #[must_use]
+    pub fn name_of(typed: &str) -> Option<&str> {
+        let name = typed.trim();
+        let is_good = !name.is_empty()
+            && name.chars().count() <= Self::LONGEST_NAME
+            && !name.chars().any(char::is_control);
+        is_good.then_some(name)
+    }
+}
+
 /// A customer of the integrator.
 #[derive(Clone, Debug)]
 pub struct LinkedUser {

@@ -157,7 +157,12 @@ impl FileKeys {
 
     fn read(&self) -> Result<EnvironmentKeys, Error> {
         let text = fs::read_to_string(&self.path)
-            .map_err(|error| Error::Key(format!("{}: {error}", self.path.display())))?;
+            .map_err(|error| {
+                let path = self.path.display();
+                Error::Key(format!(
+                    "the file of the encryption key, {path}, cannot be read: {error}; encryption_key_file names it"
+                ))
+            })?;
         EnvironmentKeys::parse(&text.into(), Arc::clone(&self.entropy))
             .map_err(|error| Error::Key(format!("{}: {error}", self.path.display())))
     }
