@@ -56,6 +56,15 @@ impl Failure {
     }
 }
 
+/// Limits are whole MiB where operators set them.
+fn size(bytes: u64) -> String {
+    const MIB: u64 = 1024 * 1024;
+    match bytes % MIB {
+        0 => format!("{} MiB", bytes / MIB),
+        _ => format!("{bytes} bytes"),
+    }
+}
+
 impl From<HttpError> for Failure {
     fn from(error: HttpError) -> Self {
         match error {
@@ -64,7 +73,7 @@ impl From<HttpError> for Failure {
             }
             HttpError::Timeout => Self::Unavailable("no complete answer in time".to_owned()),
             HttpError::TooLarge(limit) => {
-                Self::Unexpected(format!("the answer is larger than {limit} bytes"))
+                Self::Unexpected(format!("the answer is larger than {}", size(limit)))
             }
             HttpError::RateLimited(seconds) => Self::RateLimited(seconds),
             HttpError::Unreachable(reason) => Self::Unavailable(reason),

@@ -13,7 +13,7 @@ use super::{progress, table};
 use crate::{
     dashboard::{Section, board, desk::ProjectDesk, diagnosis, failures},
     http,
-    model::{Question, Role, Run, RunDirection, RunId, RunStatus, Scope},
+    model::{Question, Role, Run, RunDirection, RunId, RunStatus, Scope, Timestamp},
     store::{FailureFilter, LogFilter, SyncState},
     web::{
         self, Page, fragment,
@@ -98,6 +98,7 @@ pub(super) async fn show(
         _ => None,
     };
     let is_over = run.finished_at.is_some();
+    let waits = waits(&desk, &run);
     let question = state.as_ref().and_then(|state| state.question);
     let body = html! {
         p {
@@ -115,13 +116,13 @@ pub(super) async fn show(
             (asks(&desk, &run, &question))
         }
         @if is_over {
-            div.live { (standing(&desk, &run)) }
+            div.live { (standing(&desk, &run, waits)) }
         } @else {
             div.live aria-live="polite" hx-get=(desk.href(&format!("/runs/{}/live", run.id))) hx-trigger="every 3s" {
-                (standing(&desk, &run))
+                (standing(&desk, &run, waits))
             }
         }
-        (error(&run))
+        (error(&run, diagnosis.is_some()))
         @if let Some(diagnosis) = &diagnosis { (diagnosis::panel(&desk, diagnosis)) }
         @if desk.is(Role::Developer) && scope.is_some() && run.direction == RunDirection::Inbound {
             (buttons(&desk, &run, state.as_ref()))
@@ -129,7 +130,7 @@ pub(super) async fn show(
         div.grid.two {
             section.card {
                 h2 { "What happened" }
-                (timeline(&run, state.as_ref()))
+                (timeline(&run, state.as_ref(), waits))
             }
             section.card {
                 h2 { "Facts" }
@@ -161,7 +162,8 @@ pub(super) async fn live(
     const OVER: u16 = 286;
     let id = path.get("id").map_or("", String::as_str);
     let (run, _) = found(&desk, id).await?;
-    let mut response = fragment(standing(&desk, &run));
+    let waits = waits(&desk, &run);
+    let mut response = fragment(standing(&desk, &run, waits));
     if run.finished_at.is_some() {
         *response.status_mut() = StatusCode::from_u16(OVER).unwrap_or(StatusCode::OK);
         let name = HeaderName::from_static("hx-refresh");
@@ -172,8 +174,15 @@ pub(super) async fn live(
     Ok(response)
 }
 
+/// Until when a run that is begun waits for the provider's limit; none where it does not.
+fn waits(desk: &ProjectDesk, run: &Run) -> Option<Timestamp> {
+    let now = desk.services.clock.now();
+    let until = run.next_attempt_at.filter(|until| *until > now)?;
+    (run.status == RunStatus::Running).then_some(until)
+}
+
 /// How it stands, in numbers.
-fn standing(desk: &ProjectDesk, run: &Run) -> Markup {
+fn standing(desk: &ProjectDesk, run: &Run, waits: Option<Timestamp>) -> Markup {
     let now = desk.services.clock.now();
     let took = run.finished_at.unwrap_or(now).since(run.started_at);
     let counts = run.counts;
@@ -182,8 +191,12 @@ fn standing(desk: &ProjectDesk, run: &Run) -> Markup {
     let done = counts.read + counts.pushed;
     html! {
         p.row {
-            (board::status(run.status))
+            @match waits {
+                Some(_) => (parts::badge(Tone::Info, "waiting")),
+                None => (board::status(run.status)),
+            }
             @match run.status {
+                RunStatus::Running if waits.is_some() => span { "the provider lets it go on " (board::moment(waits)) },
                 RunStatus::Running => span { "at work for " (parts::duration(took)) ", " (number(done / seconds)) " records a second" },
                 RunStatus::Retrying => span { "goes on by itself " (board::moment(run.next_attempt_at)) },
                 _ => span { "took " (parts::duration(took)) },
@@ -242,8 +255,8 @@ fn asks(desk: &ProjectDesk, run: &Run, question: &Question) -> Markup {
     parts::alert(Tone::Warn, "This sync stopped and asks", &body)
 }
 
-/// Why it failed, and what to do.
-fn error(run: &Run) -> Markup {
+/// Why it failed, and what to do where nothing on the page knows better.
+fn error(run: &Run, is_diagnosed: bool) -> Markup {
     let Some(error) = &run.error else {
         return Markup::default();
     };
@@ -257,7 +270,7 @@ fn error(run: &Run) -> Markup {
     let title = format!("What went wrong: {}", board::plain(error.class.as_str()));
     let body = html! {
         p { (error.message) }
-        p { strong { "What to do: " } (error.class.advice()) }
+        @if !is_diagnosed { p { strong { "What to do: " } (error.class.advice()) } }
     };
     // It is part of the page, and no news that interrupts.
     html! {
@@ -290,7 +303,7 @@ fn buttons(desk: &ProjectDesk, run: &Run, state: Option<&SyncState>) -> Markup {
     }
 }
 
-fn timeline(run: &Run, state: Option<&SyncState>) -> Markup {
+fn timeline(run: &Run, state: Option<&SyncState>, waits: Option<Timestamp>) -> Markup {
     let attempts = run.attempts.saturating_sub(1);
     html! {
         ol.timeline {
@@ -307,12 +320,16 @@ fn timeline(run: &Run, state: Option<&SyncState>) -> Markup {
             @if attempts > 0 {
                 li { p { "Was tried again " (attempts) @if attempts == 1 { " time" } @else { " times" } } }
             }
-            @if let Some(next) = run.next_attempt_at {
+            @if let Some(next) = run.next_attempt_at.filter(|_| waits.is_none()) {
                 li { p { "Is tried again " (parts::time(next)) } }
             }
-            @match run.finished_at {
-                Some(at) => li { p { (board::status(run.status)) " " (parts::time(at)) } },
-                None => li { p { "Is at work; something was counted last " (parts::time(run.updated_at)) } },
+            @match (run.finished_at, waits) {
+                (Some(at), _) => li { p { (board::status(run.status)) " " (parts::time(at)) } },
+                (None, Some(until)) => li { p { "Waits for the provider's limit; goes on " (parts::time(until)) } },
+                (None, None) if run.status == RunStatus::Running => {
+                    li { p { "Is at work; something was counted last " (parts::time(run.updated_at)) } }
+                },
+                (None, None) => {},
             }
             @if let Some(state) = state.filter(|state| run.finished_at.is_some() && state.run == Some(run.id)) {
                 li {

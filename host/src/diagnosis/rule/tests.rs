@@ -70,6 +70,10 @@ fn cases() -> Vec<(&'static str, Evidence<'static>)> {
         ("rate_limited_many", spread("rate_limited", Spread::Several)),
         ("rate_limited", said("rate_limited", "")),
         (
+            "answer_too_large",
+            said("provider", "GET /people: the answer is larger than 32 MiB"),
+        ),
+        (
             "provider_after_version",
             after("provider", &[Change::Version]),
         ),
