@@ -53,6 +53,37 @@ async fn a_dropped_connector_serves_its_first_customer(backend: Backend) {
     let events = project.events("connection.created").await;
     assert_eq!(events.len(), 1);
 
+    // The list is narrowed to a customer and a connector, and never widened by a slip.
+    for (query, expected) in [
+        (format!("linked_user_id={user}"), 1),
+        (
+            "linked_user_origin_id=customer-1&connector=demo-crm".to_owned(),
+            1,
+        ),
+        ("linked_user_origin_id=nobody".to_owned(), 0),
+        (
+            format!("linked_user_id={user}&linked_user_origin_id=nobody"),
+            0,
+        ),
+        ("connector=hubspot".to_owned(), 0),
+        ("utm=x".to_owned(), 1),
+    ] {
+        let found = project
+            .get(&format!("/connections?{query}"))
+            .await
+            .json(200);
+        assert_eq!(found.as_array().map(Vec::len), Some(expected), "{query}");
+    }
+    for query in [
+        "linked_user_origin_id=",
+        "linked_user_id=x",
+        "linked_user_origin=customer-1",
+        "id_linked_user=x",
+    ] {
+        let refused = project.get(&format!("/connections?{query}")).await;
+        assert_eq!(refused.json(400)["code"], "invalid_parameter", "{query}");
+    }
+
     let api = project.with_token(&connection.token);
     api.synced("crm").await;
     let contacts = api.all("/crm/contacts").await;

@@ -183,8 +183,20 @@ async fn links_are_made_for_what_makes_sense_and_end(backend: Backend) {
         assert!(put.text.contains(about), "{}", put.text);
     }
     allow_origin(&project).await;
-    let settings = project.get("/connect/settings").await.json(200);
-    assert_eq!(settings["allowed_origins"], json!([ORIGIN]));
+    // What is not named stays.
+    for part in [
+        json!({ "allowed_origins": [ORIGIN] }),
+        json!({ "branding": { "name": "Acme" } }),
+        json!({}),
+    ] {
+        let put = project
+            .send(Method::PUT, "/connect/settings", Some(&part))
+            .await;
+        let settings = put.json(200);
+        assert_eq!(settings["allowed_origins"], json!([ORIGIN]), "{part}");
+        assert_eq!(settings["branding"]["name"], "Acme", "{part}");
+    }
+    allow_origin(&project).await;
 
     let more = json!({ "connectors": ["demo-crm"], "return_url": "https://app.example/done?x=1" });
     let (id, url) = link(&project, more).await;

@@ -33,9 +33,9 @@ const routes = {
   },
   // What the customer connected. A connection is found by the customer, never by what a browser says.
   'GET /contacts': async () => {
-    const users = await api('GET', `/linked_users/fromRemoteId?remoteId=${customer}`);
-    const connections = await api('GET', '/connections');
-    const own = connections.find((one) => one.id_linked_user === users.id_linked_user);
+    // Named by the customer: without that the list has the connections of all of them.
+    const connections = await api('GET', `/connections?linked_user_origin_id=${encodeURIComponent(customer)}`);
+    const own = connections[0];
     if (!own) return { connector: null, contacts: [] };
     const page = await api('GET', '/crm/contacts?limit=5', { token: own.connection_token });
     return { connector: own.provider_slug, contacts: page.data.map((one) => `${one.first_name} ${one.last_name}`) };

@@ -67,6 +67,11 @@ impl Query {
         Ok(first)
     }
 
+    /// The names of all that was given.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// Like [`Self::get`], for a parameter that has to be there.
     pub(super) fn require(&self, name: &str) -> Result<&str, Error> {
         self.get(name).ok_or_else(|| {

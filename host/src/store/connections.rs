@@ -196,6 +196,29 @@ impl Store {
             .collect()
     }
 
+    /// Those of them that are a linked user's.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn sealed_connections_of(
+        &self,
+        project: ProjectId,
+        linked_user: LinkedUserId,
+    ) -> Result<Vec<(Connection, Vec<u8>)>, Error> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            connection_columns!(),
+            ", c.sealed_token FROM connection c
+             WHERE c.project = $1 AND c.linked_user = $2 AND c.deleted_at IS NULL
+             ORDER BY c.created_at, c.number"
+        );
+        let values = values![project, linked_user];
+        let rows = self.database().read(SQL, values).await?;
+        rows.iter()
+            .map(|row| Ok((connection_from(row)?, row.bytes(CONNECTION_COLUMNS)?)))
+            .collect()
+    }
+
     /// The connections of a linked user that are not deleted, oldest first.
     ///
     /// # Errors

@@ -84,7 +84,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .id("replaceConnectSettings")
             .tag("Connect")
             .summary("Say where connect pages may send browsers back to, who may show them in a frame, and how they look.")
-            .describe("What is left away is as if it had never been said.")
+            .describe("`allowed_origins` or `branding` left away stays as it is. What is given is replaced as a whole: an empty list allows no origin, and a name, logo or colour that is left away in `branding` is gone.")
             .takes::<ReplaceSettings>()
             .gives::<SettingsBody>(200, "The settings."),
         Operation::post("/magic_links", create_magic)
@@ -336,12 +336,13 @@ async fn audit(
 #[schemars(rename = "ConnectSettingsReplace")]
 pub(super) struct ReplaceSettings {
     /// Where connect pages may send browsers back to, and which pages may show them in a frame:
-    /// scheme, host and port, at most 50.
+    /// scheme, host and port, at most 50. They stay as they are where this is left away.
     #[serde(default)]
     #[schemars(length(max = 50), example = ["https://app.example.com"])]
-    allowed_origins: Vec<String>,
+    allowed_origins: Option<Vec<String>>,
+    /// It stays as it is where this is left away.
     #[serde(default)]
-    branding: ReplaceBranding,
+    branding: Option<ReplaceBranding>,
 }
 
 /// How connect pages are to look.
@@ -399,40 +400,49 @@ impl From<ConnectSettings> for SettingsBody {
     }
 }
 
-impl TryFrom<ReplaceSettings> for ConnectSettings {
-    type Error = Error;
+impl ReplaceSettings {
+    /// What was said before, with what is said now.
+    fn over(self, before: ConnectSettings) -> Result<ConnectSettings, Error> {
+        Ok(ConnectSettings {
+            allowed_origins: match self.allowed_origins {
+                Some(origins) => parsed_origins(&origins)?,
+                None => before.allowed_origins,
+            },
+            branding: match self.branding {
+                Some(branding) => branding.parsed()?,
+                None => before.branding,
+            },
+        })
+    }
+}
 
-    fn try_from(body: ReplaceSettings) -> Result<Self, Error> {
-        if body.allowed_origins.len() > MAX_ORIGINS {
-            return Err(invalid("allowed_origins", "there are more than 50"));
+fn parsed_origins(texts: &[String]) -> Result<Vec<WebOrigin>, Error> {
+    if texts.len() > MAX_ORIGINS {
+        return Err(invalid("allowed_origins", "there are more than 50"));
+    }
+    let mut origins = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        let origin = WebOrigin::parse(text).map_err(|error| {
+            let field = format!("allowed_origins/{index}");
+            invalid(&field, &format!("{:?}: {error}", short(text)))
+        })?;
+        if !origins.contains(&origin) {
+            origins.push(origin);
         }
-        let mut allowed_origins = Vec::new();
-        for (index, text) in body.allowed_origins.iter().enumerate() {
-            let origin = WebOrigin::parse(text).map_err(|error| {
-                let field = format!("allowed_origins/{index}");
-                invalid(&field, &format!("{:?}: {error}", short(text)))
-            })?;
-            if !allowed_origins.contains(&origin) {
-                allowed_origins.push(origin);
-            }
-        }
-        let ReplaceBranding {
-            name,
-            logo,
-            primary_color,
-        } = body.branding;
-        let parsed = Branding::parse(name.as_deref(), logo.as_deref(), primary_color.as_deref());
-        let branding = parsed.map_err(|error| {
+    }
+    Ok(origins)
+}
+
+impl ReplaceBranding {
+    fn parsed(self) -> Result<Branding, Error> {
+        let (name, logo) = (self.name.as_deref(), self.logo.as_deref());
+        Branding::parse(name, logo, self.primary_color.as_deref()).map_err(|error| {
             let field = match error {
                 BrandingError::Name => "branding/name",
                 BrandingError::Logo => "branding/logo",
                 BrandingError::Color | BrandingError::Contrast { .. } => "branding/primary_color",
             };
             invalid(field, &error.to_string())
-        })?;
-        Ok(Self {
-            allowed_origins,
-            branding,
         })
     }
 }
@@ -451,8 +461,9 @@ pub(super) async fn replace_settings(
     UsedKey(key): UsedKey,
     Json(body): Json<ReplaceSettings>,
 ) -> Result<Response, Error> {
-    let settings = ConnectSettings::try_from(body)?;
     let project = caller.project.id;
+    let before = services.store.connect_settings(project).await?;
+    let settings = body.over(before)?;
     services
         .store
         .set_connect_settings(project, &settings)

@@ -12,17 +12,21 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::json;
+use super::{
+    json,
+    lists::{parsed, short, wrong},
+};
 use crate::{
     http::{
         Services,
         caller::{Caller, UsedKey},
         error::{Code, Error},
         operation::Operation,
+        query::Query,
     },
     model::{
-        AuditEntry, AuthScheme, Connection, ConnectionId, ConnectionStatus, Environment, ProjectId,
-        Scope,
+        AuditEntry, AuthScheme, Connection, ConnectionId, ConnectionStatus, Environment,
+        LinkedUserId, ProjectId, Scope, Slug,
     },
     unify::Connected,
 };
@@ -32,7 +36,11 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("/connections", list)
             .id("listConnections")
             .tag("Connections")
-            .summary("All connections of the project.")
+            .summary("The connections of the project, all of them or those of one customer.")
+            .describe("Without a parameter these are the connections of **all** your customers, with their tokens: name the customer wherever you look one up.")
+            .query::<Uuid>("linked_user_id", "Only those of this linked user.")
+            .query::<String>("linked_user_origin_id", "Only those of the linked user that has this id in your application; none where there is no such linked user.")
+            .query::<String>("connector", "Only those of this connector, such as `hubspot`.")
             .gives::<Vec<ConnectionBody<'static>>>(200, "The connections."),
         Operation::get("/connections/{id}", get)
             .id("retrieveConnection")
@@ -179,11 +187,72 @@ pub(super) fn shown(
     json(&body(services, connection, token))
 }
 
+/// The parameters of the list.
+const LIST: [&str; 3] = ["linked_user_id", "linked_user_origin_id", "connector"];
+
+/// Refuses what is meant to narrow the list and does not: the answer would be everybody's.
+fn no_guesses(query: &Query) -> Result<(), Error> {
+    query.no_slips(&LIST)?;
+    let mut others = query.names().filter(|name| !LIST.contains(name));
+    let guess = others.find(|name| {
+        let name = name.to_ascii_lowercase();
+        ["user", "origin", "customer", "connector", "provider"]
+            .iter()
+            .any(|word| name.contains(word))
+    });
+    match guess {
+        Some(name) => {
+            let detail = format!(
+                "There is no parameter {:?}; there are `{}`.",
+                short(name),
+                LIST.join("`, `")
+            );
+            Err(Error::new(Code::InvalidParameter, detail))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whose connections are asked for: everybody's (none), or those of somebody who may not be there.
+async fn asked_user(
+    services: &Services,
+    project: ProjectId,
+    query: &Query,
+) -> Result<Option<Option<LinkedUserId>>, Error> {
+    let id = parsed::<LinkedUserId>(query, "linked_user_id", "the id of a linked user")?;
+    let Some(origin) = query.given("linked_user_origin_id")? else {
+        return Ok(id.map(Some));
+    };
+    let found = services
+        .store
+        .linked_user_by_origin(project, origin)
+        .await?;
+    let found = found.map(|user| user.id);
+    Ok(Some(found.filter(|found| id.is_none_or(|id| id == *found))))
+}
+
 pub(super) async fn list(
     State(services): State<Arc<Services>>,
     caller: Caller,
+    query: Query,
 ) -> Result<Response, Error> {
-    let stored = services.store.connections(caller.project.id).await?;
+    no_guesses(&query)?;
+    let project = caller.project.id;
+    for name in LIST {
+        // Nothing is nobody's id; left alone, it would give everybody's connections.
+        if query.given(name)? == Some("") {
+            return Err(wrong(name, "it is empty"));
+        }
+    }
+    let connector = parsed::<Slug>(&query, "connector", "the slug of a connector")?;
+    let mut stored = match asked_user(&services, project, &query).await? {
+        None => services.store.connections(project).await?,
+        Some(Some(user)) => services.store.sealed_connections_of(project, user).await?,
+        Some(None) => Vec::new(),
+    };
+    if let Some(connector) = connector {
+        stored.retain(|(connection, _)| connection.connector == connector);
+    }
     let mut opened = Vec::with_capacity(stored.len());
     for (connection, sealed) in stored {
         let token = services.vault.connection_token(&connection, &sealed)?;
