@@ -50,8 +50,10 @@
   };
 
   const connect = ({ link, onSuccess, onExit, onEvent } = {}) => {
-    const url = new URL(String(link), location.href);
-    if (!/^https?:$/.test(url.protocol)) throw new TypeError("Jackfield.connect: link must be the url of a connect link");
+    const url = URL.canParse(link) ? new URL(link) : {};
+    if (!/^https?:$/.test(url.protocol) || !/\/connect\/./.test(url.pathname)) {
+      throw new TypeError("Jackfield.connect: link must be the url of a connect link");
+    }
     if (open) open.close();
 
     const [title, close, refused, why, elsewhere] = WORDS[(document.documentElement.lang || navigator.language).slice(0, 2)] || WORDS.en;

@@ -129,7 +129,7 @@ pub fn key_provider(config: &Config) -> Result<Arc<dyn KeyProvider>> {
 
 async fn bind(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
-        format!("{address} cannot be listened on; choose another address with --listen or JACKFIELD_LISTEN")
+        format!("{address} cannot be listened on; choose another address with `listen` in the configuration, with JACKFIELD_LISTEN, or with --listen of `jackfield dev`")
     })
 }
 
@@ -343,7 +343,15 @@ impl App {
             .with_context(|| format!("{} cannot be written", address_file.display()))?;
         tracing::info!(address = %address, "listening");
         let limits = http::Limits::new(&self.config.http);
-        http::serve(listener, http::router(services, pages), limits, stop).await?;
+        http::serve(
+            listener,
+            http::router(services, pages, |parts| {
+                portal::lost_page(parts).or_else(|| dashboard::lost_page(parts))
+            }),
+            limits,
+            stop,
+        )
+        .await?;
         fault_point!("shutdown.begun");
         let drain = Duration::from_secs(self.config.http.drain_seconds);
         let ended = async { while tasks.join_next().await.is_some() {} };

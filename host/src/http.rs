@@ -17,7 +17,7 @@ mod server;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, http::request::Parts, response::Response};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -113,9 +113,16 @@ impl Services {
     }
 }
 
+/// What is answered at a path that leads nowhere, where pages are around it; none for the API's.
+pub type LostPage = fn(&Parts) -> Option<Response>;
+
 /// The whole API, and beside it `pages` for people.
-pub fn router(services: Arc<Services>, pages: Router<Arc<Services>>) -> Router {
-    layers::around(routes::all(), &services)
+pub fn router(
+    services: Arc<Services>,
+    pages: Router<Arc<Services>>,
+    lost_page: LostPage,
+) -> Router {
+    layers::around(routes::all(lost_page), &services)
         .merge(layers::around_pages(pages, &services))
         .with_state(services)
 }

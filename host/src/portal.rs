@@ -8,6 +8,7 @@ mod branding;
 mod connection;
 mod embed;
 mod field;
+mod form;
 mod link;
 mod list;
 mod login;
@@ -19,10 +20,16 @@ mod texts;
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{
+    Router,
+    extract::Request,
+    http::{StatusCode, request::Parts},
+    response::{IntoResponse as _, Redirect, Response},
+};
 
-use crate::{http::Services, web};
+use crate::{http::Services, vault::Vault, web};
 
+use form::Form;
 pub(crate) use link::OpenLink;
 pub(crate) use page::Look;
 pub(crate) use texts::Texts;
@@ -37,6 +44,37 @@ pub fn routes(_services: &Arc<Services>) -> Router<Arc<Services>> {
         .merge(settings::routes())
         .merge(mapping::routes())
         .merge(embed::routes())
-        .merge(page::routes());
-    web::same_site(pages)
+        .merge(page::routes())
+        .method_not_allowed_fallback(wrong_method);
+    web::same_site(pages, || {
+        page::sorry(Texts::preferred(""), StatusCode::FORBIDDEN)
+    })
+}
+
+/// The answer at a path around the pages of links that leads nowhere; none where there are no
+/// pages around, as at the API's own paths below `/connect`.
+pub fn lost_page(parts: &Parts) -> Option<Response> {
+    let mut path = parts.uri.path().split('/').skip(1);
+    if path.next() != Some("connect") {
+        return None;
+    }
+    match (path.next(), path.next()) {
+        (None | Some(""), None) => Some(page::unknown(parts)),
+        (Some(token), Some(_)) => to_start(token),
+        _ => None,
+    }
+}
+
+/// An address that only takes what a form sends was opened, so its link's first page is shown.
+async fn wrong_method(request: Request) -> Response {
+    let token = request.uri().path().split('/').nth(2).unwrap_or_default();
+    let safe = request.method().is_safe();
+    let start = to_start(token).filter(|_| safe);
+    start.unwrap_or_else(|| StatusCode::METHOD_NOT_ALLOWED.into_response())
+}
+
+/// To the first page of a link, which says what became of it.
+fn to_start(token: &str) -> Option<Response> {
+    Vault::parse_link_token(token)?;
+    Some(Redirect::to(&format!("/connect/{token}")).into_response())
 }

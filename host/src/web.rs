@@ -19,7 +19,8 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::get,
 };
-use tower_http::csrf::CsrfLayer;
+use tower_http::csrf::{CsrfLayer, ProtectionError};
+use tracing::warn;
 
 pub use error::Error;
 pub use form::{Form, Query};
@@ -34,8 +35,20 @@ pub fn routes() -> Router<Arc<Services>> {
 
 /// Refuses what another site makes a browser send: every request but reads must come from a page
 /// of this server, which browsers tell in `Sec-Fetch-Site` and `Origin`. So forms need no tokens.
-pub fn same_site<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
-    routes.layer(CsrfLayer::new())
+/// `refused` is the page that is answered then.
+pub fn same_site<S: Clone + Send + Sync + 'static>(
+    routes: Router<S>,
+    refused: fn() -> Response,
+) -> Router<S> {
+    routes.layer(
+        CsrfLayer::new().with_rejection_response(move |error: ProtectionError| {
+            warn!(
+                reason = %error,
+                "a form was refused: it was sent from a page of another site, or a proxy changes the headers Host or Origin"
+            );
+            refused()
+        }),
+    )
 }
 
 /// Addresses of files name their content, so they never change and may be kept for ever.

@@ -428,6 +428,32 @@ async fn what_other_sites_send_is_refused(backend: Backend) {
             .send(Method::POST, path, Some(&invitation), headers)
             .await;
         assert_eq!(answer.status, 403, "{headers:?}: {}", answer.text);
+        assert!(answer.text.contains("a proxy in front"), "{}", answer.text);
+    }
+
+    // What is typed wrongly into the address bar has a page too.
+    let opened = owner.get(path).await;
+    assert_eq!(opened.status, 405, "{}", opened.text);
+    assert!(
+        opened.text.contains("no page of its own"),
+        "{}",
+        opened.text
+    );
+    for (typed, page) in [
+        ("/dashboard/", "/dashboard"),
+        ("/sign-in/?next=x", "/sign-in?next=x"),
+    ] {
+        assert_eq!(owner.get(typed).await.leads_to(), page);
+    }
+    for lost in ["/dashboard/x/nothing/at/all", "/sign-in/a/b", "/connect/"] {
+        let answer = owner.get(lost).await;
+        let kind = answer.headers[header::CONTENT_TYPE].as_bytes();
+        assert!(kind.starts_with(b"text/html"), "{lost}");
+        assert_eq!(answer.status, 404, "{lost}: {}", answer.text);
+        assert!(
+            answer.headers.contains_key("content-security-policy"),
+            "{lost}"
+        );
     }
     assert!(
         !owner
@@ -446,6 +472,7 @@ async fn what_other_sites_send_is_refused(backend: Backend) {
         ("https://evil.example/", "/dashboard"),
         ("//evil.example/", "/dashboard"),
         ("/\\evil.example/", "/dashboard"),
+        ("/dashboard/../connect/problem", "/dashboard"),
     ] {
         let person = Person::at(&server);
         let fields = [

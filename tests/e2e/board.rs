@@ -204,6 +204,23 @@ async fn an_operator_sees_whether_all_is_well_and_what_a_run_did(backend: Backen
     );
     assert_eq!(scene.owner.get(&next).await.status, 200);
 
+    // A connection does not work without its connector.
+    let file = scene.server.plugins().join("demo-crm.wasm");
+    std::fs::remove_file(file).expect("it is there");
+    until("the overview tells of the connector", async || {
+        let page = scene.page("").await;
+        page.contains("its file is gone").then_some(())
+    })
+    .await;
+    holds(
+        &scene.page("").await,
+        &[
+            "One thing needs attention now.",
+            "No connection works.",
+            "One connection needs it.",
+        ],
+    );
+
     // Another project's addresses lead nowhere.
     let other = format!("/dashboard/{}", scene.server.new_project("Other"));
     for path in [&run, &record] {

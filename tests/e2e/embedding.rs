@@ -201,7 +201,7 @@ async fn a_page_of_another_origin_is_shown_and_told_nothing() {
     let exit = r#"exit {"connected":false,"reason":"refused"}"#;
     assert_eq!(heard(browser).await, ["refused", "exit refused", exit]);
     // What is said by others than the page of the link is not heard.
-    let forged = "(overlay = Jackfield.connect({ link: location.href + 'nowhere', onEvent: (event) => heard.push(event.type) }), heard.splice(0), window.postMessage({ jackfield: 1, type: 'connected', connectionId: 'x', connector: 'y' }, '*'), new Promise((done) => setTimeout(done, 50)).then(() => heard.join()))";
+    let forged = "(overlay = Jackfield.connect({ link: location.origin + '/connect/nowhere', onEvent: (event) => heard.push(event.type) }), heard.splice(0), window.postMessage({ jackfield: 1, type: 'connected', connectionId: 'x', connector: 'y' }, '*'), new Promise((done) => setTimeout(done, 50)).then(() => heard.join()))";
     assert_eq!(browser.evaluate(forged).await, "");
     drop(world.server);
 }

@@ -198,6 +198,8 @@ async fn customers_look_after_their_connection(backend: Backend) {
     world.project.get(&path).await.expect(200);
     let ended = world.submit(&world.page("/disconnect"), &[]).await;
     ended.says(200, &["is disconnected", "disconnected&quot;"]);
+    let finish = format!("{}/finish", world.link);
+    assert!(!world.see(&finish).await.text.contains("status=connected"));
     world.project.get(&path).await.expect(404);
     world.see(&world.page("")).await.says(404, &[]);
     let events = world.project.events("connection.deleted").await;

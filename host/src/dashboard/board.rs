@@ -47,7 +47,7 @@ pub(super) fn word<T>(
     }
     let unknown = || {
         let text: String = text.chars().take(80).collect();
-        web::Error::invalid(format!("There is no {what} “{text}”."))
+        web::Error::bad_address(format!("There is no {what} “{text}”."))
     };
     parse(text).map(Some).ok_or_else(unknown)
 }

@@ -295,7 +295,11 @@ impl FromRequestParts<Arc<Desktop>> for ProjectDesk {
         let failed = |error: web::Error| error.into_response();
         let unknown = || failed(web::Error::not_found("There is no such project."));
         let names = RawPathParams::from_request_parts(parts, desktop).await;
-        let names = names.map_err(|_| unknown())?;
+        let names = names.map_err(|_| {
+            failed(web::Error::not_found(
+                "This address cannot be read: a part of it is not UTF-8.",
+            ))
+        })?;
         let named = names.iter().find(|(name, _)| *name == "project");
         let id: Option<ProjectId> = named.and_then(|(_, text)| text.parse().ok());
         let id = id.ok_or_else(unknown)?;
@@ -353,7 +357,18 @@ pub(super) fn next_page(asked: Option<&str>) -> &str {
     let visible = asked
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    if whole && visible { asked } else { HOME }
+    // Browsers take `..` for the folder above, also where its points are encoded.
+    let path = asked.split(['?', '#']).next().unwrap_or_default();
+    let path = path.to_ascii_lowercase().replace("%2e", ".");
+    let stays = path
+        .split('/')
+        .skip(1)
+        .all(|part| !matches!(part, "" | "." | ".."));
+    if whole && visible && stays {
+        asked
+    } else {
+        HOME
+    }
 }
 
 /// Nobody is signed in: to the sign-in page, and back here afterwards.
@@ -362,7 +377,10 @@ async fn to_sign_in(parts: &mut Parts) -> Response {
         // A page that has been open for long: the whole of it goes.
         let current = parts.headers.get("hx-current-url");
         let current = current.and_then(|url| url::Url::parse(url.to_str().ok()?).ok());
-        let page = current.map_or_else(|| HOME.to_owned(), |url| url.path().to_owned());
+        let page = current.map_or_else(
+            || HOME.to_owned(),
+            |url| url[url::Position::BeforePath..url::Position::AfterQuery].to_owned(),
+        );
         let mut response = StatusCode::UNAUTHORIZED.into_response();
         if let Ok(target) = HeaderValue::from_str(&sign_in_href(&page)) {
             response.headers_mut().insert("hx-redirect", target);
@@ -433,6 +451,10 @@ mod tests {
             "/dashboard\\..\\evil",
             "/dashboard.evil.example",
             "/dashboardx",
+            "/dashboard/../connect/x",
+            "/dashboard/%2E%2e/connect/x",
+            "/dashboard/x/.%2e/../connect/x?y",
+            "/dashboard/..//evil.example",
             "/connect/x",
             "/dashboard/\r\nset-cookie: a=b",
             "",

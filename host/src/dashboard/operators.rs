@@ -216,7 +216,7 @@ fn rows(operators: &[OperatorRow], desk: &Desk) -> Markup {
                 }
                 td { (operator.email) }
                 td {
-                    @if owner { (role_form(&at, row)) }
+                    @if owner { (role_form(&at, row, operator.id == desk.operator.id)) }
                     @else { (operator.role) }
                 }
                 td { (ways(row)) }
@@ -246,14 +246,16 @@ fn ways(row: &OperatorRow) -> &'static str {
         (true, true) => "password, or elsewhere",
         (true, false) => "password",
         (false, true) => "elsewhere",
+        (false, false) if row.last_sign_in_at.is_some() => "a link of this server",
         (false, false) => "nothing yet",
     }
 }
 
-fn role_form(at: &str, row: &OperatorRow) -> Markup {
+fn role_form(at: &str, row: &OperatorRow, is_own: bool) -> Markup {
+    let confirm = "Change your own role? As a developer or viewer you cannot change it back: another owner has to.";
     let id = format!("role-{}", row.operator.id);
     html! {
-        form.row method="post" action={ (at) "/role" } {
+        form.row method="post" action={ (at) "/role" } data-confirm=[is_own.then_some(confirm)] {
             label.visually-hidden for=(id) { "Role of " (row.operator.email) }
             select.grow id=(id) name="role" {
                 @for role in Role::ALL {

@@ -51,7 +51,11 @@ async fn overview(
         let body = first_steps::body(&desk);
         return Ok(desk.page(Section::Overview, "Overview", body));
     }
-    let items = attention::find(&desk, &connections).await?;
+    let mut idle = store.valid_connections(desk.project.id).await?;
+    idle.retain(|(slug, _)| desk.services.runtime.active(slug).is_none());
+    let waiting: u64 = idle.iter().map(|(_, count)| count).sum();
+    let working = connections.valid.saturating_sub(waiting);
+    let items = attention::find(&desk, &connections, &idle).await?;
     let (runs, at_work) = store.runs_at_work(desk.project.id, AT_WORK).await?;
     let path = desk.href("/overview/charts");
     let load = address(&path, &[("range", &asked.range)]);
@@ -60,11 +64,13 @@ async fn overview(
         &[("range", &asked.range), ("charts", "shown")],
     );
     let body = html! {
-        (sentence(&items, &connections, at_work))
+        (sentence(&items, working, at_work))
         div.stats {
-            (parts::stat("Connections", &parts::number(connections.valid + connections.needs_reconnect), &match connections.needs_reconnect {
-                0 => "all of them work".to_owned(),
-                dead => format!("{} need a new login", parts::number(dead)),
+            (parts::stat("Connections", &parts::number(connections.valid + connections.needs_reconnect), &match (connections.needs_reconnect, waiting) {
+                (0, 0) => "all of them work".to_owned(),
+                (0, waiting) => format!("{} without their connector", parts::number(waiting)),
+                (dead, 0) => format!("{} need a new login", parts::number(dead)),
+                (dead, waiting) => format!("{} need a new login, {} without their connector", parts::number(dead), parts::number(waiting)),
             }))
             (parts::stat("Syncs running", &at_work.to_string(), "at this moment"))
             (parts::stat("Failed records", &store.failing_records(desk.project.id).await?.to_string(), "could not be unified"))
@@ -124,7 +130,7 @@ async fn charts(
 }
 
 /// The one sentence that matters.
-fn sentence(items: &[Item], connections: &ConnectionCounts, at_work: Counted) -> Markup {
+fn sentence(items: &[Item], working: u64, at_work: Counted) -> Markup {
     let broken = items
         .iter()
         .filter(|item| item.weight == Weight::Broken)
@@ -154,9 +160,10 @@ fn sentence(items: &[Item], connections: &ConnectionCounts, at_work: Counted) ->
             format!("{} {} attention now.", things(broken), needs(broken)),
         ),
     };
-    let valid = match connections.valid {
+    let valid = match working {
+        0 => "No connection works.".to_owned(),
         1 => "One connection works.".to_owned(),
-        valid => format!("{} connections work.", parts::number(valid)),
+        working => format!("{} connections work.", parts::number(working)),
     };
     // The page says it when it comes; nothing interrupts its reader.
     html! {

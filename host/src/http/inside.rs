@@ -73,7 +73,8 @@ impl Api {
     #[must_use]
     pub fn new(services: &Arc<Services>) -> Self {
         Self {
-            routes: layers::around(routes::all(), services).with_state(Arc::clone(services)),
+            routes: layers::around(routes::all(|_| None), services)
+                .with_state(Arc::clone(services)),
             services: Arc::clone(services),
         }
     }

@@ -145,7 +145,9 @@ async fn observe(
     });
     let mut failure = response.extensions_mut().remove::<Error>();
     let is_page = is_html(&response);
-    if failure.is_none() && response.status() == StatusCode::BAD_REQUEST && !is_page {
+    // The protocol of `/mcp` has words of its own for what is wrong.
+    let is_ours = !is_page && route != "/mcp";
+    if failure.is_none() && response.status() == StatusCode::BAD_REQUEST && is_ours {
         // The library refused a path before a handler saw it.
         let detail = "The path cannot be read: its parts must be UTF-8, and ids must be ids.";
         failure = Some(Error::new(Code::InvalidParameter, detail));

@@ -41,13 +41,14 @@ use std::sync::Arc;
 
 use axum::{
     Router,
+    extract::Request,
     http::{Method, Uri, header},
     response::{IntoResponse as _, Response},
 };
 use serde::Serialize;
 
 use super::{
-    Services,
+    LostPage, Services,
     error::{Code, Error},
     operation::Operation,
 };
@@ -94,17 +95,20 @@ pub(super) fn operations() -> Vec<Operation> {
 }
 
 /// The router made of them.
-pub(super) fn all() -> Router<Arc<Services>> {
+pub(super) fn all(lost_page: LostPage) -> Router<Arc<Services>> {
     operations()
         .into_iter()
         .fold(Router::new(), |router, operation| operation.mount(router))
-        .fallback(not_found)
+        .fallback(move |request: Request| async move { not_found(request, lost_page) })
         .method_not_allowed_fallback(method_not_allowed)
 }
 
-async fn not_found(uri: Uri) -> Error {
-    let detail = format!("There is nothing at {}.", uri.path());
-    Error::new(Code::RouteNotFound, detail)
+fn not_found(request: Request, lost_page: LostPage) -> Response {
+    let (parts, _) = request.into_parts();
+    lost_page(&parts).unwrap_or_else(|| {
+        let detail = format!("There is nothing at {}.", parts.uri.path());
+        Error::new(Code::RouteNotFound, detail).into_response()
+    })
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> Error {

@@ -62,7 +62,7 @@ async fn ask(api: &Api, caller: &ApiCaller, request: ApiRequest) -> Result<Value
     let answer = api.call(caller, request).await;
     let answer = answer.map_err(|error: Error| {
         let code = error.code();
-        format!("{error} {} ({})", code.help(), code.name())
+        format!("{error} {} ({})", in_tools(code.help()), code.name())
     })?;
     if answer.status < 400 {
         return Ok(answer.body);
@@ -74,7 +74,12 @@ async fn ask(api: &Api, caller: &ApiCaller, request: ApiRequest) -> Result<Value
             .and_then(Value::as_str)
             .unwrap_or_default()
     };
-    let mut problem = format!("{} {} ({})", part("detail"), part("help"), part("code"));
+    let mut problem = format!(
+        "{} {} ({})",
+        part("detail"),
+        in_tools(part("help")),
+        part("code")
+    );
     let violations = answer.body.get("violations").and_then(Value::as_array);
     for violation in violations.into_iter().flatten() {
         let part = |name: &str| {
@@ -86,6 +91,20 @@ async fn ask(api: &Api, caller: &ApiCaller, request: ApiRequest) -> Result<Value
         problem.push_str(&format_violation(part("path"), part("message")));
     }
     Err(problem)
+}
+
+/// What to do, with tools in place of the requests of the API that a model cannot make.
+fn in_tools(help: &str) -> String {
+    const TOOLS: [(&str, &str); 5] = [
+        ("`GET /connectors/{slug}`", "`list_connectors`"),
+        ("`GET /connectors`", "`list_connectors`"),
+        ("`GET /connections`", "`list_connections`"),
+        ("`GET /sync-runs`", "`list_sync_runs`"),
+        ("`GET /diagnosis`", "`diagnose`"),
+    ];
+    TOOLS.iter().fold(help.to_owned(), |help, (request, tool)| {
+        help.replace(request, tool)
+    })
 }
 
 fn format_violation(path: &str, message: &str) -> String {

@@ -250,8 +250,12 @@ async fn end(own: &Own) -> Result<Response, http::Error> {
     let name = [("connector", own.name()), ("brand", own.open.brand())];
     let body = html! {
         (told(connection, "disconnected"))
-        p { (texts.with("manage.ended.text", &name)) }
-        p { a.button data-embed-close href=(own.open.href("")) { (texts.get("manage.back")) } }
+        p { (texts.with(if own.open.is_used() { "manage.ended.used" } else { "manage.ended.text" }, &name)) }
+        @if !own.open.is_used() || own.open.return_url().is_some() {
+            p { a.button data-embed-close href=(own.leave_href()) { (texts.get("manage.back")) } }
+        } @else {
+            p.muted { (texts.get("connected.close")) }
+        }
     };
     let title = texts.with("manage.ended.title", &name);
     Ok(own.open.page_with(own.look(), &title, &body))

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use maud::{Markup, html};
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
 use super::{
     Texts, branding,
@@ -132,6 +132,7 @@ impl OpenLink {
                 asked.texts(None),
                 "unknown",
                 None,
+                None,
                 &anywhere,
             )));
         };
@@ -141,14 +142,19 @@ impl OpenLink {
             .linked_user(link.project, link.what.linked_user)
             .await?;
         let Some((project, linked_user)) = project.zip(linked_user) else {
-            return Ok(Err(page::closed(texts, "unknown", None, &anywhere)));
+            return Ok(Err(page::closed(texts, "unknown", None, None, &anywhere)));
         };
         let settings = store.connect_settings(link.project).await?;
         let state = link.state(services.clock.now());
         if matches!(state, LinkState::Expired | LinkState::Revoked) {
             let brand = branding::name(&settings.branding, &project);
             let origins = origins(&settings);
-            let page = page::closed(texts, state.as_str(), Some(brand), &origins);
+            let mut back = link.what.return_url.clone();
+            back = back.filter(|url| settings.allows(url));
+            if let Some(url) = &mut back {
+                url.query_pairs_mut().append_pair("status", state.as_str());
+            }
+            let page = page::closed(texts, state.as_str(), Some(brand), back.as_ref(), &origins);
             return Ok(Err(page));
         }
         Ok(Ok(Self {
@@ -285,6 +291,12 @@ impl OpenLink {
         };
         let scope = self.services.store.scope_by_id(self.project.id, id).await?;
         Ok(scope.filter(|scope| scope.connection().linked_user == self.linked_user.id))
+    }
+
+    /// Where the integrator wants its customers back, as far as the project allows it still.
+    pub(super) fn return_url(&self) -> Option<&Url> {
+        let url = self.link.what.return_url.as_ref();
+        url.filter(|url| self.settings.allows(url))
     }
 
     /// Whether it was used: then it is for its connection only.

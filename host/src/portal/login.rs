@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{
     Router,
     extract::Path,
-    http::{HeaderName, HeaderValue, StatusCode},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
     routing::get,
 };
@@ -14,18 +14,19 @@ use maud::{Markup, html};
 use secrecy::ExposeSecret as _;
 
 use super::{
-    Look, OpenLink, embed,
+    Form, Look, OpenLink, embed,
     field::{self, Field},
     list::tile_style,
     oauth,
 };
 use crate::{
     http::{self, Services},
-    model::{AuthKind, AuthScheme, Connection, Manifest},
+    model::{AuthKind, AuthScheme, Connection, LinkState, Manifest},
     runtime::ConnectorVersion,
     unify::{self, ConnectRequest, LoggedIn, LoginProblem},
+    vault::Vault,
     web::{
-        Form, Query,
+        Query,
         markdown::markdown,
         parts::{self, Tone},
     },
@@ -76,7 +77,7 @@ async fn show_page(
     let scope = open.connection().await?;
     let again = scope.as_ref().map(|scope| scope.connection());
     if !may_log_in(open, &version, again) {
-        return Ok(used(open));
+        return Ok(used(open, again.is_some()));
     }
     let said = query
         .get("said")
@@ -172,7 +173,14 @@ pub(super) fn page(
         style: tile_style(manifest),
         ..Look::default()
     };
-    open.page_with(look, &title, &body)
+    let mut response = open.page_with(look, &title, &body);
+    if problem.is_some() {
+        // The answer to a form. Without a copy the browser's Back would ask to send that again, or
+        // show an error of its own. No secret that was typed is in it.
+        let value = HeaderValue::from_static("private, no-cache");
+        response.headers_mut().insert(header::CACHE_CONTROL, value);
+    }
+    response
 }
 
 fn form(
@@ -299,11 +307,12 @@ async fn try_form(
     let scope = open.connection().await?;
     let again = scope.as_ref().map(|scope| scope.connection());
     if !may_log_in(open, &version, again) {
-        return Ok(used(open));
+        return Ok(used(open, again.is_some()));
     }
     let id = again.map(|connection| connection.id.to_string());
     if open.is_used() && typed.remove(AGAIN) != id {
-        return Ok(used(open));
+        // The form is from before there was a connection: another tab, or a second click, made it.
+        return Ok(open.to(&open.href("/connected")));
     }
     let scheme = typed.remove("scheme");
     let manifest = version.manifest();
@@ -330,6 +339,9 @@ async fn try_form(
             let path = format!("/accounts/{}", choice.expose_secret());
             Ok(open.to(&open.href(&path)))
         }
+        Err(unify::Error::LinkClosed) if was_used(open).await? => {
+            Ok(open.to(&open.href("/connected")))
+        }
         Err(error) => {
             let problem = told(open, manifest, &error);
             Ok(page(
@@ -342,6 +354,15 @@ async fn try_form(
             ))
         }
     }
+}
+
+/// Whether another tab, or a second click, used the link while this one tried to.
+async fn was_used(open: &OpenLink) -> Result<bool, http::Error> {
+    let Some(hash) = Vault::parse_link_token(open.token()) else {
+        return Ok(false);
+    };
+    let link = open.services.store.connect_link_by_token(&hash).await?;
+    Ok(link.is_some_and(|link| link.state(open.services.clock.now()) == LinkState::Used))
 }
 
 /// What was typed as the use case takes it.
@@ -473,7 +494,13 @@ async fn choose(
         Err(unify::Error::InvalidSetting { .. }) => {
             choice_page(&open, &choice, Some(open.texts.get("choice.missing"))).await
         }
-        Err(unify::Error::LinkClosed) => used(&open),
+        Err(unify::Error::LinkClosed) => {
+            let made = was_used(&open).await;
+            open.show(made.map(|was_used| match was_used {
+                true => open.to(&open.href("/connected")),
+                false => used(&open, false),
+            }))
+        }
         Err(error) if error.problem().name == "state" => choice_page(&open, &choice, None).await,
         Err(error) => open.show(Err(error.into())),
     }
@@ -490,7 +517,7 @@ async fn connected_page(open: &OpenLink) -> Result<Response, http::Error> {
     let scope = open.connection().await?;
     let Some(scope) = scope.filter(|_| open.is_used()) else {
         return Ok(if open.is_used() {
-            used(open)
+            used(open, false)
         } else {
             open.to(&open.href(""))
         });
@@ -537,14 +564,20 @@ async fn wait(open: OpenLink, Query(query): Query<Typed>) -> Response {
     ([(HeaderName::from_static("hx-redirect"), href)], "").into_response()
 }
 
-/// `GET /connect/{token}/finish`: back to the integrator, with what was connected.
+/// `GET /connect/{token}/finish`: back to the integrator, with what was connected, or that it was
+/// disconnected again.
 async fn finish(open: OpenLink) -> Response {
     let Some(id) = open.link.what.connection.filter(|_| open.is_used()) else {
         return open.to(&open.href(""));
     };
+    let status = match open.connection().await {
+        Ok(Some(_)) => "connected",
+        Ok(None) => "disconnected",
+        Err(error) => return open.show(Err(error)),
+    };
     let pairs = [
         ("connection_id", id.to_string()),
-        ("status", "connected".to_owned()),
+        ("status", status.to_owned()),
     ];
     back(&open, &pairs).unwrap_or_else(|| open.to(&open.href("/connected")))
 }
@@ -557,24 +590,29 @@ async fn cancel(open: OpenLink) -> Response {
 
 /// The way back to the integrator; none where there is none, or where it is not allowed any more.
 fn back(open: &OpenLink, pairs: &[(&str, String)]) -> Option<Response> {
-    let mut url = open.link.what.return_url.clone()?;
-    if !open.settings.allows(&url) {
-        return None;
-    }
+    let mut url = open.return_url()?.clone();
     if !pairs.is_empty() {
         url.query_pairs_mut().extend_pairs(pairs);
     }
     Some(open.to(url.as_str()))
 }
 
-/// The page of a link that was used for something else.
-pub(super) fn used(open: &OpenLink) -> Response {
+/// The page of a link that was used for something else. `there_is` says whether what it connected
+/// is still there.
+pub(super) fn used(open: &OpenLink, there_is: bool) -> Response {
     let texts = open.texts;
     let body = html! {
         p { (texts.with("used.detail", &[("brand", open.brand())])) }
         (embed::closed("used"))
-        @if open.link.what.connection.is_some() && open.is_used() {
-            p { a.button.primary href=(open.href("/connected")) { (texts.get("used.look")) } }
+        div.row {
+            @if there_is {
+                a.button.primary href=(open.href("/connected")) { (texts.get("used.look")) }
+            }
+            @if open.is_used() && open.return_url().is_some() {
+                a.button data-embed-close href=(open.href("/finish")) {
+                    (texts.with("connected.go_on", &[("brand", open.brand())]))
+                }
+            }
         }
     };
     open.page_with(status(StatusCode::CONFLICT), texts.get("used.title"), &body)

@@ -17,12 +17,12 @@ use maud::{Markup, html};
 use serde_json::json;
 
 use self::{form::Rules, view::Editor};
-use super::{Look, connection::Own};
+use super::{Form, Look, connection::Own};
 use crate::{
     http::{self, Services},
     model::{CustomField, CustomFieldMapping, MappingRules},
     unify::{self, MappingDraft, Previewed, RemoteFields},
-    web::{self, Form, Query},
+    web::{self, Query},
 };
 
 /// How long a page waits for a provider that tells its fields.
@@ -142,10 +142,15 @@ async fn editor(
     let typed = Rules::typed(values)
         .or_else(|| known.flatten())
         .unwrap_or_default();
+    let remote = remote_fields(own, &held.field).await;
     let mut wrong = None;
     if send && values.get("do").is_none_or(|what| what != "preview") {
+        let is_kept = stored.is_some_and(|stored| stored.remote_fields == [typed.remote.clone()]);
         match typed.rules(held.field.data_type, texts) {
             Err(message) => wrong = Some(message),
+            Ok(_) if !is_kept && !is_offered(&remote, &typed.remote) => {
+                wrong = Some(texts.get("fields.wrong.remote").to_owned());
+            }
             Ok(rules) => match put(own, &held.field, rules).await {
                 Ok(mapping) => {
                     note(own, "field_mapping.set", &mapping).await?;
@@ -158,7 +163,6 @@ async fn editor(
             },
         }
     }
-    let remote = remote_fields(own, &held.field).await;
     let tried = tried(own, &held.field, &typed).await;
     let wanted = values.get("q").map_or("", String::as_str);
     let body = view::editor(&Editor {
@@ -182,6 +186,13 @@ async fn editor(
     };
     let title = texts.with("fields.edit", &[("field", held.field.slug.as_str())]);
     Ok(own.open.page_with(look, &title, &body))
+}
+
+/// Whether the provider has the field, as far as its fields are known.
+fn is_offered(remote: &Result<RemoteFields, String>, name: &str) -> bool {
+    let known = remote.as_ref().map(|remote| &remote.fields);
+    known.is_ok_and(|known| known.is_empty() || known.iter().any(|field| field.name == name))
+        || remote.is_err()
 }
 
 async fn put(

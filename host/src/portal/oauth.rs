@@ -16,7 +16,7 @@ use maud::{Markup, html};
 use url::Url;
 
 use super::{
-    OpenLink,
+    Form, OpenLink,
     field::{self, Field},
     login::{self, Typed},
 };
@@ -26,7 +26,7 @@ use crate::{
     runtime::ConnectorVersion,
     unify::{self, LoginProblem, OAuthRequest},
     vault::LoginLink,
-    web::{Form, Query, parts},
+    web::{Query, parts},
 };
 
 pub(super) fn routes() -> Router<Arc<Services>> {
@@ -124,7 +124,7 @@ async fn begin(
     let scope = open.connection().await?;
     let again = scope.as_ref().map(|scope| scope.connection());
     if !login::may_log_in(open, &version, again) {
-        return Ok(Err(login::used(open)));
+        return Ok(Err(login::used(open, again.is_some())));
     }
     let named = scheme.as_deref();
     let manifest = version.manifest();

@@ -2,9 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::{Router, extract::Request, http::StatusCode, response::Response, routing::get};
+use axum::{
+    Router,
+    extract::Request,
+    http::{StatusCode, request::Parts},
+    response::Response,
+    routing::get,
+};
 use maud::{Markup, html};
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
 use super::{OpenLink, Texts, branding, embed, link::Asked};
 use crate::{
@@ -28,6 +34,7 @@ const STYLE: &str = "\
 .tile strong{display:block}\
 .connector-head{display:flex;gap:.9rem;align-items:center;border-left:4px solid var(--tile,var(--line));padding-left:.9rem;margin-bottom:1.25rem}\
 .connector-head p{margin:0;color:var(--muted)}\
+.plain-list{list-style:none;margin:0 0 1rem;padding:0;display:grid;gap:.6rem}\
 .may{padding-left:1.2rem;margin:0 0 .75rem}\
 .may li{margin-bottom:.3rem}\
 .accounts label{display:flex;gap:.6rem;align-items:flex-start;padding:.7rem .9rem;border:1px solid var(--line);border-radius:8px;margin-bottom:.5rem;cursor:pointer}\
@@ -102,11 +109,13 @@ pub(super) fn shell(open: &OpenLink, look: Look, title: &str, body: &Markup) -> 
 }
 
 /// The page of a link that opens nothing: `state` is `unknown`, `expired` or `revoked`. Pages of
-/// `origins` may show it in a frame, and are told why there is nothing else.
+/// `origins` may show it in a frame, and are told why there is nothing else. `back` is where the
+/// link's integrator wants its customers back.
 pub(super) fn closed(
     texts: &'static Texts,
     state: &str,
     brand: Option<&str>,
+    back: Option<&Url>,
     origins: &[String],
 ) -> Response {
     let status = match state {
@@ -119,9 +128,22 @@ pub(super) fn closed(
     let detail = texts.with(&format!("closed.{state}.detail"), &[("brand", whom)]);
     let body = html! {
         p { (detail) }
+        @if let Some(back) = back {
+            p {
+                a.button.primary data-embed-close href=(back) {
+                    (texts.with("connected.go_on", &[("brand", whom)]))
+                }
+            }
+        }
         (embed::closed(state))
     };
     alone(texts, status, title, &body, origins)
+}
+
+/// The page of an address that is no link's. Every page may show it: see `OpenLink`.
+pub(super) fn unknown(parts: &Parts) -> Response {
+    let texts = Asked::of(parts).texts(None);
+    closed(texts, "unknown", None, None, &["*".to_owned()])
 }
 
 /// The page where something of ours failed before the link was found.
@@ -137,7 +159,7 @@ async fn problem(request: Request) -> Response {
     let query = parts.uri.query().unwrap_or_default();
     let code = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "code");
     let key = match code.as_ref().map(|(_, value)| value.as_ref()) {
-        Some("state_invalid") => "problem.state",
+        Some("state_invalid" | "invalid_parameter") => "problem.state",
         Some("login_refused") => "problem.denied",
         Some("credentials_refused") => "problem.refused",
         Some("provider_unavailable") => "problem.unavailable",

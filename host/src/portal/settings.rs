@@ -6,7 +6,7 @@ use axum::{Router, extract::Path, http::StatusCode, response::Response, routing:
 use maud::{Markup, html};
 
 use super::{
-    Look,
+    Form, Look,
     connection::Own,
     field::{Field, FieldKind},
 };
@@ -15,7 +15,7 @@ use crate::{
     model::{Choice, Manifest, Setting, SettingType},
     unify::{self, SettingsChange},
     web::{
-        self, Form,
+        self,
         parts::{self, Tone},
     },
 };

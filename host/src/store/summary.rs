@@ -130,6 +130,20 @@ impl Store {
         Ok(counts)
     }
 
+    /// How many connections there are whose credentials were accepted last time, by connector.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn valid_connections(&self, project: ProjectId) -> Result<Vec<(Slug, u64)>, Error> {
+        let sql = "SELECT connector, COUNT(*) FROM connection
+                   WHERE project = $1 AND status = 'valid' AND deleted_at IS NULL
+                   GROUP BY connector ORDER BY connector";
+        let rows = self.database().read(sql, values![project]).await?;
+        rows.iter()
+            .map(|row| Ok((row.parsed(0)?, row.number(1)?)))
+            .collect()
+    }
+
     /// Connections that somebody has to log in again, at most so many.
     ///
     /// # Errors

@@ -48,7 +48,7 @@ impl LoginProblem {
     }
 
     fn said(name: &'static str, said: &str) -> Self {
-        let said: String = said.chars().take(300).collect();
+        let said: String = providers_own(said).chars().take(300).collect();
         Self {
             said: Some(said).filter(|said| !said.trim().is_empty()),
             ..Self::new(name)
@@ -100,6 +100,21 @@ impl Error {
     }
 }
 
+/// What the provider itself said, of a connector's sentence `GET {api}/me answered 401: no`: the
+/// rest is for who writes connectors.
+fn providers_own(said: &str) -> &str {
+    let Some((request, answered)) = said.split_once(" answered ") else {
+        return said;
+    };
+    let method = request.split(' ').next().unwrap_or_default();
+    let is_request = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase());
+    let rest = answered.trim_start_matches(|letter: char| letter.is_ascii_digit());
+    if !is_request || rest.len() == answered.len() {
+        return said;
+    }
+    rest.strip_prefix(": ").unwrap_or_default()
+}
+
 fn of_failure(failure: &Failure) -> LoginProblem {
     use LoginProblem as Problem;
     match failure {
@@ -125,6 +140,17 @@ fn of_failure(failure: &Failure) -> LoginProblem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn people_are_told_what_the_provider_said_and_no_request() {
+        let said = |text: &str| of_failure(&Failure::Unauthorized(text.to_owned())).said;
+        let own = said("GET {api}/v1/me answered 401: wrong key: x");
+        assert_eq!(own.as_deref(), Some("wrong key: x"));
+        assert_eq!(said("GET {api}/v1/me answered 401"), None);
+        for whole in ["Nobody answered 3 times", "wrong key"] {
+            assert_eq!(said(whole).as_deref(), Some(whole));
+        }
+    }
 
     #[test]
     fn every_failure_of_a_login_has_a_name() {

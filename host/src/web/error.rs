@@ -40,6 +40,18 @@ impl Error {
         )
     }
 
+    /// What stands in the address, such as a filter, cannot be used.
+    #[must_use]
+    pub fn bad_address(detail: impl Into<String>) -> Self {
+        let help = "Check the address, or go back and choose again.";
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "This cannot be shown",
+            detail,
+            help,
+        )
+    }
+
     /// The person may not do that.
     #[must_use]
     pub fn forbidden(detail: impl Into<String>) -> Self {
@@ -99,7 +111,7 @@ impl<E: Into<http::Error>> From<E> for Error {
             status: code.status(),
             title: code.title().to_owned(),
             detail: error.detail().to_owned(),
-            help: code.help().to_owned(),
+            help: code.help_on_pages().to_owned(),
             cause: Some(Box::new(error)),
         }
     }

@@ -42,7 +42,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
         match axum::extract::Query::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(query)) => Ok(Self(query)),
-            Err(rejection) => Err(Error::invalid(format!(
+            Err(rejection) => Err(Error::bad_address(format!(
                 "The address cannot be read: {}.",
                 rejection.body_text()
             ))),

@@ -205,7 +205,7 @@ async fn serve_ours(
             max_bytes: 1 << 30,
         },
     };
-    let router = http::router(Arc::new(services), Router::new());
+    let router = http::router(Arc::new(services), Router::new(), |_| None);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let limits = Limits {

@@ -50,7 +50,7 @@ pub(super) async fn test(desk: ProjectDesk, Path((_, id)): Place) -> Result<Resp
                 title: error.code().title().to_owned(),
                 body: html! {
                     p { (error.detail()) }
-                    p { (error.code().help()) }
+                    p { (error.code().help_on_pages()) }
                 },
             }
         }

@@ -223,7 +223,7 @@ async fn provider(
         Ok(fields) => fields,
         Err(error) => {
             let error = http::Error::from(error);
-            let text = html! { p { (error.detail()) } p { (error.code().help()) } };
+            let text = html! { p { (error.detail()) } p { (error.code().help_on_pages()) } };
             return parts::alert(Tone::Bad, "The fields cannot be shown", &text);
         }
     };

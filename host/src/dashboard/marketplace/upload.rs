@@ -22,6 +22,7 @@ use crate::{
     dashboard::{Desk, Section, multipart},
     market::{MAX_FILE, Offer},
     model::{Digest, Role},
+    runtime,
     web::{
         self, Form, Page,
         parts::{self, Tone},
@@ -102,7 +103,7 @@ fn form_page(desk: &Desk, wrong: Option<&str>) -> Response {
             (parts::alert(Tone::Bad, "This is no connector that can be installed", &html! { p { (wrong) } }))
         }
         form.form.card method="post" enctype="multipart/form-data" action=(HOME) {
-            (parts::field("file", "File", &format!("A WebAssembly component with its manifest inside, at most {}.", parts::bytes(MAX_FILE as u64)), None, &html! {
+            (parts::field("file", "File", &format!("A WebAssembly component with its manifest inside, at most {}.", parts::bytes(runtime::MAX_FILE)), None, &html! {
                 input id="file" name="file" type="file" accept=".wasm,application/wasm" required aria-describedby="file-hint";
             }))
             button.button.primary type="submit" { "Look at it" }
@@ -127,7 +128,7 @@ pub(super) async fn take(
     let kind = kind.to_owned();
     let _turn = uploads.turns.acquire().await;
     let Ok(body) = to_bytes(request.into_body(), MOST).await else {
-        let most = parts::bytes(MAX_FILE as u64);
+        let most = parts::bytes(runtime::MAX_FILE);
         let wrong = format!("The file is larger than {most}, or did not arrive whole.");
         return Ok(form_page(&desk, Some(&wrong)));
     };

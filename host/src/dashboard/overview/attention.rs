@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     dashboard::{board, desk::ProjectDesk},
-    model::ErrorClass,
+    model::{ErrorClass, Slug},
     runtime::ConnectorState,
     store::{ConnectionCounts, FailingSyncs, TroubledEndpoint},
     web,
@@ -35,10 +35,12 @@ pub(super) struct Item {
     pub(super) action: &'static str,
 }
 
-/// All of them, the worst first.
+/// All of them, the worst first. `idle` are the connectors that do not serve, with the number of
+/// connections that would work if they did.
 pub(super) async fn find(
     desk: &ProjectDesk,
     connections: &ConnectionCounts,
+    idle: &[(Slug, u64)],
 ) -> Result<Vec<Item>, web::Error> {
     let (store, project) = (&desk.services.store, desk.project.id);
     let mut items = Vec::new();
@@ -72,7 +74,7 @@ pub(super) async fn find(
     for troubled in store.troubled_endpoints(project, since).await? {
         items.push(endpoint(desk, &troubled));
     }
-    items.extend(connectors(desk));
+    items.extend(connectors(desk, idle));
     let conflicts = store.open_conflicts(project, None, None).await?;
     if !conflicts.is_zero() {
         let one = conflicts.number == 1;
@@ -205,14 +207,26 @@ fn endpoint(desk: &ProjectDesk, troubled: &TroubledEndpoint) -> Item {
 }
 
 /// Connectors that do not serve, or wait for consent.
-fn connectors(desk: &ProjectDesk) -> Vec<Item> {
+fn connectors(desk: &ProjectDesk, idle: &[(Slug, u64)]) -> Vec<Item> {
+    let catalogue = desk.services.runtime.catalogue();
+    let named = |slug: &Slug| {
+        let mut connectors = catalogue.iter();
+        connectors.any(|connector| connector.slug.as_deref() == Some(slug.as_str()))
+    };
     let mut items = Vec::new();
-    for connector in desk.services.runtime.catalogue() {
+    // After a restart nothing remembers a file that is gone but its connections.
+    for (slug, count) in idle.iter().filter(|(slug, _)| !named(slug)) {
+        items.push(gone(slug.as_str(), *count));
+    }
+    for connector in &catalogue {
+        let slug = connector.slug.as_deref();
+        let needed = idle.iter().find(|(one, _)| Some(one.as_str()) == slug);
+        let needed = needed.map_or(0, |(_, count)| *count);
         let waits = connector
             .consent
             .as_ref()
             .is_some_and(crate::runtime::ConsentStatus::waits);
-        let name = connector.slug.clone().unwrap_or(connector.file);
+        let name = slug.unwrap_or(&connector.file);
         let (weight, title) = match connector.state {
             ConnectorState::Suspended => {
                 let title = format!("The connector {name} crashed too often and pauses");
@@ -222,24 +236,59 @@ fn connectors(desk: &ProjectDesk) -> Vec<Item> {
                 let title = format!("The connector {name} waits for consent to its permissions");
                 (Weight::Broken, title)
             }
-            ConnectorState::Rejected => (Weight::Look, format!("The connector {name} was refused")),
+            ConnectorState::Rejected => {
+                let weight = if needed > 0 {
+                    Weight::Broken
+                } else {
+                    Weight::Look
+                };
+                (weight, format!("The connector {name} was refused"))
+            }
+            ConnectorState::Disabled if needed > 0 => {
+                let title = format!("The connector {name} is disabled");
+                (Weight::Broken, title)
+            }
+            ConnectorState::Retired if needed > 0 => {
+                items.push(gone(name, needed));
+                continue;
+            }
             ConnectorState::Active if waits => {
                 let title = format!("An update of the connector {name} asks for more permissions");
                 (Weight::Look, title)
             }
             _ => continue,
         };
-        let href = match &connector.slug {
-            Some(slug) => format!("/dashboard/connectors/{slug}"),
-            None => "/dashboard/connectors".to_owned(),
-        };
+        let reason = connector.last_error.as_deref().unwrap_or_default();
         items.push(Item {
             weight,
             title,
-            text: connector.last_error.unwrap_or_default(),
-            href,
+            text: match needed {
+                0 => reason.to_owned(),
+                count => format!("{} {reason}", need(count)).trim_end().to_owned(),
+            },
+            href: match slug {
+                Some(slug) => format!("/dashboard/connectors/{slug}"),
+                None => "/dashboard/connectors".to_owned(),
+            },
             action: "Look",
         });
     }
     items
+}
+
+fn gone(slug: &str, count: u64) -> Item {
+    Item {
+        weight: Weight::Broken,
+        title: format!("The connector {slug} does not serve: its file is gone"),
+        text: format!("{} Put its file back, or install it again.", need(count)),
+        href: "/dashboard/connectors".to_owned(),
+        action: "Look",
+    }
+}
+
+fn need(count: u64) -> String {
+    match count {
+        1 => "One connection needs it.".to_owned(),
+        count => format!("{} connections need it.", parts::number(count)),
+    }
 }

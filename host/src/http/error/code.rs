@@ -178,7 +178,48 @@ codes! {
         "Try again; for a write, read the record first, since the provider may have done it.";
 }
 
+/// What is in a help for programs, and means nothing on a page.
+const FOR_PROGRAMS: [&str; 8] = [
+    "`GET ",
+    "`POST ",
+    "header",
+    "Retry-After",
+    "Idempotency-Key",
+    "JSON",
+    "`detail`",
+    "`request_id`",
+];
+
 impl Code {
+    /// What people do about it who have a page before them; empty where there is nothing to do
+    /// but to read what happened.
+    #[must_use]
+    pub fn help_on_pages(self) -> &'static str {
+        match self {
+            Self::RateLimited | Self::TooManyRequests | Self::Busy | Self::IdempotencyKeyBusy => {
+                "Try again in a minute."
+            }
+            Self::ConnectorUnavailable | Self::ConnectorNotFound | Self::Unsupported => {
+                "The page of connectors shows how each stands, and what it does."
+            }
+            Self::ConnectorLimit | Self::ConnectorFailed => {
+                "Try again; if it stays, tell the connector's author what is said here."
+            }
+            Self::Internal => "Try again; if it stays, the log of the server says more.",
+            Self::StorageFull => {
+                "Reading works, and writing again when there is space on the disk of the database."
+            }
+            Self::ConnectionNotFound => {
+                "The page of connections lists those of this project; it may have been disconnected."
+            }
+            _ if !FOR_PROGRAMS.iter().any(|word| self.help().contains(word)) => self.help(),
+            _ if self.status() == StatusCode::NOT_FOUND => {
+                "Go back and choose again: it may have been deleted."
+            }
+            _ => "",
+        }
+    }
+
     /// By its name on the wire.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
@@ -191,6 +232,17 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    #[test]
+    fn pages_speak_to_people() {
+        for code in Code::ALL {
+            let help = code.help_on_pages();
+            assert!(!help.contains("`GET"), "{}", code.name());
+            assert!(help.is_empty() || help.ends_with('.'), "{}", code.name());
+        }
+        let missing = Code::OAuthAppMissing;
+        assert_eq!(missing.help_on_pages(), missing.help());
+    }
 
     #[test]
     fn names_are_distinct_and_every_row_helps() {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Path, State},
-    http::header,
-    response::{IntoResponse, Response},
+    http::{HeaderMap, header},
+    response::{IntoResponse, Redirect, Response},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -72,12 +72,19 @@ pub(super) fn operations() -> Vec<Operation> {
 
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-pub(super) async fn greeting() -> &'static str {
+/// Who comes with a browser wants the pages.
+pub(super) async fn greeting(headers: HeaderMap) -> Response {
+    let accepted = headers.get(header::ACCEPT);
+    if accepted.is_some_and(|accepted| accepted.as_bytes().starts_with(b"text/html")) {
+        return Redirect::to("/dashboard").into_response();
+    }
     concat!(
         "Jackfield ",
         env!("CARGO_PKG_VERSION"),
-        ": one API for many systems. Ask with an API key: GET /connectors, GET /connections.\n"
+        ": one API for many systems. Ask with an API key: GET /connectors, GET /connections. ",
+        "The API is described at /docs; pages for people are at /dashboard.\n"
     )
+    .into_response()
 }
 
 /// The wire contract's health: the number 200.

@@ -14,6 +14,8 @@ use super::{
 };
 use crate::model::{ObjectKind, Slug, nearest};
 
+/// The longest name, in characters: it stands on buttons.
+const LONGEST_NAME: usize = 100;
 const OPERATIONS: [&str; 4] = ["read", "create", "update", "delete"];
 
 #[derive(Deserialize)]
@@ -183,6 +185,10 @@ impl Manifest {
             not_empty(&format!("variables.{name}.title"), &variable.title)?;
         }
         not_empty("name", &self.name)?;
+        if self.name.chars().count() > LONGEST_NAME {
+            let message = format!("has more than {LONGEST_NAME} characters");
+            return Err(ManifestError::value("name", message));
+        }
         not_empty("description", &self.description)?;
         if let Some(icon) = &self.icon {
             check_icon(icon)?;

@@ -57,7 +57,7 @@ impl ErrorClass {
             }
             Self::Invalid => "Correct the record, or the mapping of the field that is named.",
             Self::Connector => {
-                "See `GET /connectors` for how the connector stands, and install a version that works."
+                "See how the connector stands on this server, and install a version of it that works."
             }
             Self::Contract => {
                 "Tell the connector's author, with the sentence above; a corrected version is used at once."

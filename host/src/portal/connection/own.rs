@@ -112,7 +112,7 @@ impl Own {
     /// Where one goes who is done: back to the integrator where the link says so, else to the
     /// start.
     pub(crate) fn leave_href(&self) -> String {
-        let goes_back = self.open.is_used() && self.open.link.what.return_url.is_some();
+        let goes_back = self.open.is_used() && self.open.return_url().is_some();
         self.open.href(if goes_back { "/finish" } else { "" })
     }
 

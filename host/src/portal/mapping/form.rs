@@ -107,12 +107,16 @@ impl Rules {
                 .fit(Value::String(text.to_owned()))
                 .map_err(|_| texts.with("fields.wrong.value", &[("value", text)]))
         };
+        if !STEPS.contains(&self.step.as_str()) {
+            return Err(texts.get("fields.wrong.step").to_owned());
+        }
         let mut transforms: Vec<Transform> = transform(&self.step).into_iter().collect();
         let mut table = BTreeMap::new();
         for line in self.words.lines().filter(|line| !line.trim().is_empty()) {
-            let (from, to) = line
-                .split_once('=')
-                .ok_or_else(|| texts.with("fields.wrong.line", &[("line", line)]))?;
+            let (from, to) = line.split_once('=').ok_or_else(|| {
+                let line: String = line.chars().take(80).collect();
+                texts.with("fields.wrong.line", &[("line", &line)])
+            })?;
             table.insert(from.trim().to_owned(), value(to.trim())?);
         }
         if !table.is_empty() {

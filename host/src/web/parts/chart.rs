@@ -1,10 +1,14 @@
 //! Charts over time.
 
+use std::time::Duration;
+
 use maud::{Markup, html};
 use serde_json::json;
 
 use super::number;
 use crate::model::Timestamp;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A line or a row of bars.
 #[derive(Clone, Debug)]
@@ -43,6 +47,11 @@ pub fn chart(id: &str, chart: &Chart) -> Markup {
         .collect();
     let seconds: Vec<i64> = chart.at.iter().map(|at| at.as_millis() / 1000).collect();
     let data = json!({"unit": chart.unit, "bars": chart.bars, "at": seconds, "series": series});
+    // Days are told from each other by their dates alone.
+    let by_day = chart
+        .at
+        .windows(2)
+        .all(|pair| matches!(pair, [one, next] if next.since(*one) >= DAY));
     html! {
         figure.chart id=(id) {
             figcaption { (chart.title) }
@@ -58,7 +67,9 @@ pub fn chart(id: &str, chart: &Chart) -> Markup {
                         tbody {
                             @for (index, at) in chart.at.iter().enumerate() {
                                 tr {
-                                    th scope="row" { (super::time(*at)) }
+                                    th scope="row" {
+                                        @if by_day { (day(*at)) } @else { (super::time(*at)) }
+                                    }
                                     @for one in &chart.series { td { (value(one, index)) } }
                                 }
                             }
@@ -68,6 +79,11 @@ pub fn chart(id: &str, chart: &Chart) -> Markup {
             }
         }
     }
+}
+
+/// `2026-11-09` of a moment.
+fn day(at: Timestamp) -> String {
+    at.to_string().chars().take(10).collect()
 }
 
 fn value(series: &Series, index: usize) -> String {

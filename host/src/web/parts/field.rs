@@ -10,7 +10,9 @@ pub fn field(id: &str, label: &str, hint: &str, error: Option<&str>, input: &Mar
         div class=(if error.is_some() { "field wrong" } else { "field" }) {
             label for=(id) { (label) }
             (input)
-            @if !hint.is_empty() { p.hint id={ (id) "-hint" } { (hint) } }
+            // An input names its hint, also where there is none to read.
+            @if hint.is_empty() { span id={ (id) "-hint" } hidden {} }
+            @else { p.hint id={ (id) "-hint" } { (hint) } }
             @if let Some(error) = error { p.error id={ (id) "-error" } { (error) } }
         }
     }
