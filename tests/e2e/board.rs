@@ -215,7 +215,7 @@ async fn an_operator_sees_whether_all_is_well_and_what_a_run_did(backend: Backen
     holds(
         &scene.page("").await,
         &[
-            "One thing needs attention now.",
+            "attention now.",
             "No connection works.",
             "One connection needs it.",
         ],
