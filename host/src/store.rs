@@ -95,7 +95,7 @@ pub use self::{
     request_counts::{Outcome, RequestBucket, RequestTally},
     retention::Pruned,
     runs::RunFilter,
-    sign_in_attempts::{AttemptRule, AttemptSubject},
+    sign_in_attempts::{Attempt, AttemptRule, AttemptSubject},
     summary::{
         AskingSync, ConnectionCounts, Counted, DeliveryBucket, DeliveryChart, FailingSyncs,
         LogFilter, ObjectPlace, Presence, RecordEvent, RecordFilter, RunBucket, RunChart, Span,

@@ -18,6 +18,7 @@ on_both_databases!(
     one_of_several_accounts_is_chosen,
     a_login_in_the_browser_comes_back_to_its_page,
     a_connection_is_logged_in_again_by_its_own_account_only,
+    credentials_are_not_guessed_through_a_link,
 );
 
 const ORIGIN: &str = "https://app.example";
@@ -739,4 +740,27 @@ async fn a_connection_is_logged_in_again_by_its_own_account_only(backend: Backen
     )
     .await;
     says(&refused, 409, "This link");
+}
+
+async fn credentials_are_not_guessed_through_a_link(backend: Backend) {
+    let provider = DemoProvider::start(3).await;
+    let server = provider
+        .known_to(Server::on(backend).await)
+        .with("demo-crm");
+    let server = server.start().await;
+    let project = server.project("App");
+    project.active("demo-crm").await;
+    let (_, url) = link(&project, json!({})).await;
+    let form = format!("{url}/connectors/demo-crm");
+    let send = async |key: &str| submit(&form, &[("scheme", "key"), ("api_key", key)]).await;
+    for number in 0..10 {
+        let refused = send(&format!("guess-{number}")).await;
+        says(&refused, 422, "does not accept what was typed");
+    }
+    // Not the right one either, until its time has come.
+    says(&send("demo-key").await, 429, "too many attempts");
+    let (_, other) = link(&project, json!({})).await;
+    let form = format!("{other}/connectors/demo-crm");
+    let right = [("scheme", "key"), ("api_key", "demo-key")];
+    submit(&form, &right).await.expect(303);
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Access, Error, NewSession, SignedIn, place::network_of};
 use crate::{
     model::{EmailAddress, Operator, Place, SessionId},
-    store::{AttemptRule, AttemptSubject},
+    store::{Attempt, AttemptRule, AttemptSubject},
 };
 
 /// Guesses at one account: five, then waits of half a minute, a minute, … up to a quarter of an
@@ -46,9 +46,7 @@ impl Access {
         }
         let network = network_of(&place.address);
         subjects.push((AttemptSubject::Address(network), ADDRESS));
-        if let Some(until) = self.0.store.begin_attempt(&subjects).await? {
-            return Err(Error::TooMany(until.since(self.0.clock.now())));
-        }
+        let attempt = self.attempt(&subjects).await?;
         let found = match &email {
             Some(email) => self.0.store.operator_by_email(email).await?,
             None => None,
@@ -57,7 +55,7 @@ impl Access {
         let right = self.0.passwords.verify(password, hash).await?;
         match operator {
             Some(operator) if right => {
-                self.0.store.end_attempt(&subjects).await?;
+                self.0.store.end_attempt(&attempt).await?;
                 self.begin_session(operator, place, "password").await
             }
             known => {
@@ -83,14 +81,17 @@ impl Access {
         hash: Option<String>,
     ) -> Result<(), Error> {
         let subjects = [(AttemptSubject::Account(operator.email.clone()), ACCOUNT)];
-        if let Some(until) = self.0.store.begin_attempt(&subjects).await? {
-            return Err(Error::TooMany(until.since(self.0.clock.now())));
-        }
+        let attempt = self.attempt(&subjects).await?;
         if !self.0.passwords.verify(password, hash).await? {
             let text = "this is not the password that you have now".to_owned();
             return Err(Error::Field("current", text));
         }
-        Ok(self.0.store.end_attempt(&subjects).await?)
+        Ok(self.0.store.end_attempt(&attempt).await?)
+    }
+
+    async fn attempt(&self, subjects: &[(AttemptSubject, AttemptRule)]) -> Result<Attempt, Error> {
+        let begun = self.0.store.begin_attempt(subjects).await?;
+        begun.map_err(|until| Error::TooMany(until.since(self.0.clock.now())))
     }
 
     /// Ends this session.

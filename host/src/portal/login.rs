@@ -1,7 +1,7 @@
 //! A connector's page: what it is, what it may do, and how to log in; then which account; then
 //! that it is connected, and the way back.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -21,8 +21,9 @@ use super::{
 };
 use crate::{
     http::{self, Services},
-    model::{AuthKind, AuthScheme, Connection, LinkState, Manifest},
+    model::{AuthKind, AuthScheme, Connection, LinkState, Manifest, Timestamp},
     runtime::ConnectorVersion,
+    store::{Attempt, AttemptRule, AttemptSubject},
     unify::{self, ConnectRequest, LoggedIn, LoginProblem},
     vault::Vault,
     web::{
@@ -35,6 +36,14 @@ use crate::{
 /// In forms that log a connection in again: which. A form from before there was one has it not, and
 /// comes too late.
 const AGAIN: &str = "again";
+
+/// Logins by one link that come to nothing. The provider is asked each time, from this server.
+const GUESSES: AttemptRule = AttemptRule {
+    free: 10,
+    first_wait: Duration::from_secs(30),
+    longest_wait: Duration::from_secs(900),
+    forget_after: Duration::from_secs(3600),
+};
 
 /// What was typed, by field.
 pub(super) type Typed = BTreeMap<String, String>;
@@ -327,12 +336,29 @@ async fn try_form(
         );
         return Ok(page);
     }
+    let begun = tries(open).await?;
+    let Ok(attempt) = begun else {
+        let problem = LoginProblem::too_often();
+        let mut page = page(
+            open,
+            &version,
+            scheme.as_deref(),
+            again,
+            &typed,
+            Some(&problem),
+        );
+        *page.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+        return Ok(page);
+    };
     let request = request(open, &version, scheme.clone(), typed.clone());
     let ended = open
         .services
         .unify
         .connect_by_link(&open.link, request)
         .await;
+    if ended.is_ok() {
+        open.services.store.end_attempt(&attempt).await?;
+    }
     match ended {
         Ok(LoggedIn::Connected(_)) => Ok(open.to(&open.href("/connected"))),
         Ok(LoggedIn::Choose(choice)) => {
@@ -363,6 +389,12 @@ async fn was_used(open: &OpenLink) -> Result<bool, http::Error> {
     };
     let link = open.services.store.connect_link_by_token(&hash).await?;
     Ok(link.is_some_and(|link| link.state(open.services.clock.now()) == LinkState::Used))
+}
+
+/// Counts an attempt to log in by this link: credentials are not to be guessed through this server.
+pub(super) async fn tries(open: &OpenLink) -> Result<Result<Attempt, Timestamp>, http::Error> {
+    let subject = (AttemptSubject::Link(open.link.id), GUESSES);
+    Ok(open.services.store.begin_attempt(&[subject]).await?)
 }
 
 /// What was typed as the use case takes it.

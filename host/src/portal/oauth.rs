@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::Path,
-    http::{HeaderValue, header},
+    http::{HeaderValue, StatusCode, header},
     response::Response,
     routing::get,
 };
@@ -131,6 +131,12 @@ async fn begin(
     let typed = filled(typed, again);
     if let Some(problem) = login::checked(open, manifest, named, &typed) {
         let page = login::page(open, &version, named, again, &typed, Some(&problem));
+        return Ok(Err(page));
+    }
+    if login::tries(open).await?.is_err() {
+        let problem = LoginProblem::too_often();
+        let mut page = login::page(open, &version, named, again, &typed, Some(&problem));
+        *page.status_mut() = StatusCode::TOO_MANY_REQUESTS;
         return Ok(Err(page));
     }
     Ok(

@@ -1,4 +1,4 @@
-//! Attempts to sign in, counted for all hosts: who guesses has to wait.
+//! Attempts to sign in and to log in, counted for all hosts: who guesses has to wait.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::{
     Error, Store,
     dialect::{Tx, values},
 };
-use crate::model::{EmailAddress, Timestamp};
+use crate::model::{ConnectLinkId, EmailAddress, Timestamp};
 
 /// How long a count is kept after the last attempt.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
@@ -18,6 +18,8 @@ pub enum AttemptSubject {
     Account(EmailAddress),
     /// A client's address, or the network it is in.
     Address(String),
+    /// A connect link, whose holder tries credentials of a provider.
+    Link(ConnectLinkId),
 }
 
 impl AttemptSubject {
@@ -25,12 +27,13 @@ impl AttemptSubject {
         match self {
             Self::Account(email) => format!("account:{email}"),
             Self::Address(address) => format!("address:{}", super::without_nulls(address)),
+            Self::Link(id) => format!("link:{id}"),
         }
     }
 }
 
 /// How many attempts there are, and what comes after.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttemptRule {
     /// Attempts without a wait.
     pub free: u32,
@@ -57,16 +60,24 @@ impl AttemptRule {
     }
 }
 
+/// An attempt that was counted, and is taken back where it succeeds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    at: Timestamp,
+    /// Each with its rule, and with when it was tried before.
+    subjects: Vec<(AttemptSubject, AttemptRule, Timestamp)>,
+}
+
 impl Store {
-    /// Counts an attempt before it is made, so that a thousand at once are not one. None where it
-    /// may be made; else the moment from which on the next may, and then nothing is counted.
+    /// Counts an attempt before it is made, so that a thousand at once are not one. Where it
+    /// may not be made: the moment from which on the next may, and then nothing is counted.
     ///
     /// # Errors
     /// The database failed.
     pub async fn begin_attempt(
         &self,
         subjects: &[(AttemptSubject, AttemptRule)],
-    ) -> Result<Option<Timestamp>, Error> {
+    ) -> Result<Result<Attempt, Timestamp>, Error> {
         const TAKE: &str = "INSERT INTO sign_in_attempt (subject, attempts, last_at, blocked_until)
             VALUES ($1, 0, $2, 0)
             ON CONFLICT (subject) DO UPDATE SET subject = excluded.subject
@@ -76,6 +87,7 @@ impl Store {
         let now = self.now();
         let mut tx = self.begin().await?;
         let mut blocked: Option<Timestamp> = None;
+        let mut begun = Vec::new();
         for (subject, rule) in subjects {
             let key = subject.key();
             let row = tx.row(TAKE, values![key.as_str(), now]).await?;
@@ -93,40 +105,40 @@ impl Store {
             };
             let until = rule.blocked_until(attempts, now);
             tx.execute(SET, values![key, attempts, now, until]).await?;
+            begun.push((subject.clone(), *rule, last));
         }
-        match blocked {
-            Some(_) => tx.rollback().await?,
-            None => {
-                forget_old(&mut tx, now).await?;
-                tx.commit().await?;
-            }
+        if let Some(until) = blocked {
+            tx.rollback().await?;
+            return Ok(Err(until));
         }
-        Ok(blocked)
+        tx.commit().await?;
+        let subjects = begun;
+        Ok(Ok(Attempt { at: now, subjects }))
     }
 
-    /// The attempt succeeded: the account is as new, and the others count one less.
+    /// The attempt succeeded: the account or link is as new, and an address is as it was before.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn end_attempt(
-        &self,
-        subjects: &[(AttemptSubject, AttemptRule)],
-    ) -> Result<(), Error> {
+    pub async fn end_attempt(&self, attempt: &Attempt) -> Result<(), Error> {
         let mut tx = self.begin().await?;
-        for (subject, rule) in subjects {
+        for (subject, rule, before) in &attempt.subjects {
             match subject {
-                AttemptSubject::Account(_) => {
+                AttemptSubject::Account(_) | AttemptSubject::Link(_) => {
                     let sql = "DELETE FROM sign_in_attempt WHERE subject = $1";
                     tx.execute(sql, values![subject.key()]).await?;
                 }
-                // Who has one account must not be able to guess at others for ever.
+                // Who has one account must not be able to guess at others for ever: wrong attempts
+                // stay. It could begin, so nothing was blocked before it.
                 AttemptSubject::Address(_) => {
                     let sql = "UPDATE sign_in_attempt
                                SET attempts = attempts - 1,
-                                   blocked_until = CASE WHEN attempts <= $2 THEN 0
-                                                        ELSE blocked_until END
+                                   blocked_until = CASE WHEN attempts <= $2 OR last_at = $3 THEN 0
+                                                        ELSE blocked_until END,
+                                   last_at = CASE WHEN last_at = $3 THEN $4 ELSE last_at END
                                WHERE subject = $1 AND attempts > 0";
-                    tx.execute(sql, values![subject.key(), rule.free]).await?;
+                    let values = values![subject.key(), rule.free, attempt.at, *before];
+                    tx.execute(sql, values).await?;
                 }
             }
         }
@@ -134,7 +146,8 @@ impl Store {
     }
 }
 
-/// Attempts after which nobody has to wait any longer; how many.
+/// Attempts after which nobody has to wait any longer; how many. No attempt does this by itself:
+/// it holds rows, and would wait for others'.
 pub(super) async fn forget_old(tx: &mut Tx, now: Timestamp) -> Result<u64, Error> {
     let sql = "DELETE FROM sign_in_attempt WHERE last_at < $1";
     tx.execute(sql, values![now.minus(KEPT)]).await

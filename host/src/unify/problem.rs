@@ -20,13 +20,14 @@ pub struct LoginProblem {
 
 impl LoginProblem {
     /// All there are.
-    pub const NAMES: [&'static str; 16] = [
+    pub const NAMES: [&'static str; 17] = [
         "denied",
         "refused",
         "credentials",
         "forbidden",
         "not_found",
         "rate_limited",
+        "too_often",
         "unavailable",
         "unexpected",
         "connector",
@@ -38,6 +39,12 @@ impl LoginProblem {
         "input",
         "server",
     ];
+
+    /// Too many logins were tried by one link.
+    #[must_use]
+    pub fn too_often() -> Self {
+        Self::new("too_often")
+    }
 
     fn new(name: &'static str) -> Self {
         Self {

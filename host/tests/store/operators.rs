@@ -336,50 +336,59 @@ pub(crate) async fn guesses_are_counted_for_all_hosts(world: World) {
     });
     let mut let_through = 0;
     for attempt in attempts.collect::<Vec<_>>() {
-        let_through += u32::from(attempt.await.unwrap().is_none());
+        let_through += u32::from(attempt.await.unwrap().is_ok());
     }
     assert_eq!(let_through, 3);
 
     // The wait doubles, up to the longest.
+    let mut last = None;
     for minutes in [1, 2, 3, 3] {
-        let until = other.begin_attempt(&subjects).await.unwrap().unwrap();
+        let until = other.begin_attempt(&subjects).await.unwrap().unwrap_err();
         assert_eq!(until.since(world.clock_now()), minutes * MINUTE);
         world.clock.advance(minutes * MINUTE);
-        assert_eq!(store.begin_attempt(&subjects).await.unwrap(), None);
+        last = Some(store.begin_attempt(&subjects).await.unwrap().unwrap());
     }
     // Another account waits for nothing.
     let elsewhere = [
         (AttemptSubject::Account(email("bob@example.com")), rule),
         address,
     ];
-    assert_eq!(store.begin_attempt(&elsewhere).await.unwrap(), None);
+    let begun = store.begin_attempt(&elsewhere).await.unwrap();
+    assert!(begun.is_ok(), "{begun:?}");
     // Success, or time, makes it as new.
-    store.end_attempt(&subjects).await.unwrap();
+    store.end_attempt(&last.unwrap()).await.unwrap();
     for _ in 0..3 {
-        assert_eq!(
-            store
-                .begin_attempt(std::slice::from_ref(&account))
-                .await
-                .unwrap(),
-            None
-        );
+        let begun = store.begin_attempt(std::slice::from_ref(&account));
+        assert!(begun.await.unwrap().is_ok());
     }
     assert!(
         store
             .begin_attempt(std::slice::from_ref(&account))
             .await
             .unwrap()
-            .is_some()
+            .is_err()
     );
     world.clock.advance(61 * MINUTE);
     for _ in 0..3 {
-        assert_eq!(
-            store
-                .begin_attempt(std::slice::from_ref(&account))
-                .await
-                .unwrap(),
-            None
-        );
+        let begun = store.begin_attempt(std::slice::from_ref(&account));
+        assert!(begun.await.unwrap().is_ok());
     }
+
+    // A right password is no guess of its address: the next may come at once, and a wrong one
+    // blocks as long as if there had been no right ones.
+    let office = [(AttemptSubject::Address("192.0.2.2".to_owned()), rule)];
+    for _ in 0..3 {
+        let wrong = store.begin_attempt(&office).await.unwrap();
+        assert!(wrong.is_ok(), "{wrong:?}");
+    }
+    world.clock.advance(MINUTE);
+    for _ in 0..5 {
+        let right = store.begin_attempt(&office).await.unwrap().unwrap();
+        other.end_attempt(&right).await.unwrap();
+    }
+    let wrong = store.begin_attempt(&office).await.unwrap();
+    assert!(wrong.is_ok(), "{wrong:?}");
+    let until = other.begin_attempt(&office).await.unwrap().unwrap_err();
+    assert_eq!(until.since(world.clock_now()), 2 * MINUTE);
     other.close().await;
 }
