@@ -132,9 +132,6 @@ fn trouble(own: &Own) -> Markup {
             &texts.with("manage.dead.title", &name),
             &html! {
                 p { (texts.with("manage.dead.text", &name)) }
-                @if let Some(reason) = &connection.status_reason {
-                    details { summary { (texts.get("manage.reason")) } p { (reason) } }
-                }
                 p { a.button.primary href=(own.login_href()) { (texts.get("manage.reconnect")) } }
             },
         );

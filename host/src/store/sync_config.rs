@@ -104,14 +104,23 @@ impl Store {
         })
     }
 
-    /// Pauses a sync: the page at work is finished, and nobody claims it until it is resumed.
+    /// Pauses a sync: the page at work is finished, and nobody claims it until it is resumed. The
+    /// run that it is in the middle of is over; what is left of it is another run's.
     ///
     /// # Errors
     /// [`Error::Missing`] where the connection has no such sync.
     pub async fn pause_sync(&self, scope: &Scope, kind: ObjectKind) -> Result<(), Error> {
         let sql = "UPDATE sync_state SET paused = TRUE WHERE connection = $1 AND object = $2";
-        let values = values![scope.connection().number, self.object(kind)];
-        found(self.database().write(sql, values).await?)
+        let (number, object) = (scope.connection().number, self.object(kind));
+        let mut tx = self.begin().await?;
+        found(tx.execute(sql, values![number, object]).await?)?;
+        let sql = "UPDATE sync_run
+                   SET status = 'cancelled', next_attempt_at = NULL, finished_at = $3,
+                       updated_at = $3
+                   WHERE id = (SELECT run FROM sync_state WHERE connection = $1 AND object = $2)
+                     AND finished_at IS NULL";
+        tx.execute(sql, values![number, object, self.now()]).await?;
+        tx.commit().await
     }
 
     /// Lets a paused sync go on: in the middle of its run where it was, at once, or when it is
@@ -125,8 +134,19 @@ impl Store {
                        next_run_at = CASE WHEN run_started_at IS NOT NULL AND next_run_at > $3
                                           THEN $3 ELSE next_run_at END
                    WHERE connection = $1 AND object = $2";
-        let values = values![scope.connection().number, self.object(kind), self.now()];
-        found(self.database().write(sql, values).await?)
+        let (number, object) = (scope.connection().number, self.object(kind));
+        let now = self.now();
+        let mut tx = self.begin().await?;
+        // Whoever reads its last page has not seen the pause: the run was never over.
+        let at_work = "UPDATE sync_run
+                       SET status = 'running', finished_at = NULL, updated_at = $3
+                       WHERE status = 'cancelled'
+                         AND id = (SELECT run FROM sync_state
+                                   WHERE connection = $1 AND object = $2 AND paused
+                                     AND lease_owner IS NOT NULL)";
+        tx.execute(at_work, values![number, object, now]).await?;
+        found(tx.execute(sql, values![number, object, now]).await?)?;
+        tx.commit().await
     }
 
     /// Makes one sync due now, because of `trigger`; where `full`, its next run reads everything.

@@ -460,7 +460,7 @@ impl Store {
                 next_run_at = CASE WHEN again THEN $5 ELSE $4 END, again = FALSE,
                 lease_owner = NULL, lease_until = NULL
             WHERE connection = $1 AND object = $2 AND fence = $3 AND lease_owner IS NOT NULL
-            RETURNING records_read, pages";
+            RETURNING records_read, pages, paused";
         const GIVEN_UP: &str = "UPDATE sync_state
             SET last_status = 'failed', last_error = $6, last_finished_at = $5, given_up_at = $5,
                 attempt = 0, full_next = (full_next OR (run_full AND $7)),
@@ -533,6 +533,12 @@ impl Store {
         data.insert("pages".into(), json!(row.int(1)?));
         self.count_rest(&mut tx, claimed).await?;
         let error = error.or(stopped);
+        // Nobody tries again what was paused meanwhile.
+        let paused = status == RunStatus::Retrying && row.bool(2)?;
+        let (status, retry_at) = match paused {
+            true => (RunStatus::Cancelled, None),
+            false => (status, retry_at),
+        };
         let end = RunEnd { status, error };
         self.end_run(&mut tx, claimed.run, &end, retry_at).await?;
         let event = NewEvent::new(kind.to_owned(), data);

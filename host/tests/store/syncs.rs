@@ -2,7 +2,8 @@ use std::{collections::HashSet, time::Duration};
 
 use jackfield::{
     model::{
-        ConnectionStatus, ErrorClass, RunError, Schedule, Scope, SyncConfig, Timestamp, Trigger,
+        ConnectionStatus, ErrorClass, Run, RunError, RunId, RunStatus, Schedule, Scope, SyncConfig,
+        Timestamp, Trigger,
     },
     store::{
         Checkpoint, ClaimedSync, Error, Renewal, Source, SyncFilter, SyncOutcome, SyncState, Way,
@@ -26,6 +27,11 @@ impl World {
     async fn nothing_is_due(&self) {
         let claimed = self.store.claim_syncs("worker", MINUTE, 10).await.unwrap();
         assert!(claimed.is_empty(), "{claimed:?}");
+    }
+
+    async fn run(&self, scope: &Scope, run: RunId) -> Run {
+        let run = self.store.run(scope.project(), run).await.unwrap();
+        run.unwrap()
     }
 
     async fn state(&self, scope: &Scope) -> SyncState {
@@ -481,10 +487,34 @@ pub(crate) async fn a_paused_sync_is_left_alone_until_it_is_resumed(world: World
     store.request_sync(&scope, None).await.unwrap();
     world.nothing_is_due().await;
     assert!(world.state(&scope).await.paused);
+    // Its run is over, and another one reads what is left.
+    let over = world.run(&scope, claimed.run).await;
+    assert_eq!(over.status, RunStatus::Cancelled);
+    assert!(over.finished_at.is_some());
 
     store.resume_sync(&scope, contact()).await.unwrap();
     let again = world.claim().await;
     assert_eq!(again.state.cursor.as_deref(), Some("page 2"));
+    assert_ne!(again.run, claimed.run);
+    let rest = world.run(&scope, again.run).await;
+    assert_eq!((rest.status, rest.resumed), (RunStatus::Running, true));
+
+    // Resumed before its holder saw the pause, the same run goes on; one that fails while it is
+    // paused is not tried again.
+    store.pause_sync(&scope, contact()).await.unwrap();
+    store.resume_sync(&scope, contact()).await.unwrap();
+    let same = world.run(&scope, again.run).await;
+    assert_eq!((same.status, same.finished_at), (RunStatus::Running, None));
+    store.pause_sync(&scope, contact()).await.unwrap();
+    let error = RunError::new(ErrorClass::Network, "no answer");
+    let failed = SyncOutcome::Failed { error };
+    let ended = store.finish_sync(&again, failed, world.clock_now());
+    assert!(ended.await.unwrap());
+    let over = world.run(&scope, again.run).await;
+    assert_eq!(
+        (over.status, over.next_attempt_at),
+        (RunStatus::Cancelled, None)
+    );
     let error = store.pause_sync(&scope, company()).await.unwrap_err();
     assert!(matches!(error, Error::Missing("sync")), "{error:?}");
 }

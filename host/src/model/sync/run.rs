@@ -28,7 +28,7 @@ words! {
         Failed = "failed",
         /// It stopped before doing something that a person is to decide.
         Stopped = "stopped",
-        /// Somebody ended it, or its connection was deleted.
+        /// Somebody ended it, its connection was deleted, or its sync was paused in the middle.
         Cancelled = "cancelled",
         /// Its process was stopped or killed in the middle of every attempt.
         Interrupted = "interrupted",

@@ -44,7 +44,6 @@ fn one(own: &Own, state: &SyncState) -> Markup {
         }
         _ => None,
     };
-    let is_wrong = matches!(status, "failed" | "given_up");
     html! {
         li.card {
             p {
@@ -57,13 +56,11 @@ fn one(own: &Own, state: &SyncState) -> Markup {
                     None => { (texts.get("manage.never")) }
                 }
                 @if state.records_read > 0 {
-                    " · " (texts.with("manage.read", &[("count", &parts::number(state.records_read))]))
+                    @let key = if state.run_started_at.is_some() { "manage.read_so_far" } else { "manage.read" };
+                    " · " (texts.with(key, &[("count", &parts::number(state.records_read))]))
                 }
             }
             @if let Some(help) = help { p { (help) } }
-            @if let Some(error) = state.last_error.as_deref().filter(|_| is_wrong) {
-                details { summary { (texts.get("manage.reason")) } p { (error) } }
-            }
         }
     }
 }
