@@ -257,6 +257,7 @@ impl App {
             entropy: Arc::clone(&self.entropy),
             public_url: self.config.public_url(address),
             inbound: Arc::default(),
+            watches: http::Watches::default(),
             // A write calls its connector three times: desunify, push, unify. Each has its own
             // deadline.
             request_timeout: Duration::from_secs(self.config.runtime.call_timeout_seconds * 3),

@@ -37,7 +37,7 @@ pub use error::{Code, Error, capitalised};
 pub use inside::{Api, ApiAnswer, ApiCaller, ApiRequest};
 pub use openapi::text as openapi_text;
 pub use rate_limit::RateLimit;
-pub use routes::InboundRate;
+pub use routes::{InboundRate, Watches};
 pub use server::{Limits, Peer, serve};
 
 /// What the handlers use.
@@ -63,6 +63,8 @@ pub struct Services {
     pub entropy: Arc<dyn Entropy>,
     /// How browsers and providers reach this server.
     pub public_url: Url,
+    /// How many streams of runs each project has open.
+    pub watches: Watches,
     /// How fast providers may send webhooks.
     pub inbound: Arc<InboundRate>,
     /// The longest that a request may take, its body included.

@@ -36,6 +36,7 @@ mod syncs;
 mod webhooks;
 
 pub use inbound::InboundRate;
+pub use sync_runs::Watches;
 
 use std::sync::Arc;
 

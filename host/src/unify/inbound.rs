@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Error, Unify};
 use crate::{
@@ -33,13 +33,16 @@ pub enum Refused {
     NoConnection,
     /// The operator has not configured the secret: which key to set.
     NoSecret(String),
+    /// Too many secrets were tried for requests like this one.
+    TooMany,
     /// The connector refused it.
     Rejected(Rejection),
 }
 
 impl Unify {
     /// Verifies a provider's request in the sandbox and queues what it tells. When this answers,
-    /// the notices are committed.
+    /// the notices are committed. `takes_more` is asked before a call in the sandbox beyond the
+    /// first: each app that may have signed costs one.
     ///
     /// # Errors
     /// The connector does not serve or fails, or the database fails.
@@ -47,6 +50,7 @@ impl Unify {
         &self,
         connector: &Slug,
         request: Incoming,
+        takes_more: impl Fn() -> bool + Send,
     ) -> Result<Result<Received, Refused>, Error> {
         let version = self.version(connector)?;
         let manifest = version.manifest();
@@ -63,23 +67,24 @@ impl Unify {
                 }
             },
         };
-        let mut secrets = self.webhook_secrets(manifest, named.as_ref()).await?;
-        let Some((mut of, last)) = secrets.pop() else {
+        let secrets = self.webhook_secrets(manifest, named.as_ref()).await?;
+        let mut signers = signers(secrets).into_iter();
+        let Some(Signer { mut of, secret }) = signers.next() else {
             return Ok(Err(Refused::NoSecret(missing(manifest))));
         };
-        let mut received = None;
+        let mut received = version.receive(request.clone(), secret).await;
         // One app after the other: which of them signed is only seen by trying.
-        for (project, secret) in secrets {
-            let tried = version.receive(request.clone(), secret).await;
-            if !matches!(tried, Ok(Err(Rejection::Forged(_)))) {
-                (of, received) = (project, Some(tried));
+        for signer in signers {
+            if !matches!(received, Ok(Err(Rejection::Forged(_)))) {
                 break;
             }
+            if !takes_more() {
+                count(connector, "throttled");
+                return Ok(Err(Refused::TooMany));
+            }
+            of = signer.of;
+            received = version.receive(request.clone(), signer.secret).await;
         }
-        let received = match received {
-            Some(received) => received,
-            None => version.receive(request, last).await,
-        };
         let receipt = match received {
             Ok(Ok(receipt)) => receipt,
             Ok(Err(rejection)) => {
@@ -95,7 +100,7 @@ impl Unify {
             Err(error) => return Err(Error::Connector(error)),
         };
         let notices = self
-            .routed(manifest, named.as_ref(), of, receipt.notices)
+            .routed(manifest, named.as_ref(), of.as_deref(), receipt.notices)
             .await?;
         if !notices.is_empty() {
             self.0.store.queue_notices(&notices).await?;
@@ -144,13 +149,13 @@ impl Unify {
         }
     }
 
-    /// Each notice for each connection that it concerns. With a project's own app only that
-    /// project's connections are spoken of.
+    /// Each notice for each connection that it concerns. With projects' own apps only those
+    /// projects' connections are spoken of.
     async fn routed(
         &self,
         manifest: &Manifest,
         named: Option<&Scope>,
-        of: Option<ProjectId>,
+        of: Option<&[ProjectId]>,
         notices: Vec<Notice>,
     ) -> Result<Vec<(Scope, ObjectKind, Option<String>)>, Error> {
         let connector = &manifest.slug;
@@ -170,7 +175,7 @@ impl Unify {
                     None => {
                         let store = &self.0.store;
                         let mut scopes = store.connections_of_account(connector, account).await?;
-                        scopes.retain(|scope| of.is_none_or(|of| scope.project() == of));
+                        scopes.retain(|scope| of.is_none_or(|of| of.contains(&scope.project())));
                         accounts.insert(account.clone(), scopes.clone());
                         scopes
                     }
@@ -227,6 +232,35 @@ impl Unify {
     }
 }
 
+/// A secret that requests are signed with, and the projects that it speaks for; none where it is the
+/// server's, which speaks for all.
+struct Signer {
+    of: Option<Vec<ProjectId>>,
+    secret: SecretString,
+}
+
+/// Each secret once: projects may have the same app.
+fn signers(secrets: Vec<(Option<ProjectId>, SecretString)>) -> Vec<Signer> {
+    let mut signers: Vec<Signer> = Vec::new();
+    for (project, secret) in secrets {
+        let same = |known: &&mut Signer| known.secret.expose_secret() == secret.expose_secret();
+        match signers.iter_mut().find(same) {
+            Some(known) => {
+                let of = known.of.take().zip(project);
+                known.of = of.map(|(mut of, project)| {
+                    of.push(project);
+                    of
+                });
+            }
+            None => {
+                let of = project.map(|project| vec![project]);
+                signers.push(Signer { of, secret });
+            }
+        }
+    }
+    signers
+}
+
 fn count(connector: &Slug, outcome: &str) {
     METRICS.inbound.add([connector.as_str(), outcome], 1);
 }
@@ -236,5 +270,30 @@ fn missing(manifest: &Manifest) -> String {
     match manifest.webhooks.map(|webhooks| webhooks.secret) {
         Some(WebhookSecret::Client) => format!("connectors.{slug}.oauth.client_secret"),
         _ => format!("connectors.{slug}.webhook_secret"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn project(number: u32) -> ProjectId {
+        let text = format!("00000000-0000-4000-8000-{number:012}");
+        text.parse().expect("it is an id")
+    }
+
+    #[test]
+    fn projects_with_the_same_app_are_told_together() {
+        let [one, two] = [1, 2].map(project);
+        let secrets = [
+            (Some(one), "a"),
+            (Some(two), "a"),
+            (None, "b"),
+            (Some(one), "b"),
+        ];
+        let secrets = secrets.map(|(project, secret)| (project, SecretString::from(secret)));
+        let signers = signers(secrets.into());
+        let of: Vec<_> = signers.iter().map(|signer| signer.of.clone()).collect();
+        assert_eq!(of, [Some(vec![one, two]), None]);
     }
 }

@@ -152,8 +152,7 @@ async fn receive(
     let now = services.clock.now();
     if services.runtime.active(&slug).is_some() && !services.inbound.takes(&slug, now) {
         METRICS.inbound.add([slug.as_str(), "throttled"], 1);
-        let detail = format!("{slug} sends too many webhooks; send it again in a second.");
-        return Err(Error::new(Code::RateLimited, detail).with_retry_after(1));
+        return Err(refusal(&slug, &Refused::TooMany));
     }
     let base = services.public_url.as_str().trim_end_matches('/');
     let place = uri.path_and_query().map_or("", |place| place.as_str());
@@ -172,7 +171,8 @@ async fn receive(
         body: body.to_vec(),
         received_at: u64::try_from(now.as_millis()).unwrap_or_default(),
     };
-    match services.unify.receive(&slug, incoming).await? {
+    let takes_more = || services.inbound.takes(&slug, services.clock.now());
+    match services.unify.receive(&slug, incoming, takes_more).await? {
         Ok(Received {
             answer: Some(reply),
             ..
@@ -198,6 +198,10 @@ fn refusal(slug: &Slug, refused: &Refused) -> Error {
             Code::WebhookNotConfigured,
             format!("The operator has not set {key}."),
         ),
+        Refused::TooMany => {
+            let detail = format!("{slug} sends too many webhooks; send it again in a second.");
+            Error::new(Code::RateLimited, detail).with_retry_after(1)
+        }
         Refused::Rejected(Rejection::Forged(_)) => Error::new(
             Code::WebhookForged,
             "The request is not proved to be the provider's.",

@@ -2,6 +2,8 @@
 
 mod progress;
 
+pub use progress::Watches;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
@@ -60,7 +62,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .id("retrieveSyncRun")
             .tag("Sync")
             .summary("One execution of a sync: what it did, or how far it is.")
-            .describe("What is counted was written in one transaction with what it counts. A run stays the same one over failures that are tried again, crashes and restarts.")
+            .describe("What is counted was written in one transaction with what it counts. A run stays the same one over failures that are tried again, crashes and restarts. Pausing its sync ends it as `cancelled`; what is left to read is another run's, with `resumed`.")
             .path::<Uuid>("id", "The run's id.")
             .gives::<RunBody>(200, "The run.")
             .fails(&[Code::SyncRunNotFound]),

@@ -1,10 +1,11 @@
 //! A run while it runs, as Server-Sent Events.
 
 use std::{
+    collections::HashMap,
     convert::Infallible,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -31,6 +32,10 @@ use crate::{
 
 /// Time between two looks into the database, which any host may have written.
 const LOOK: Duration = Duration::from_secs(1);
+/// Looks after which a stream ends, ten minutes; who still watches opens it again.
+const MOST_LOOKS: u32 = 600;
+/// Streams that a project may have open. Each takes a connection, of which all share so many.
+const MOST_OPEN: u32 = 16;
 /// Looks without news after which a sign of life is sent.
 const QUIET: u32 = 15;
 
@@ -39,7 +44,7 @@ pub(super) fn operation() -> Operation {
         .id("watchSyncRun")
         .tag("Sync")
         .summary("A run while it runs, as Server-Sent Events.")
-        .describe("`progress` comes at once and whenever something was counted, within about a second; `end` comes when the run is over, and ends the stream. The data of both is the run, as `GET /sync-runs/{id}` gives it. Whatever host works on the run, every host tells of it. A stream that breaks off is simply opened again.")
+        .describe("`progress` comes at once and whenever something was counted, within about a second; `end` comes when the run is over, and ends the stream. The data of both is the run, as `GET /sync-runs/{id}` gives it. Whatever host works on the run, every host tells of it. A stream ends after ten minutes at the latest, and one that ends without `end`, or breaks off, is simply opened again. A project may have 16 of them open.")
         .path::<Uuid>("id", "The run's id.")
         .gives_other(200, "text/event-stream", "Events until the run is over.")
         .fails(&[Code::SyncRunNotFound])
@@ -52,10 +57,18 @@ async fn progress(
 ) -> Result<Response, Error> {
     let project = caller.project.id;
     let run = by_id(&services, project, &id).await?;
+    let place = services.watches.take(project).ok_or_else(|| {
+        let detail = format!(
+            "The project watches {MOST_OPEN} runs at the moment; close a stream, or ask `GET /sync-runs/{{id}}` now and then."
+        );
+        Error::new(Code::TooManyRequests, detail).with_retry_after(5)
+    })?;
     let watch = Watch {
         services,
         project,
         run,
+        _place: place,
+        looks: 0,
         first: true,
         over: false,
     };
@@ -67,11 +80,49 @@ async fn progress(
     Ok((headers, Body::new(stream)).into_response())
 }
 
+/// How many streams each project has open.
+#[derive(Clone, Debug, Default)]
+pub struct Watches(Arc<Mutex<HashMap<ProjectId, u32>>>);
+
+impl Watches {
+    /// A place for one more stream; none where the project has no more.
+    fn take(&self, project: ProjectId) -> Option<Place> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let streams = open.entry(project).or_insert(0);
+        if *streams >= MOST_OPEN {
+            return None;
+        }
+        *streams += 1;
+        let all = self.clone();
+        Some(Place { all, project })
+    }
+}
+
+/// A stream's place, until it is dropped.
+struct Place {
+    all: Watches,
+    project: ProjectId,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(streams) = open.get_mut(&self.project) {
+            *streams -= 1;
+            if *streams == 0 {
+                open.remove(&self.project);
+            }
+        }
+    }
+}
+
 /// What is known of a run that somebody watches.
 struct Watch {
     services: Arc<Services>,
     project: ProjectId,
     run: Run,
+    _place: Place,
+    looks: u32,
     first: bool,
     over: bool,
 }
@@ -79,7 +130,7 @@ struct Watch {
 impl Watch {
     /// The next piece of the stream; none at its end, and when this server stops.
     async fn next(mut self) -> Option<(Bytes, Self)> {
-        if self.over {
+        if self.over || self.looks >= MOST_LOOKS {
             return None;
         }
         if std::mem::take(&mut self.first) {
@@ -90,6 +141,7 @@ impl Watch {
                 () = self.services.stopping.cancelled() => return None,
                 () = tokio::time::sleep(LOOK) => {}
             }
+            self.looks += 1;
             match self.services.store.run(self.project, self.run.id).await {
                 Ok(Some(run)) if run != self.run => {
                     self.run = run;
@@ -140,5 +192,30 @@ impl HttpBody for Stream {
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn project(number: u32) -> ProjectId {
+        let text = format!("00000000-0000-4000-8000-{number:012}");
+        text.parse().expect("it is an id")
+    }
+
+    #[test]
+    fn one_project_does_not_take_all_connections() {
+        let watches = Watches::default();
+        let (one, other) = (project(1), project(2));
+        let mut places: Vec<_> = (0..MOST_OPEN).map(|_| watches.take(one)).collect();
+        assert!(places.iter().all(Option::is_some));
+        assert!(watches.take(one).is_none());
+        assert!(watches.take(other).is_some());
+        // Who goes makes room.
+        places.pop();
+        assert!(watches.take(one).is_some());
+        drop(places);
+        assert!(watches.0.lock().expect("nobody panics").is_empty());
     }
 }
