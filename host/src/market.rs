@@ -12,6 +12,7 @@ use std::{
 };
 
 use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use crate::{
@@ -34,6 +35,9 @@ use registry::{EMPTY_CONFIG, INDEX_LAYER, WASM_CONFIG, WASM_LAYER};
 const FRESH: Duration = Duration::from_secs(30);
 /// The most bytes of a connector that is fetched from a web host.
 pub const MAX_FILE: usize = 33 * 1024 * 1024;
+
+/// Connectors that a server has in memory at once: each is fetched and read whole.
+const AT_ONCE: usize = 2;
 
 /// What can go wrong.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +103,7 @@ pub struct Outlets {
     registries: Registries,
     indexes: Arc<Vec<String>>,
     fetched: Arc<Mutex<BTreeMap<String, (Instant, Index)>>>,
+    turns: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Outlets {
@@ -128,7 +133,14 @@ impl Outlets {
             egress,
             indexes: Arc::new(indexes),
             fetched: Arc::default(),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
         }
+    }
+
+    /// A turn to have a connector in memory, to be held as long as the connector. A server's
+    /// requests take one each.
+    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.turns).acquire_owned().await.ok()
     }
 
     /// Fetches a connector from a registry. What it came from is pinned by digest.
@@ -137,7 +149,7 @@ impl Outlets {
     /// The registry does not give it, or it is no connector.
     pub async fn pull(&self, from: &Reference) -> Result<Offer, Error> {
         let artifact = self.registries.pull(from, WASM_LAYER).await?;
-        Offer::read(artifact.layer.to_vec(), &artifact.pinned.to_string())
+        Offer::read_aside(artifact.layer.into(), artifact.pinned.to_string()).await
     }
 
     /// Puts a connector into a registry, under its version as the tag where none is named.
@@ -290,7 +302,7 @@ impl Outlets {
             };
             let url = url.map_err(|error| failed(error.to_string()))?;
             let bytes = self.get(&url, MAX_FILE).await?;
-            Offer::read(bytes, url.as_str())?
+            Offer::read_aside(bytes, url.to_string()).await?
         };
         let announced = &offer.announced;
         let is_listed = announced.digest.to_string() == wanted.digest
@@ -352,7 +364,7 @@ impl Outlets {
         let answer = self.egress.send(request, &limits).await;
         let answer = answer.map_err(|error| failed(error.to_string()))?;
         match answer.status {
-            200 => Ok(answer.body.to_vec()),
+            200 => Ok(answer.body.into()),
             status => Err(failed(format!("it answers {status}"))),
         }
     }
@@ -385,6 +397,16 @@ impl Offer {
             imports: artifact.imports.iter().map(ToString::to_string).collect(),
             exports: artifact.exports,
         })
+    }
+
+    /// The same beside the threads that answer requests: it takes its time.
+    ///
+    /// # Errors
+    /// It is no connector.
+    pub async fn read_aside(bytes: Vec<u8>, source: String) -> Result<Self, Error> {
+        let reading = tokio::task::spawn_blocking(move || Self::read(bytes, &source));
+        let ended = |error| Error::Refused(format!("it was not read to the end: {error}"));
+        reading.await.map_err(ended)?
     }
 
     /// Its name.

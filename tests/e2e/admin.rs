@@ -511,7 +511,17 @@ async fn connectors_come_from_files_and_from_the_marketplace(backend: Backend) {
             .status,
         422
     );
-    owner.done(&install, &[("consent", &consent)]).await;
+    // Consent to a file that was not looked at is none.
+    let swapped = [("consent", consent.as_str()), ("digest", other.as_str())];
+    let refused = owner.post(&install, &swapped).await;
+    assert!(
+        refused.status == 422 && refused.text.contains("another file"),
+        "{}",
+        refused.text
+    );
+    let digest = hidden(&page, "digest");
+    let seen = [("consent", consent.as_str()), ("digest", digest.as_str())];
+    owner.done(&install, &seen).await;
     serves(&project, "0.1.0").await;
 
     // From the marketplace: an update.
@@ -540,6 +550,7 @@ async fn connectors_come_from_files_and_from_the_marketplace(backend: Backend) {
     let page = owner.page(&format!("{market}/demo-crm")).await;
     let fields = [
         ("consent", hidden(&page, "consent")),
+        ("digest", hidden(&page, "digest")),
         ("version", "0.2.0".to_owned()),
     ];
     let fields = fields
@@ -553,17 +564,14 @@ async fn connectors_come_from_files_and_from_the_marketplace(backend: Backend) {
     // Back to the older file takes a word more. The API takes the file as it is.
     let taken = owner.upload(upload, &first()).await;
     let install = format!("{}/install", taken.leads_to());
-    let refused = owner.post(&install, &[("consent", &consent)]).await;
+    let refused = owner.post(&install, &seen).await;
     assert!(
         refused.status == 422 && refused.text.contains("It was not installed"),
         "{}",
         refused.text
     );
     owner
-        .done(
-            &install,
-            &[("consent", &consent), ("allow_downgrade", "true")],
-        )
+        .done(&install, &[seen[0], seen[1], ("allow_downgrade", "true")])
         .await;
     serves(&project, "0.1.0").await;
     let key = server.operator();

@@ -159,7 +159,7 @@ pub(super) fn covered(value: &Value) -> Value {
                 let is_secret = NAMES.iter().any(|secret| lower.contains(secret));
                 let value = match value {
                     Value::Null => Value::Null,
-                    Value::String(_) | Value::Number(_) if is_secret => Value::from("•••"),
+                    _ if is_secret => Value::from("•••"),
                     other => covered(other),
                 };
                 (name.clone(), value)
@@ -189,12 +189,13 @@ mod tests {
     fn values_under_names_of_secrets_are_covered() {
         let document = json!({
             "name": "Ada", "apiToken": "abc", "list": [{"Password": "x", "n": 1}], "secret": null,
+            "tokens": ["abc"], "secrets": {"a": "b"},
         });
         assert_eq!(
             covered(&document),
             json!({
                 "name": "Ada", "apiToken": "•••", "list": [{"Password": "•••", "n": 1}],
-                "secret": null,
+                "secret": null, "tokens": "•••", "secrets": "•••",
             })
         );
     }

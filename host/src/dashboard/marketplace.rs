@@ -169,6 +169,7 @@ async fn show(
 ) -> Result<Response, web::Error> {
     let slug = parse_slug(&slug)?;
     let wanted = some(&version.version);
+    let _turn = desk.services.outlets.turn().await;
     let offer = desk.services.outlets.fetch(&slug, wanted).await?;
     let action = format!("{HOME}/{slug}/install");
     offer::page(&desk, &offer, &action, None).await
@@ -182,6 +183,7 @@ async fn install(
     desk.may(Role::Owner)?;
     let slug = parse_slug(&slug)?;
     let version = some(&consent.version);
+    let _turn = desk.services.outlets.turn().await;
     let offer = desk.services.outlets.fetch(&slug, version).await?;
     let action = format!("{HOME}/{slug}/install");
     offer::install(&desk, &offer, &action, &consent).await

@@ -66,8 +66,8 @@ impl Store {
              ORDER BY id DESC LIMIT $5";
         let values = values![
             filter.project.map(|project| project.to_string()),
-            filter.action.as_deref(),
-            filter.subject.as_deref(),
+            filter.action.as_deref().map(without_nulls),
+            filter.subject.as_deref().map(without_nulls),
             filter.before.map(|id| id.to_string()),
             filter.limit,
         ];

@@ -112,7 +112,7 @@ impl Store {
             what.return_url.as_ref().map(ToString::to_string),
             what.language.as_deref(),
             what.connection.map(|id| id.to_string()),
-            what.email.as_deref(),
+            what.email.as_deref().map(super::without_nulls),
             now,
             expires_at,
         ];

@@ -51,6 +51,8 @@ impl Store {
         objects: &[ObjectKind],
     ) -> Result<Scope, Error> {
         let now = self.now();
+        let account = new.account.as_deref().map(super::without_nulls);
+        let account_name = new.account_name.as_deref().map(super::without_nulls);
         let mut tx = self.begin().await?;
         let sql = "INSERT INTO connection (id, project, linked_user, connector, vertical, scheme,
                        environment, account, account_name, settings, token_hash, sealed_token,
@@ -69,8 +71,8 @@ impl Store {
                     new.vertical.as_str(),
                     new.scheme.as_str(),
                     new.environment.as_str(),
-                    new.account.as_deref(),
-                    new.account_name.as_deref(),
+                    account.as_deref(),
+                    account_name.as_deref(),
                     settings_text(&new.settings),
                     &token_hash,
                     sealed_token,
@@ -91,8 +93,8 @@ impl Store {
             scheme: new.scheme,
             environment: new.environment,
             status: ConnectionStatus::Valid,
-            account: new.account,
-            account_name: new.account_name,
+            account,
+            account_name,
             settings: new.settings,
             created_at: now,
             status_reason: None,
@@ -262,6 +264,7 @@ impl Store {
               WHERE c.project = $1 AND c.linked_user = $2 AND c.connector = $3 AND c.vertical = $4
                 AND COALESCE(c.account, '') = COALESCE($5, '') AND c.deleted_at IS NULL"
         );
+        let account = account.map(super::without_nulls);
         let values = values![project, linked_user, connector, vertical, account];
         let row = self.database().read_one(SQL, values).await?;
         row.as_ref().map(scope_from).transpose()

@@ -93,7 +93,17 @@ impl Store {
                    SELECT $1, id, $3, $4, $5, $6 FROM project WHERE id = $2";
         let written = self
             .database()
-            .write(sql, values![id, project, name, &hash, hint, self.now()])
+            .write(
+                sql,
+                values![
+                    id,
+                    project,
+                    super::without_nulls(name),
+                    &hash,
+                    hint,
+                    self.now()
+                ],
+            )
             .await?;
         if written == 0 {
             Err(Error::Missing("project"))

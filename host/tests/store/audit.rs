@@ -71,6 +71,12 @@ pub(crate) async fn entries_are_listed_by_project_in_pages(world: World) {
         ..AuditFilter::default()
     };
     assert_eq!(store.audit_log(&filter).await.unwrap().len(), 3);
+    // No text has a NUL, and PostgreSQL takes none.
+    let filter = AuditFilter {
+        subject: Some("subject-3\0".to_owned()),
+        ..filter
+    };
+    assert_eq!(store.audit_log(&filter).await.unwrap().len(), 3);
 }
 
 pub(crate) async fn old_entries_are_removed(world: World) {

@@ -11,7 +11,8 @@ pub(crate) async fn a_connection_is_stored_whole(world: World) {
     let store = &world.store;
     let project = world.project().await.id;
     let user = world.linked_user(project).await;
-    let (new, token) = (new_connection(&user), Digest::of("token"));
+    let (mut new, token) = (new_connection(&user), Digest::of("token"));
+    new.account_name = Some("Acme\0 Incorporated".to_owned());
     let expires = Some(START.plus(MINUTE));
     let scope = store
         .create_connection(
@@ -26,6 +27,8 @@ pub(crate) async fn a_connection_is_stored_whole(world: World) {
         .await
         .unwrap();
 
+    let name = scope.connection().account_name.as_deref();
+    assert_eq!(name, Some("Acme Incorporated"), "no text has a NUL");
     for found in [
         store
             .scope_by_token(project, &token)

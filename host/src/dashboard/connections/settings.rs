@@ -1,6 +1,6 @@
 //! Changing the settings of a connection.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use axum::{extract::Path, http::StatusCode, response::Response};
 use maud::{Markup, html};
@@ -16,6 +16,9 @@ use crate::{
         parts::{self, Choice},
     },
 };
+
+/// How long a page waits for what a provider lists.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 type Typed = BTreeMap<String, String>;
 
@@ -153,19 +156,22 @@ async fn one(
             let listed = setting.options.iter();
             let mut choices: Vec<Choice> =
                 listed.map(|option| Choice::new(option, option)).collect();
-            if setting.options_from.is_some() {
-                match desk
-                    .services
-                    .unify
-                    .setting_choices(scope, &setting.id)
-                    .await
-                {
-                    Ok(found) => choices.extend(
+            // Who may only look makes no requests to a provider.
+            if setting.options_from.is_some() && desk.is(Role::Developer) {
+                let asking = desk.services.unify.setting_choices(scope, &setting.id);
+                match tokio::time::timeout(PATIENCE, asking).await {
+                    Err(_) => {
+                        let seconds = PATIENCE.as_secs();
+                        hint = format!(
+                            "The provider has not told in {seconds} seconds what can be chosen."
+                        );
+                    }
+                    Ok(Ok(found)) => choices.extend(
                         found
                             .into_iter()
                             .map(|one| Choice::new(one.value, one.label)),
                     ),
-                    Err(error) => {
+                    Ok(Err(error)) => {
                         hint = format!("The provider does not tell what can be chosen: {error}.");
                     }
                 }

@@ -23,6 +23,9 @@ pub(super) struct Consent {
     pub(super) version: String,
     #[serde(default)]
     consent: String,
+    /// The file that was looked at.
+    #[serde(default)]
+    digest: String,
     #[serde(default)]
     allow_downgrade: Option<String>,
     #[serde(default)]
@@ -98,6 +101,7 @@ pub(super) async fn page(
                 h2 { "Install" }
                 (parts::hidden("version", &version))
                 (parts::hidden("consent", &hash))
+                (parts::hidden("digest", &digest))
                 @if older { (parts::checkbox("allow_downgrade", "Install it though it is older than the version that serves", false)) }
                 @if former.is_some() { (parts::checkbox("new_publisher", "Install it though somebody else published it", false)) }
                 p { "Installing grants all that is listed above. It serves on all servers of this database." }
@@ -129,6 +133,10 @@ pub(super) async fn install(
     let hash = hash.ok_or_else(|| {
         web::Error::invalid("The form does not say which permissions were looked at.")
     })?;
+    if consent.digest != offer.announced.digest.to_string() {
+        let other = "What is there now is another file than the one that was looked at. Look at this one, then install it.";
+        return page(desk, offer, action, Some(other)).await;
+    }
     let wanted = Wanted {
         downgrade: consent.allow_downgrade.is_some(),
         new_publisher: consent.new_publisher.is_some(),

@@ -30,6 +30,8 @@ use crate::{
 };
 
 pub(super) const HOME: &str = "/dashboard/install";
+/// Where such a connector is said to come from.
+const SOURCE: &str = "upload";
 /// A form around the file is not long.
 const MOST: usize = MAX_FILE + 16 * 1024;
 /// How long a file waits.
@@ -136,13 +138,13 @@ pub(super) async fn take(
         return Ok(form_page(&desk, Some("The form holds no file.")));
     };
     let bytes: Bytes = body.slice(range);
-    let offer = match Offer::read(bytes.to_vec(), "upload") {
+    let offer = match Offer::read_aside(bytes.to_vec(), SOURCE.to_owned()).await {
         Ok(offer) => offer,
         Err(error) => return Ok(form_page(&desk, Some(&error.to_string()))),
     };
     let digest = offer.announced.digest;
-    let kept = uploads.keep(digest, &bytes);
-    kept.map_err(|error| failed(&error))?;
+    let keeper = Arc::clone(&uploads);
+    aside(move || keeper.keep(digest, &bytes)).await?;
     let message = format!("{} was read. Nothing is installed yet.", offer.slug());
     Ok(desk.done(&message, &format!("{HOME}/{digest}")))
 }
@@ -153,7 +155,8 @@ pub(super) async fn show(
     Path(digest): Path<String>,
 ) -> Result<Response, web::Error> {
     desk.may(Role::Owner)?;
-    let offer = waiting(&uploads, &digest)?;
+    let _turn = uploads.turns.acquire().await;
+    let offer = waiting(&uploads, &digest).await?;
     offer::page(&desk, &offer, &action(&offer), None).await
 }
 
@@ -164,7 +167,8 @@ pub(super) async fn install(
     Form(consent): Form<offer::Consent>,
 ) -> Result<Response, web::Error> {
     desk.may(Role::Owner)?;
-    let offer = waiting(&uploads, &digest)?;
+    let _turn = uploads.turns.acquire().await;
+    let offer = waiting(&uploads, &digest).await?;
     offer::install(&desk, &offer, &action(&offer), &consent).await
 }
 
@@ -172,16 +176,27 @@ fn action(offer: &Offer) -> String {
     format!("{HOME}/{}/install", offer.announced.digest)
 }
 
-fn waiting(uploads: &Uploads, digest: &str) -> Result<Offer, web::Error> {
-    let digest = Digest::parse(digest);
-    let bytes = digest.map(|digest| uploads.read(digest)).transpose();
-    let bytes = bytes.map_err(|error| failed(&error))?.flatten();
+async fn waiting(uploads: &Arc<Uploads>, digest: &str) -> Result<Offer, web::Error> {
+    let uploads = Arc::clone(uploads);
+    let bytes = match Digest::parse(digest) {
+        Some(digest) => aside(move || uploads.read(digest)).await?,
+        None => None,
+    };
     let bytes = bytes.ok_or_else(|| {
         web::Error::not_found(
             "The file does not wait on this server any more: files are kept for a quarter of an hour. Send it again.",
         )
     })?;
-    Ok(Offer::read(bytes, "upload")?)
+    Ok(Offer::read_aside(bytes, SOURCE.to_owned()).await?)
+}
+
+/// Works with files beside the threads that answer requests.
+async fn aside<Done: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<Done> + Send + 'static,
+) -> Result<Done, web::Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+        .map_err(|error| failed(&error))
 }
 
 fn failed(error: &std::io::Error) -> web::Error {

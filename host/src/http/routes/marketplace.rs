@@ -156,6 +156,7 @@ async fn install(
         let detail = "This is not a connector's name.";
         Error::new(Code::ConnectorNotFound, detail)
     })?;
+    let _turn = services.outlets.turn().await;
     let offer = services
         .outlets
         .fetch(&slug, install.version.as_deref())
