@@ -8,6 +8,7 @@ mod idempotency;
 mod inside;
 mod layers;
 mod limits;
+mod login_cookie;
 mod openapi;
 mod operation;
 mod query;
@@ -17,7 +18,12 @@ mod server;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use axum::{Router, http::request::Parts, response::Response};
+use axum::{
+    Router,
+    http::{HeaderMap, HeaderValue, request::Parts},
+    response::Response,
+};
+use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -102,6 +108,22 @@ impl Services {
                 .extend(["connections", "oauth", "callback"]);
         }
         uri
+    }
+
+    /// The value of the header `Set-Cookie` that binds a login with this state to a browser.
+    #[must_use]
+    pub fn login_cookie(&self, state: &str, secret: &SecretString) -> Option<HeaderValue> {
+        login_cookie::set(&self.public_url, state, secret)
+    }
+
+    /// The one that takes it away.
+    fn no_login_cookie(&self, state: &str) -> Option<HeaderValue> {
+        login_cookie::clear(&self.public_url, state)
+    }
+
+    /// What the browser has of a login with this state.
+    fn login_secret(&self, headers: &HeaderMap, state: &str) -> Option<SecretString> {
+        login_cookie::find(&self.public_url, headers, state)
     }
 
     /// Where an end customer connects, given the token of a connect link.

@@ -1,7 +1,8 @@
 //! The pages of end customers: an account is connected, set up and mended here.
 //!
 //! Whoever has a connect link's address may use it, and nothing else tells who they are: no
-//! cookie, so that the pages work in a frame. Every address begins with the link's token, and
+//! cookie, so that the pages work in a frame. (A login at a provider sets one in its own window, so
+//! that no other browser finishes it.) Every address begins with the link's token, and
 //! `OpenLink` is the proof that it is good.
 
 mod branding;

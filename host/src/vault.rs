@@ -26,8 +26,8 @@ use url::Url;
 use crate::{
     egress::Egress,
     model::{
-        AuthKind, AuthScheme, Clock, Connection, ConnectionId, Digest, Entropy, Manifest,
-        NewConnection, ObjectKind, ProjectId, Scope, Slug, Template, TemplateError,
+        AuthScheme, Clock, Connection, ConnectionId, Digest, Entropy, Manifest, NewConnection,
+        ObjectKind, ProjectId, Scope, Slug, Template, TemplateError,
     },
     store::{self, Store},
 };
@@ -38,7 +38,7 @@ pub use apps::{
 pub use credentials::{Credentials, authorization};
 pub use key::Key;
 pub use keys::{HANDING_ROUND, Keys};
-pub use oauth::{FinishedOAuth, LoginLink, ReturnedOAuth};
+pub use oauth::{BegunOAuth, FinishedOAuth, LoginLink, ReturnedOAuth};
 pub use pending::PendingLogin;
 pub use provider::{EnvironmentKeys, FileKeys, KeyProvider, Wrapped};
 pub use rewrap::{Rewrapped, rewrap};
@@ -109,8 +109,17 @@ pub enum Error {
         "the token address of {0} is chosen by whoever connects, and the app's secret would go there: set connectors.{0}.oauth.token_url to the server that the app belongs to"
     )]
     OpenTokenAddress(Slug),
-    /// The login's state was used before, is too old or was never given out.
-    #[error("this login was finished already or is older than ten minutes; start it again")]
+    /// The app that the login began with is not set any more, and its code is worth nothing to
+    /// another.
+    #[error(
+        "the OAuth app of {0} was changed during the login, and what the provider gave is for the one before: start the login again"
+    )]
+    OtherApp(Slug),
+    /// The login's state was used before, is too old, was never given out or belongs to another
+    /// browser.
+    #[error(
+        "this login was finished already, is older than ten minutes or was begun in another browser; start it again"
+    )]
     UnknownState,
     /// The connector has gone since the login started.
     #[error("the connector {0} is not installed any more")]
@@ -358,12 +367,14 @@ impl Vault {
         store.ensure_syncs(&scope, objects).await?;
         // Read again: status, scheme and settings are new.
         let scope = store.scope_by_id(project, id).await?;
-        let all = store.connections(project).await?;
-        let sealed = all.into_iter().find(|(connection, _)| connection.id == id);
-        let Some((scope, (connection, sealed))) = scope.zip(sealed) else {
+        let Some(scope) = scope else {
             return Ok(None);
         };
-        Ok(Some((scope, self.connection_token(&connection, &sealed)?)))
+        let Some(sealed) = store.sealed_token(&scope).await? else {
+            return Ok(None);
+        };
+        let token = self.connection_token(scope.connection(), &sealed)?;
+        Ok(Some((scope, token)))
     }
 
     /// A connection's token, from how it is stored.
@@ -412,16 +423,8 @@ impl Vault {
         wanted: Wanted<'_>,
         credentials: Option<&Credentials>,
     ) -> Result<grant::Client, Error> {
-        let Login {
-            connector,
-            scheme,
-            settings,
-            ..
-        } = login;
-        let Some(oauth) = scheme.oauth() else {
-            return Err(Error::Scheme(scheme.name.clone()));
-        };
-        let app = if let AuthKind::OAuth2ClientCredentials { .. } = scheme.kind {
+        let scheme = login.scheme;
+        let app = if scheme.has_own_client() {
             let value = |name| credentials.and_then(|credentials| credentials.get(name));
             let id = value(credentials::CLIENT_ID);
             apps::App {
@@ -436,8 +439,32 @@ impl Vault {
         } else {
             self.app(login, wanted).await?
         };
+        self.asking(login, app)
+    }
+
+    /// An app at the token address of a login.
+    ///
+    /// # Errors
+    /// [`Error::OpenTokenAddress`] where the app's secret would go to a host that the customer
+    /// chose.
+    fn asking(&self, login: Login<'_>, app: apps::App) -> Result<grant::Client, Error> {
+        let Login {
+            connector,
+            scheme,
+            settings,
+            ..
+        } = login;
+        let Some(oauth) = scheme.oauth() else {
+            return Err(Error::Scheme(scheme.name.clone()));
+        };
         let overrides = self.inner.oauth_apps.overrides(connector);
         let overridden = overrides.and_then(|oauth| oauth.token_url.as_ref());
+        // The app's secret goes to the token address. Where the customer chooses the host, the
+        // operator has to say that it is theirs, or anyone could collect the secret.
+        let is_open = overridden.is_none() && oauth.is_open(&oauth.token_url);
+        if is_open && !scheme.has_own_client() && app.client_secret.is_some() {
+            return Err(Error::OpenTokenAddress(connector.clone()));
+        }
         Ok(grant::Client {
             token_url: address(overridden, &oauth.token_url, settings)?,
             id: app.client_id,

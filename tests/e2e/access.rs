@@ -244,13 +244,16 @@ async fn sessions_end_when_they_are_told_to(backend: Backend) {
             .contains("This is not the password that you have now.")
     );
     let right = [("current", PASSWORD), ("password", new)];
+    let copy = here.with_cookies_at(&server);
     assert_eq!(
         here.post("/dashboard/account/password", &right)
             .await
             .status,
         303
     );
-    is_signed_out(&there.get("/dashboard/account").await);
+    for gone in [&there, &copy] {
+        is_signed_out(&gone.get("/dashboard/account").await);
+    }
     assert_eq!(here.get("/dashboard/account").await.status, 200);
     assert_eq!(there.sign_in("owner@example.com").await.status, 422);
     assert_eq!(

@@ -238,14 +238,18 @@ async fn a_login_that_is_played_again_changes_nothing() {
         .get(format!("{link}/oauth/doors?scheme=oauth"))
         .send()
         .await;
-    let authorize = start.expect("the server answers");
-    let authorize = authorize.headers()["location"]
-        .to_str()
-        .expect("it is an address");
+    let start = start.expect("the server answers");
+    let header = |name: &str| start.headers()[name].to_str().expect("it is text");
+    let (authorize, cookie) = (header("location"), header("set-cookie"));
     let state = url::Url::parse(authorize).expect("it is an address");
     let state = state.query_pairs().find(|(name, _)| name == "state");
     let state = state.expect("a login has a state").1.into_owned();
 
+    // As if this browser had begun it: no other may finish it.
+    browser.goto(&link).await;
+    let pair = cookie.split(';').next().expect("a cookie has a name");
+    let keep = format!("document.cookie = '{pair}; path=/'");
+    browser.evaluate(&keep).await;
     browser.goto(authorize).await;
     world.identity.log_in(&browser, "ada").await;
     world.identity.allow(&browser).await;

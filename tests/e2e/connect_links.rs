@@ -5,7 +5,6 @@ use jackfield::demo::{CLIENT_ID, CLIENT_SECRET};
 use jackfield_tests::{
     Answer, Api, Backend, DemoProvider, Identity, Server,
     api::{http, text},
-    demo::redirect_back,
     doors::{Doors, KEY, KEY_OF_TWO, NAME, PASSWORD, TOKEN},
     until,
 };
@@ -16,7 +15,6 @@ on_both_databases!(
     links_are_made_for_what_makes_sense_and_end,
     every_form_of_a_manifest_connects,
     one_of_several_accounts_is_chosen,
-    a_login_in_the_browser_comes_back_to_its_page,
     a_connection_is_logged_in_again_by_its_own_account_only,
     credentials_are_not_guessed_through_a_link,
 );
@@ -24,7 +22,7 @@ on_both_databases!(
 const ORIGIN: &str = "https://app.example";
 
 /// A page as a browser without JavaScript asks for it.
-async fn page(url: &str) -> Answer {
+pub(crate) async fn page(url: &str) -> Answer {
     Api::new("").get(url).await
 }
 
@@ -59,7 +57,7 @@ async fn allow_origin(project: &Api) {
 }
 
 /// A link for customer-1 with more said, and its address.
-async fn link(project: &Api, more: Value) -> (String, String) {
+pub(crate) async fn link(project: &Api, more: Value) -> (String, String) {
     let mut body = json!({ "linked_user_origin_id": "customer-1" });
     let all = body.as_object_mut().expect("it is an object");
     all.extend(more.as_object().cloned().expect("it is an object"));
@@ -68,7 +66,7 @@ async fn link(project: &Api, more: Value) -> (String, String) {
 }
 
 /// Where an answer leads, as a whole address.
-fn next(server: &Server, answer: &Answer) -> String {
+pub(crate) fn next(server: &Server, answer: &Answer) -> String {
     answer.expect(303);
     let location = answer.location();
     match location.strip_prefix('/') {
@@ -77,7 +75,7 @@ fn next(server: &Server, answer: &Answer) -> String {
     }
 }
 
-fn says(answer: &Answer, status: u16, sentence: &str) {
+pub(crate) fn says(answer: &Answer, status: u16, sentence: &str) {
     assert_eq!(answer.status, status, "{}", answer.text);
     let text = answer.text.replace("&#39;", "'");
     assert!(text.contains(sentence), "{sentence:?} in {text}");
@@ -563,127 +561,6 @@ async fn one_of_several_accounts_is_chosen(backend: Backend) {
     assert!(
         refused["detail"].to_string().contains("Back door"),
         "{refused}"
-    );
-}
-
-/// The page is open at the login in the browser, which is not the first of the connector's.
-fn at_oauth(shown: &Answer) {
-    let (_, after) = shown
-        .text
-        .split_once("aria-current=\"page\">")
-        .expect("one login is open");
-    assert!(after.starts_with("Demo account"), "{after:.200}");
-    assert!(shown.text.contains("data-popup"), "{}", shown.text);
-}
-
-/// Begins a login at the provider's page; gives the page's address.
-async fn begin(url: &str) -> String {
-    let begun = page(&format!("{url}/oauth/demo-crm?scheme=oauth")).await;
-    begun.expect(303);
-    begun.location()
-}
-
-async fn a_login_in_the_browser_comes_back_to_its_page(backend: Backend) {
-    let provider = DemoProvider::start(3).await;
-    let server = provider
-        .known_to(Server::on(backend).await)
-        .with("demo-crm");
-    let server = server.start().await;
-    let project = server.project("App");
-    project.active("demo-crm").await;
-
-    let (id, url) = link(&project, json!({ "language": "fr" })).await;
-    let shown = page(&format!("{url}/connectors/demo-crm?scheme=oauth")).await;
-    says(&shown, 200, "S’identifier chez Demo CRM");
-    let since = shown
-        .text
-        .split("since=")
-        .nth(1)
-        .and_then(|rest| rest.split('"').next());
-    let wait = format!("{url}/wait?since={}", since.expect("the page asks"));
-    page(&wait).await.expect(204);
-
-    // Denied: back to the page, with the reason and the way to try again.
-    let denied = page(&redirect_back(&begin(&url).await, "deny").await).await;
-    let denied = page(&next(&server, &denied)).await;
-    says(&denied, 422, "pas été autorisé");
-    at_oauth(&denied);
-    // The same where the login works and the call that tries it does not.
-    provider.demo.answer_next(403, &[], "{}");
-    let refused = page(&redirect_back(&begin(&url).await, "allow").await).await;
-    let refused = page(&next(&server, &refused)).await;
-    says(&refused, 422, "l’administration de Demo CRM");
-    at_oauth(&refused);
-
-    // Two tabs: both begin, the first to come back connects; the other is the same account.
-    let (one, two) = (begin(&url).await, begin(&url).await);
-    let first = redirect_back(&one, "allow").await;
-    assert_eq!(
-        next(&server, &page(&first).await),
-        format!("{url}/connected")
-    );
-    let second = page(&redirect_back(&two, "allow").await).await;
-    assert_eq!(next(&server, &second), format!("{url}/connected"));
-    let connections = project.get("/connections").await.json(200);
-    assert_eq!(
-        connections.as_array().map(Vec::len),
-        Some(1),
-        "{connections}"
-    );
-    let link = project.get(&format!("/connect/links/{id}")).await.json(200);
-    assert_eq!(link["connection_id"], connections[0]["id_connection"]);
-    // The page that opened the window learns it.
-    let told = page(&wait).await;
-    told.expect(200);
-    assert!(
-        told.headers["hx-redirect"]
-            .to_str()
-            .is_ok_and(|to| to.ends_with("/connected"))
-    );
-
-    // The back button: the state is used up, and a page says what to do.
-    let replayed = http()
-        .get(&first)
-        .header("accept", "text/html")
-        .send()
-        .await;
-    let replayed = replayed.expect("the server answers");
-    assert_eq!(replayed.status(), 303);
-    let place = replayed.headers()["location"].to_str().expect("it is text");
-    let replayed = http()
-        .get(place)
-        .header("accept-language", "de")
-        .send()
-        .await;
-    let replayed = replayed.expect("the server answers");
-    assert_eq!(replayed.status(), 400);
-    let shown = replayed.text().await.expect("it is text");
-    assert!(shown.contains("schon abgeschlossen"), "{shown}");
-    assert_eq!(
-        project
-            .get(&first.replace(server.base_url(), ""))
-            .await
-            .json(400)["code"],
-        "state_invalid"
-    );
-
-    // A link that is taken back while its customer is away connects nothing.
-    let (id, url) = self::link(&project, json!({ "linked_user_origin_id": "slow" })).await;
-    let away = redirect_back(&begin(&url).await, "allow").await;
-    project
-        .delete(&format!("/connect/links/{id}"))
-        .await
-        .expect(204);
-    let back = page(&away).await;
-    says(&page(&next(&server, &back)).await, 410, "taken back");
-    assert_eq!(
-        project
-            .get("/connections")
-            .await
-            .json(200)
-            .as_array()
-            .map(Vec::len),
-        Some(1)
     );
 }
 

@@ -29,6 +29,7 @@ mod catalogue;
 mod connect;
 mod connect_browser;
 mod connect_links;
+mod connect_login;
 mod consent;
 mod contract;
 mod crash;

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::{
     Access, Error, SignedIn,
     links::{Link, checked_name},
+    secret::Secret,
 };
 use crate::{
     model::{EmailAddress, OperatorId, OperatorSession, Role},
@@ -125,8 +126,9 @@ impl Access {
             .await
     }
 
-    /// Another password for oneself, which ends all other sessions. `current` is not asked for
-    /// where there is none yet.
+    /// Another password for oneself, which ends all sessions, this browser's too: it gets a new
+    /// one, the value of the header `Set-Cookie`, so that nobody stays in by a copy of its cookie.
+    /// `current` is not asked for where there is none yet.
     ///
     /// # Errors
     /// [`Error::Field`] for a wrong current password, [`Error::Password`], [`Error::TooMany`].
@@ -135,7 +137,7 @@ impl Access {
         signed_in: &SignedIn,
         current: &SecretString,
         new: &SecretString,
-    ) -> Result<(), Error> {
+    ) -> Result<SecretString, Error> {
         let operator = &signed_in.operator;
         let email = &operator.email;
         let found = self.0.store.operator_by_email(email).await?;
@@ -145,18 +147,20 @@ impl Access {
         }
         let (passwords, entropy) = (&self.0.passwords, &*self.0.entropy);
         let hash = passwords.hash(new, email, entropy).await?;
-        let kept = Some(signed_in.session.id);
         let store = &self.0.store;
-        if !store
-            .set_operator_password(operator.id, &hash, kept)
-            .await?
-        {
+        if !store.set_operator_password(operator.id, &hash).await? {
             return Err(Error::Missing);
         }
+        let (secret, end) = (Secret::generate(entropy), self.0.options.session_end);
+        let place = &signed_in.session.place;
+        store
+            .create_operator_session(secret.hash(), operator.id, place, end)
+            .await?;
         let details = json!({ "with": "account page" });
         let subject = email.as_str();
         self.note(&operator.actor(), "operator.password", subject, details)
-            .await
+            .await?;
+        Ok(self.0.cookies.session(&secret, end.absolute))
     }
 }
 

@@ -10,12 +10,12 @@ use axum::{
     routing::{get, post},
 };
 use maud::{Markup, html};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::{
     Desk, Desktop, Section,
-    desk::sentence,
+    desk::{sentence, set_cookie},
     sign_in::{PASSWORD_HINT, name_field, password_field},
 };
 use crate::{
@@ -79,9 +79,11 @@ async fn change_password(desk: Desk, Form(typed): Form<Passwords>) -> Result<Res
     let new = SecretString::from(typed.password);
     let changed = desk.access.change_password(&desk.signed_in, &current, &new);
     match changed.await {
-        Ok(()) => {
+        Ok(cookie) => {
             let text = "Your password was changed, and you are signed out everywhere else.";
-            Ok(desk.done(text, HERE))
+            let mut response = desk.done(text, HERE);
+            set_cookie(&mut response, cookie.expose_secret());
+            Ok(response)
         }
         Err(error) => again(&desk, None, error).await,
     }

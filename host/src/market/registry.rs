@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
-use url::Url;
+use url::{Host, Url};
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -353,7 +353,10 @@ impl Registries {
         answer: &Response,
         actions: &str,
     ) -> Result<Option<HeaderValue>, Error> {
+        // Where nothing is encrypted no login is sent: an index may name any registry so.
         let login = self.logins.0.get(&about.registry);
+        let login = login
+            .filter(|_| !about.plain || url_of(about, "").is_ok_and(|url| is_this_machine(&url)));
         let challenge = answer.headers.get(header::WWW_AUTHENTICATE);
         let challenge = challenge
             .and_then(|value| value.to_str().ok())
@@ -384,7 +387,8 @@ impl Registries {
         let scope = format!("repository:{}:{actions}", about.repository);
         realm.query_pairs_mut().append_pair("scope", &scope);
         let mut headers = HeaderMap::new();
-        if let Some(credential) = login.and_then(basic) {
+        let is_safe = realm.scheme() == "https" || is_this_machine(&realm);
+        if let Some(credential) = login.filter(|_| is_safe).and_then(basic) {
             headers.insert(header::AUTHORIZATION, credential);
         }
         let answer = self.send(about, Method::GET, realm, headers, None).await?;
@@ -488,6 +492,15 @@ fn parameters(text: &str) -> BTreeMap<String, String> {
     all
 }
 
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -502,5 +515,30 @@ mod tests {
         assert_eq!(read["scope"], "repository:a/b:pull,push");
         assert!(strip_word("Basic realm=x", "bearer").is_none());
         assert!(parameters("").is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_login_is_sent_where_nobody_listens() {
+        let login = || Login::Basic("me".to_owned(), "secret".into());
+        let names = ["registry.example:5000", "127.0.0.1:5000"];
+        let logins = names.map(|name| (name.to_owned(), login()));
+        let egress = Egress::new(crate::egress::Policy::default()).unwrap();
+        let client = Registries::new(egress, Logins(logins.into()));
+        let mut answer = Response {
+            status: 401,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        };
+        let challenge = HeaderValue::from_static("Basic realm=x");
+        answer.headers.insert(header::WWW_AUTHENTICATE, challenge);
+        for (place, expected) in [
+            ("oci://registry.example:5000/a", true),
+            ("oci+http://registry.example:5000/a", false),
+            ("oci+http://127.0.0.1:5000/a", true),
+        ] {
+            let place: Reference = place.parse().unwrap();
+            let sent = client.log_in(&place, &answer, "pull").await.unwrap();
+            assert_eq!(sent.is_some(), expected, "{place}");
+        }
     }
 }

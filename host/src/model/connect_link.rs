@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use url::Url;
+use url::{Host, Url};
 
 use super::{Branding, ConnectLinkId, ConnectionId, LinkedUserId, ProjectId, Slug, Timestamp};
 
@@ -143,7 +143,7 @@ impl WebOrigin {
     pub fn parse(text: &str) -> Result<Self, WebOriginError> {
         let url = Url::parse(text.trim()).map_err(|_| WebOriginError)?;
         let plain = matches!(url.scheme(), "http" | "https")
-            && url.host_str().is_some_and(|host| !host.contains('*'))
+            && url.host().is_some_and(is_plain)
             && url.path() == "/"
             && url.username().is_empty()
             && url.password().is_none()
@@ -163,6 +163,16 @@ impl WebOrigin {
     }
 }
 
+/// The URL standard lets `;` and `,` into names. Here they would end a part of the policy that the
+/// origin becomes a part of.
+fn is_plain(host: Host<&str>) -> bool {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    match host {
+        Host::Domain(name) => name.bytes().all(good),
+        Host::Ipv4(_) | Host::Ipv6(_) => true,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,6 +183,8 @@ mod tests {
             ("https://App.Example.com", "https://app.example.com"),
             ("https://app.example.com:443/", "https://app.example.com"),
             ("http://localhost:5173", "http://localhost:5173"),
+            ("http://[::1]:5173", "http://[::1]:5173"),
+            ("https://bücher.example", "https://xn--bcher-kva.example"),
         ] {
             assert_eq!(WebOrigin::parse(text).unwrap().as_str(), expected);
         }
@@ -185,6 +197,9 @@ mod tests {
             "javascript:alert(1)",
             "data:text/html,x",
             "https://a.example/?x",
+            "https://a;script-src-elem",
+            "https://a,b",
+            "https://a'b",
         ] {
             assert!(WebOrigin::parse(bad).is_err(), "{bad}");
         }

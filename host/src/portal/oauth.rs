@@ -1,5 +1,9 @@
 //! Logins on the provider's own pages, in a window of their own where the browser allows one.
 //!
+//! The login is bound to the browser by a cookie, which the answer that leads to the provider sets.
+//! In another site's frame no browser keeps one, and no provider lets itself be shown there: what
+//! begins in a frame is answered with a page that opens a window.
+//!
 //! The window comes back to a page of ours, which tells the page that opened it and closes. Where
 //! the two are cut off from each other, the opener learns it by asking the server.
 
@@ -8,11 +12,12 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::Path,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::Response,
     routing::get,
 };
 use maud::{Markup, html};
+use secrecy::ExposeSecret as _;
 use url::Url;
 
 use super::{
@@ -58,6 +63,13 @@ pub(super) fn form(
             }
         }
         p.muted data-waiting role="status" hidden { (texts.with("oauth.waiting", &[("connector", &manifest.name)])) }
+        (asks(open))
+    }
+}
+
+/// Goes on when the login in the other window is over.
+fn asks(open: &OpenLink) -> Markup {
+    html! {
         div hx-get=(open.href_with("/wait", &[("since", &mark(open))])) hx-trigger="every 3s" hx-swap="none" {}
     }
 }
@@ -72,12 +84,16 @@ pub(super) fn mark(open: &OpenLink) -> String {
 async fn start(
     open: OpenLink,
     Path((_, connector)): Path<(String, String)>,
+    headers: HeaderMap,
     Query(mut query): Query<Typed>,
 ) -> Response {
     let scheme = query.remove("scheme");
+    if is_framed(&headers) {
+        return in_a_window(&open, &connector, scheme.as_deref(), &Typed::new());
+    }
     let made = begin(&open, &connector, scheme, Typed::new()).await;
     open.show(made.map(|begun| match begun {
-        Ok(url) => open.to(url.as_str()),
+        Ok(begun) => begun.bound(open.to(begun.address.as_str())),
         Err(page) => page,
     }))
 }
@@ -87,14 +103,59 @@ async fn start(
 async fn start_with(
     open: OpenLink,
     Path((_, connector)): Path<(String, String)>,
+    headers: HeaderMap,
     Form(mut typed): Form<Typed>,
 ) -> Response {
     let scheme = typed.remove("scheme");
+    if is_framed(&headers) {
+        return in_a_window(&open, &connector, scheme.as_deref(), &typed);
+    }
     let made = begin(&open, &connector, scheme, typed).await;
     open.show(made.map(|begun| match begun {
-        Ok(url) => on_the_way(&open, &url),
+        Ok(begun) => begun.bound(on_the_way(&open, &begun.address)),
         Err(page) => page,
     }))
+}
+
+fn is_framed(headers: &HeaderMap) -> bool {
+    let dest = headers.get(HeaderName::from_static("sec-fetch-dest"));
+    dest.is_some_and(|dest| dest == "iframe" || dest == "frame")
+}
+
+/// The page within a frame whose script or whose window does not work: a form that needs neither.
+fn in_a_window(open: &OpenLink, connector: &str, scheme: Option<&str>, typed: &Typed) -> Response {
+    let Some(version) = open.connector(connector) else {
+        return login::gone(open);
+    };
+    let (texts, manifest) = (open.texts, version.manifest());
+    let named = [("connector", manifest.name.as_str())];
+    let body = html! {
+        p { (texts.with("oauth.window", &named)) }
+        form.form method="post" target="_blank" action=(open.href(&format!("/oauth/{}", manifest.slug))) {
+            @if let Some(scheme) = scheme { (parts::hidden("scheme", scheme)) }
+            @for (id, value) in typed { (parts::hidden(id, value)) }
+            button.button.primary type="submit" { (texts.with("oauth.button", &named)) }
+        }
+        (asks(open))
+    };
+    open.page(texts.get("oauth.title"), &body)
+}
+
+/// A login that begins.
+struct Begun {
+    address: Url,
+    /// What binds it to the browser.
+    cookie: Option<HeaderValue>,
+}
+
+impl Begun {
+    fn bound(&self, mut response: Response) -> Response {
+        if let Some(cookie) = &self.cookie {
+            let headers = response.headers_mut();
+            headers.append(header::SET_COOKIE, cookie.clone());
+        }
+        response
+    }
 }
 
 fn on_the_way(open: &OpenLink, url: &Url) -> Response {
@@ -111,13 +172,13 @@ fn on_the_way(open: &OpenLink, url: &Url) -> Response {
     response
 }
 
-/// The address of the provider's page, or the page that says why there is none.
+/// The way to the provider's page, or the page that says why there is none.
 async fn begin(
     open: &OpenLink,
     connector: &str,
     scheme: Option<String>,
     typed: Typed,
-) -> Result<Result<Url, Response>, http::Error> {
+) -> Result<Result<Begun, Response>, http::Error> {
     let Some(version) = open.connector(connector) else {
         return Ok(Err(login::gone(open)));
     };
@@ -141,7 +202,7 @@ async fn begin(
     }
     Ok(
         match to_provider(open, &version, scheme.clone(), typed.clone()).await {
-            Ok(url) => Ok(url),
+            Ok(begun) => Ok(begun),
             Err(error) => {
                 let problem = login::told(open, manifest, &error);
                 let page = login::page(open, &version, named, again, &typed, Some(&problem));
@@ -164,7 +225,9 @@ async fn to_provider(
     version: &ConnectorVersion,
     scheme: Option<String>,
     typed: Typed,
-) -> Result<Url, unify::Error> {
+) -> Result<Begun, unify::Error> {
+    let services = &open.services;
+    let (secret, hash) = services.vault.new_browser_secret();
     let request = OAuthRequest {
         connect: login::request(open, version, scheme, typed),
         return_url: None,
@@ -173,8 +236,13 @@ async fn to_provider(
             token: open.token().to_owned(),
             connection: open.link.what.connection,
             query: open.language_query(),
+            browser: Some(hash),
         }),
-        redirect_uri: open.services.oauth_redirect_uri(),
+        redirect_uri: services.oauth_redirect_uri(),
     };
-    open.services.unify.start_oauth(request).await
+    let begun = services.unify.start_oauth(request).await?;
+    Ok(Begun {
+        cookie: services.login_cookie(begun.state.expose_secret(), &secret),
+        address: begun.address,
+    })
 }

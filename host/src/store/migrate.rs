@@ -171,6 +171,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/sqlite/0028_keeping.sql"),
         include_str!("../../../migrations/postgres/0028_keeping.sql"),
     ),
+    (
+        29,
+        "removed_operators",
+        include_str!("../../../migrations/sqlite/0029_removed_operators.sql"),
+        include_str!("../../../migrations/postgres/0029_removed_operators.sql"),
+    ),
 ];
 
 /// Connects. The schema has to be up to date already.

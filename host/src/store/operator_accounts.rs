@@ -5,7 +5,7 @@ use super::{
     dialect::{Row, Sql, Tx, values},
     without_nulls,
 };
-use crate::model::{EmailAddress, Operator, OperatorId, Role, SessionId, Timestamp};
+use crate::model::{EmailAddress, Operator, OperatorId, Role, Timestamp};
 
 /// What an account begins with.
 #[derive(Clone, Debug)]
@@ -85,6 +85,9 @@ impl Store {
         ];
         let made = tx.execute(sql, values).await;
         made.map_err(|error| error.or_conflict("e-mail address"))?;
+        let sql = "DELETE FROM removed_operator WHERE email = $1 OR oidc_subject = $2";
+        let values = values![operator.email.as_str(), new.oidc_subject.as_deref()];
+        tx.execute(sql, values).await?;
         Ok(operator)
     }
 
@@ -169,8 +172,8 @@ impl Store {
         Ok(self.database().write(sql, values).await? > 0)
     }
 
-    /// Another password, by its hash in PHC form. All sessions but `kept` end, and links for a
-    /// new password work no more. False where there is no such account.
+    /// Another password, by its hash in PHC form. All sessions end, and links for a new password
+    /// work no more. False where there is no such account.
     ///
     /// # Errors
     /// The database failed.
@@ -178,10 +181,9 @@ impl Store {
         &self,
         id: OperatorId,
         password: &str,
-        kept: Option<SessionId>,
     ) -> Result<bool, Error> {
         let mut tx = self.begin().await?;
-        let set = set_password_in(&mut tx, id, password, kept).await?;
+        let set = set_password_in(&mut tx, id, password).await?;
         tx.commit().await?;
         Ok(set)
     }
@@ -199,7 +201,8 @@ impl Store {
         amend(tx, sql, values![id, role.as_str()]).await
     }
 
-    /// Removes an account with its sessions and links.
+    /// Removes an account with its sessions and links. Whose it was is remembered, until there is
+    /// an account of theirs again: see [`Self::was_removed`].
     ///
     /// # Errors
     /// The database failed.
@@ -208,25 +211,39 @@ impl Store {
         if is_last_owner(&mut tx, id).await? {
             return Ok(Amended::LastOwner);
         }
+        let sql = "INSERT INTO removed_operator (email, oidc_subject, removed_at)
+                   SELECT email, oidc_subject, $2 FROM operator_account WHERE id = $1
+                   ON CONFLICT (email) DO UPDATE
+                   SET oidc_subject = excluded.oidc_subject, removed_at = excluded.removed_at";
+        tx.execute(sql, values![id, self.now()]).await?;
         let sql = "DELETE FROM operator_account WHERE id = $1";
         amend(tx, sql, values![id]).await
     }
+
+    /// Whether somebody with this address here, or this account elsewhere, had an account that was
+    /// removed.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn was_removed(&self, email: &EmailAddress, subject: &str) -> Result<bool, Error> {
+        let sql = "SELECT 1 FROM removed_operator WHERE email = $1 OR oidc_subject = $2";
+        let values = values![email.as_str(), subject];
+        Ok(self.database().read_one(sql, values).await?.is_some())
+    }
 }
 
-/// Sets a password and ends all other sessions and what waits for a new password.
+/// Sets a password and ends all sessions and what waits for a new password.
 pub(super) async fn set_password_in(
     tx: &mut Tx,
     id: OperatorId,
     password: &str,
-    kept: Option<SessionId>,
 ) -> Result<bool, Error> {
     let sql = "UPDATE operator_account SET password = $2 WHERE id = $1";
     if tx.execute(sql, values![id, password]).await? == 0 {
         return Ok(false);
     }
-    let kept = kept.map(|id| id.to_string());
-    let sql = "DELETE FROM operator_session WHERE operator = $1 AND ($2 IS NULL OR id <> $2)";
-    tx.execute(sql, values![id, kept]).await?;
+    let sql = "DELETE FROM operator_session WHERE operator = $1";
+    tx.execute(sql, values![id]).await?;
     let sql = "DELETE FROM operator_link WHERE operator = $1";
     tx.execute(sql, values![id]).await?;
     Ok(true)

@@ -191,7 +191,7 @@ impl Store {
             return Ok(None);
         }
         let operator = account_in(&mut tx, id).await?;
-        set_password_in(&mut tx, id, password, None).await?;
+        set_password_in(&mut tx, id, password).await?;
         tx.commit().await?;
         Ok(operator)
     }

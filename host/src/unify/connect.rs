@@ -13,7 +13,7 @@ use crate::{
         Manifest, NewConnection, ObjectKind, ProjectId, Scope, SettingType, Slug, Usage,
     },
     runtime::{CallContext, CallError, ConnectorVersion, Failure},
-    vault::{Credentials, LoginLink, PendingLogin},
+    vault::{BegunOAuth, Credentials, LoginLink, PendingLogin},
 };
 
 /// A login by form: everything that the end customer typed.
@@ -182,7 +182,7 @@ impl Unify {
     /// # Errors
     /// The connector has no such login, a setting is wrong, or the operator has not configured an
     /// OAuth app for it.
-    pub async fn start_oauth(&self, request: OAuthRequest) -> Result<Url, Error> {
+    pub async fn start_oauth(&self, request: OAuthRequest) -> Result<BegunOAuth, Error> {
         let version = self.version(&request.connect.connector)?;
         let manifest = version.manifest();
         let named = request.connect.scheme.as_deref();
@@ -226,17 +226,19 @@ impl Unify {
     }
 
     /// Makes a connection of the code that the provider sent the browser back with, or ends the
-    /// login where it sent none. `said` is why it sent none.
+    /// login where it sent none: then `code` is why. `browser` is the secret that it was sent away
+    /// with.
     ///
     /// # Errors
-    /// The state is unknown, used or too old. What else can fail is in [`OAuthEnd::outcome`].
+    /// The state is unknown, used, too old or another browser's. What else can fail is in [`OAuthEnd::outcome`].
     pub async fn finish_oauth(
         &self,
         state: &str,
+        browser: Option<&SecretString>,
         code: Result<&str, String>,
         redirect_uri: &Url,
     ) -> Result<OAuthEnd, Error> {
-        let returned = self.0.vault.take_oauth(state).await?;
+        let returned = self.0.vault.take_oauth(state, browser).await?;
         let (connector, link) = (returned.connector().clone(), returned.link().cloned());
         let scheme = returned.scheme().to_owned();
         let outcome = match code {

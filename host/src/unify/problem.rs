@@ -96,7 +96,9 @@ impl Error {
             Self::Vault(vault::Error::NoOAuthApp { .. } | vault::Error::OpenTokenAddress(_)) => {
                 Problem::new("not_configured")
             }
-            Self::Vault(vault::Error::UnknownState) => Problem::new("state"),
+            Self::Vault(vault::Error::UnknownState | vault::Error::OtherApp(_)) => {
+                Problem::new("state")
+            }
             Self::OtherAccount { expected, .. } => Problem::said("other_account", expected),
             Self::LinkClosed => Problem::new("link_closed"),
             Self::InvalidSetting { field, message }

@@ -115,9 +115,6 @@ impl Unify {
         if *settings == connection.settings && secrets.is_empty() {
             return Ok(scope.clone());
         }
-        if !secrets.is_empty() {
-            self.0.vault.change_secret_settings(scope, &secrets).await?;
-        }
         let audit = AuditEntry {
             at: self.0.clock.now(),
             project: Some(scope.project()),
@@ -134,6 +131,11 @@ impl Unify {
         {
             let text = "somebody else changed the settings of this connection just now; look at them and try again";
             return Err(Error::Conflict(text.to_owned()));
+        }
+        // Only now: who is told that nothing was saved has changed no password either, and no
+        // password changes without an entry.
+        if !secrets.is_empty() {
+            self.0.vault.change_secret_settings(scope, &secrets).await?;
         }
         let found = self.0.store.scope_by_id(scope.project(), connection.id);
         let changed = found

@@ -106,6 +106,8 @@ pub enum AppSecret {
 pub(super) enum Wanted<'a> {
     /// One that begins.
     New,
+    /// One that began with the app of this client id, and with no other.
+    Begun(&'a str),
     /// One that was made, with the client id where it is known. Tokens belong to the app that got
     /// them, whatever was configured since.
     Made(Option<&'a str>),
@@ -227,6 +229,11 @@ impl Vault {
             Wanted::New => own.or(servers),
             // From before projects could have one.
             Wanted::Made(None) => servers.or(own),
+            Wanted::Begun(id) => {
+                let mut both = own.into_iter().chain(servers);
+                let same = both.find(|app| is_it(app, id));
+                return same.ok_or_else(|| Error::OtherApp(connector.clone()));
+            }
             Wanted::Made(Some(id)) => match (own, servers) {
                 (Some(own), _) if is_it(&own, id) => Some(own),
                 (_, Some(servers)) if is_it(&servers, id) => Some(servers),

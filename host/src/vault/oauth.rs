@@ -1,7 +1,8 @@
 //! Logging in through a provider's own pages: OAuth 2.0 authorisation code with PKCE.
 //!
 //! Everything that has to survive the trip waits on the server, sealed, under the hash of a random
-//! state that works once and for ten minutes. The browser carries the state and nothing else.
+//! state that works once and for ten minutes. The browser carries the state; one that came from a
+//! connect page also has a secret in a cookie, and no other browser can finish its login.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::model::{
     AuthKind, AuthScheme, ConnectLinkId, ConnectionId, Digest, Environment, LinkedUserId, Manifest,
-    ProjectId, SettingType, Slug, VariableType,
+    ProjectId, SettingType, Slug,
 };
 
 const STATE_LIFE: Duration = Duration::from_secs(600);
@@ -34,6 +35,32 @@ pub struct LoginLink {
     pub connection: Option<ConnectionId>,
     /// What the person chose on the page, as its address says it: the language.
     pub query: String,
+    /// The hash of what the browser has, in hexadecimal digits. Logins from before there was one
+    /// have none.
+    #[serde(default)]
+    pub browser: Option<String>,
+}
+
+impl LoginLink {
+    fn is_of(&self, browser: Option<&SecretString>) -> bool {
+        let Some(expected) = &self.browser else {
+            return true;
+        };
+        browser.is_some_and(|secret| hash_of(secret) == *expected)
+    }
+}
+
+fn hash_of(secret: &SecretString) -> String {
+    Digest::of(secret.expose_secret()).to_string()
+}
+
+/// A login that begins.
+#[derive(Clone, Debug)]
+pub struct BegunOAuth {
+    /// The provider's page.
+    pub address: Url,
+    /// What it is known by when the browser comes back.
+    pub state: SecretString,
 }
 
 /// A login whose browser came back. It can be taken once.
@@ -138,7 +165,7 @@ impl Vault {
         return_url: Option<Url>,
         link: Option<LoginLink>,
         redirect_uri: &Url,
-    ) -> Result<Url, Error> {
+    ) -> Result<BegunOAuth, Error> {
         let AuthKind::OAuth2Code {
             authorize_url,
             pkce,
@@ -156,17 +183,9 @@ impl Vault {
             settings: &settings,
         };
         let app = self.app(login, Wanted::New).await?;
+        // Nobody is sent away for a code that could not be exchanged.
+        self.asking(login, app.clone())?;
         let overrides = self.inner.oauth_apps.overrides(&manifest.slug);
-        // The app's secret goes to the token address. Where the customer chooses the host, the
-        // operator has to say that it is theirs, or anyone could collect the secret.
-        let chosen_by_customer = client.token_url.variables().any(|name| {
-            let variable = manifest.variables.get(name);
-            variable.is_some_and(|variable| variable.kind != VariableType::Label)
-        });
-        let fixed = overrides.is_some_and(|oauth| oauth.token_url.is_some());
-        if chosen_by_customer && app.client_secret.is_some() && !fixed {
-            return Err(Error::OpenTokenAddress(manifest.slug.clone()));
-        }
         let overridden = overrides.and_then(|oauth| oauth.authorize_url.as_ref());
         let mut address = super::address(overridden, authorize_url, &settings)?;
 
@@ -218,21 +237,38 @@ impl Vault {
             .store
             .put_oauth_state(hash, project, sealed, expires_at)
             .await?;
-        Ok(address)
+        Ok(BegunOAuth { address, state })
     }
 
-    /// Takes a login whose browser came back with this state. It works once, whatever comes of it.
+    /// A secret for the browser that begins a login, and its hash for [`LoginLink::browser`].
+    #[must_use]
+    pub fn new_browser_secret(&self) -> (SecretString, String) {
+        let secret = self.random_text();
+        let hash = hash_of(&secret);
+        (secret, hash)
+    }
+
+    /// Takes a login whose browser came back with this state, and with this secret where it has
+    /// one. It works once, whatever comes of it.
     ///
     /// # Errors
     /// [`Error::UnknownState`].
-    pub async fn take_oauth(&self, state: &str) -> Result<ReturnedOAuth, Error> {
+    pub async fn take_oauth(
+        &self,
+        state: &str,
+        browser: Option<&SecretString>,
+    ) -> Result<ReturnedOAuth, Error> {
         let hash = Digest::of(state);
         let found = self.inner.store.take_oauth_state(&hash).await?;
         let (project, sealed) = found.ok_or(Error::UnknownState)?;
         let context = ["oauth_state", &project.to_string(), &hash.to_string()];
         let json = self.open(&context, &sealed)?;
-        let pending = serde_json::from_slice(&json)
+        let pending: Pending = serde_json::from_slice(&json)
             .map_err(|_| Error::Sealed("its content is not what was put in"))?;
+        // A login without a link began in an application, which has to know its own browsers.
+        if !pending.link.as_ref().is_none_or(|link| link.is_of(browser)) {
+            return Err(Error::UnknownState);
+        }
         Ok(ReturnedOAuth { project, pending })
     }
 
@@ -240,8 +276,8 @@ impl Vault {
     /// connector's manifest.
     ///
     /// # Errors
-    /// [`Error::UnknownConnector`], [`Error::Refused`] by the provider, [`Error::Unavailable`]
-    /// provider.
+    /// [`Error::UnknownConnector`], [`Error::OtherApp`], [`Error::Refused`] by the provider,
+    /// [`Error::Unavailable`] provider.
     pub async fn finish_oauth(
         &self,
         returned: ReturnedOAuth,
@@ -265,7 +301,10 @@ impl Vault {
             scheme,
             settings: &pending.settings,
         };
-        let wanted = Wanted::Made(pending.client_id.as_deref());
+        let wanted = match pending.client_id.as_deref() {
+            Some(id) => Wanted::Begun(id),
+            None => Wanted::Made(None),
+        };
         let client = self.client(login, wanted, None).await?;
         let code = SecretString::from(code);
         let verifier = pending.verifier.take().map(SecretString::from);

@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::{SecretString, zeroize::Zeroizing};
 use serde::{Deserialize, Serialize};
 
 use super::{Credentials, Error, Vault, token};
-use crate::model::{Account, ConnectLink, Digest, Environment, Slug};
+use crate::model::{Account, ConnectLink, ConnectLinkId, Digest, Environment, Slug};
 
 /// How long a choice may take.
 const CHOICE_LIFE: Duration = Duration::from_secs(600);
@@ -109,6 +110,24 @@ impl Vault {
             settings: std::mem::take(&mut kept.settings),
             accounts: std::mem::take(&mut kept.accounts),
         }))
+    }
+
+    /// A provider's words about a login, for an address of the link's pages: sealed, since whatever
+    /// stands in an address may have been put there by somebody else.
+    #[must_use]
+    pub fn say_in_link(&self, link: ConnectLinkId, said: &str) -> String {
+        let sealed = self.seal(&["login_said", &link.to_string()], said.as_bytes());
+        URL_SAFE_NO_PAD.encode(sealed)
+    }
+
+    /// The words again; none where this server did not write them for this link.
+    #[must_use]
+    pub fn said_in_link(&self, link: ConnectLinkId, sealed: &str) -> Option<String> {
+        let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let said = self
+            .open(&["login_said", &link.to_string()], &sealed)
+            .ok()?;
+        String::from_utf8(said.to_vec()).ok()
     }
 }
 

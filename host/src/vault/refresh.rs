@@ -468,7 +468,7 @@ async fn ask(
         .oauth()
         .map(|oauth| oauth.scopes.join(&oauth.scope_separator))
         .unwrap_or_default();
-    let own_client = matches!(scheme.kind, AuthKind::OAuth2ClientCredentials { .. });
+    let own_client = scheme.has_own_client();
     let grant = if own_client {
         Grant::ClientCredentials { scope: &scope }
     } else {
@@ -525,7 +525,7 @@ impl Provisional {
     async fn obtain(&self, rejected: Option<i64>) -> Result<Arc<Authorization>, AuthorizeError> {
         let mut held = self.held.lock().await;
         let now = self.vault.inner.clock.now();
-        let fetches = matches!(self.scheme.kind, AuthKind::OAuth2ClientCredentials { .. });
+        let fetches = self.scheme.has_own_client();
         // What the login has just given is used however soon it ends.
         let is_good = if fetches {
             held.is_good(&self.scheme, rejected, now)
@@ -616,7 +616,10 @@ impl Vault {
     /// [`Error::Unavailable`] where the provider did not confirm it.
     pub async fn revoke(&self, scope: &Scope, scheme: &AuthScheme) -> Result<(), Error> {
         let connection = scope.connection();
-        let Some(template) = scheme.oauth().and_then(|oauth| oauth.revoke_url.as_ref()) else {
+        let Some((oauth, template)) = scheme
+            .oauth()
+            .and_then(|oauth| Some((oauth, oauth.revoke_url.as_ref()?)))
+        else {
             return Ok(());
         };
         let Some(stored) = self.inner.store.credentials(scope).await? else {
@@ -638,10 +641,15 @@ impl Vault {
         };
         let made_by = credentials.get(CLIENT_ID).map(ExposeSecret::expose_secret);
         let wanted = Wanted::Made(made_by);
-        let client = self.client(login, wanted, Some(&credentials)).await?;
+        let mut client = self.client(login, wanted, Some(&credentials)).await?;
         let overrides = self.inner.oauth_apps.overrides(&connection.connector);
         let overridden = overrides.and_then(|oauth| oauth.revoke_url.as_ref());
         let url = super::address(overridden, template, &connection.settings)?;
+        // As for the token address; the token is the customer's own.
+        let is_open = overridden.is_none() && oauth.is_open(template);
+        if is_open && !scheme.has_own_client() {
+            client.secret = None;
+        }
         client
             .revoke(&self.inner.egress, url, token, hint)
             .await

@@ -235,13 +235,14 @@ impl World {
             )
             .await
             .unwrap()
+            .address
     }
 
     async fn finish(&self, state: &str) -> Result<FinishedOAuth, Error> {
         let manifest_of = |_: &Slug| Some(Arc::clone(&self.manifest));
         self.vault
             .finish_oauth(
-                self.vault.take_oauth(state).await?,
+                self.vault.take_oauth(state, None).await?,
                 "canary-code",
                 manifest_of,
                 &redirect_uri(),
@@ -260,7 +261,12 @@ fn vault(store: &Store, clock: &ManualClock, provider: &Provider, key: &str) -> 
          token_url = \"http://127.0.0.1:{port}/token\"\n\
          revoke_url = \"http://127.0.0.1:{port}/revoke\"\n"
     );
-    let config = Config::from_layers(Some(("test.toml", &file)), []).unwrap();
+    vault_of(store, clock, &file, key)
+}
+
+/// The same with a configuration of its own.
+fn vault_of(store: &Store, clock: &ManualClock, file: &str, key: &str) -> Vault {
+    let config = Config::from_layers(Some(("test.toml", file)), []).unwrap();
     let policy = Policy {
         allow_private: vec!["127.0.0.0/8".parse().unwrap()],
     };
@@ -660,7 +666,7 @@ async fn a_browser_login_goes_there_and_back_once() {
         assert!(matches!(error, Error::UnknownState), "{error:?}");
     }
     let state = parameter(&world.start().await, "state");
-    let returned = world.vault.take_oauth(&state).await.unwrap();
+    let returned = world.vault.take_oauth(&state, None).await.unwrap();
     assert_eq!(returned.connector(), &finished.connector);
     assert!(world.finish(&state).await.is_err());
     let state = parameter(&world.start().await, "state");

@@ -202,6 +202,7 @@ contract! {
         the_last_owner_stays,
         a_session_ends_by_rest_by_age_and_by_word,
         what_lets_nobody_in_any_more_goes,
+        who_was_removed_is_remembered_until_there_is_an_account_again,
         one_of_two_sets_a_server_up,
         links_of_operators_work_once_and_in_time,
         guesses_are_counted_for_all_hosts;

@@ -150,17 +150,13 @@ pub(crate) async fn a_session_ends_by_rest_by_age_and_by_word(world: World) {
             .is_empty()
     );
 
-    // A new password ends all others.
-    let kept = begin(Digest::of("three"), "192.0.2.1").await;
+    // A new password ends all.
+    begin(Digest::of("three"), "192.0.2.1").await;
     begin(two, "192.0.2.1").await;
-    assert!(
-        store
-            .set_operator_password(ada.id, "other", Some(kept))
-            .await
-            .unwrap()
-    );
+    assert!(store.set_operator_password(ada.id, "other").await.unwrap());
     assert!(used(&two, "192.0.2.1").await.is_none());
-    assert!(used(&Digest::of("three"), "192.0.2.1").await.is_some());
+    assert!(used(&Digest::of("three"), "192.0.2.1").await.is_none());
+    let kept = begin(Digest::of("three"), "192.0.2.1").await;
 
     // Nobody ends the session of another.
     let bob = somebody(&world, "bob@example.com", Role::Owner).await;
@@ -228,6 +224,32 @@ pub(crate) async fn what_lets_nobody_in_any_more_goes(world: World) {
     assert!(link.is_some());
     let state = store.take_oauth_state(&two).await.unwrap();
     assert!(state.is_some());
+}
+
+pub(crate) async fn who_was_removed_is_remembered_until_there_is_an_account_again(world: World) {
+    let store = &world.store;
+    somebody(&world, "bob@example.com", Role::Owner).await;
+    let removed = async |email: &EmailAddress, subject: &str| {
+        let was = store.was_removed(email, subject).await;
+        was.unwrap()
+    };
+    for _ in 0..2 {
+        let eve = somebody(&world, "eve@example.com", Role::Viewer).await;
+        let bob: EmailAddress = "bob@example.com".parse().unwrap();
+        assert!(store.set_operator_subject(eve.id, "id eve").await.unwrap());
+        assert!(!removed(&eve.email, "id eve").await);
+        assert_eq!(store.remove_operator(eve.id).await.unwrap(), Amended::Done);
+        // By the address, and by the account elsewhere under another address.
+        assert!(removed(&eve.email, "id other").await);
+        let other: EmailAddress = "eva@example.com".parse().unwrap();
+        assert!(removed(&other, "id eve").await);
+        assert!(!removed(&other, "id other").await);
+        assert!(!removed(&bob, "id bob").await);
+    }
+    let mut back = new("eva@example.com", Role::Viewer);
+    back.oidc_subject = Some("id eve".to_owned());
+    let back = store.create_operator(&back).await.unwrap();
+    assert!(!removed(&back.email, "id eve").await);
 }
 
 pub(crate) async fn one_of_two_sets_a_server_up(world: World) {

@@ -1,11 +1,12 @@
 //! The server elsewhere: where its endpoints are, and what it gives for a code.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use tokio::sync::Mutex;
 use url::{Url, form_urlencoded};
 
 use super::{
@@ -31,6 +32,8 @@ pub(super) struct Issuer {
     client_secret: SecretString,
     role_claim: Option<String>,
     egress: Egress,
+    /// Whoever has the lock asks; the others wait for the answer.
+    described: Arc<Mutex<Described>>,
 }
 
 impl fmt::Debug for Issuer {
@@ -42,7 +45,16 @@ impl fmt::Debug for Issuer {
     }
 }
 
+/// How long its description is good, since anybody can begin a login.
+const DESCRIPTION_LIFE: Duration = Duration::from_secs(300);
+/// How long it is left alone after it did not give one.
+const REST: Duration = Duration::from_secs(10);
+
+/// The description as it came last, or why it did not, and until when that is good.
+type Described = Option<(Timestamp, Result<Endpoints, String>)>;
+
 /// Where things are there.
+#[derive(Clone)]
 pub(super) struct Endpoints {
     /// Its name of itself, to the letter.
     issuer: String,
@@ -91,10 +103,28 @@ impl Issuer {
             client_secret: options.client_secret.clone(),
             role_claim: options.role_claim.clone(),
             egress,
+            described: Arc::default(),
         }
     }
 
-    pub(super) async fn discover(&self) -> Result<Endpoints, Error> {
+    /// Its endpoints, as it described them some minutes ago at most.
+    pub(super) async fn discover(&self, now: Timestamp) -> Result<Endpoints, Error> {
+        let mut described = self.described.lock().await;
+        if let Some((until, known)) = &*described
+            && *until > now
+        {
+            return known.clone().map_err(Error::Elsewhere);
+        }
+        let asked = self.describe().await;
+        *described = match &asked {
+            Ok(endpoints) => Some((now.plus(DESCRIPTION_LIFE), Ok(endpoints.clone()))),
+            Err(Error::Elsewhere(text)) => Some((now.plus(REST), Err(text.clone()))),
+            Err(_) => None,
+        };
+        asked
+    }
+
+    async fn describe(&self) -> Result<Endpoints, Error> {
         let base = self.url.as_str().trim_end_matches('/');
         let url = format!("{base}/.well-known/openid-configuration");
         let url = Url::parse(&url).map_err(|_| self.odd("its address is none"))?;
@@ -120,7 +150,7 @@ impl Issuer {
 
     /// Who signed in there.
     pub(super) async fn claims(&self, exchange: &Exchange<'_>) -> Result<Claims, Error> {
-        let endpoints = self.discover().await?;
+        let endpoints = self.discover(exchange.now).await?;
         if exchange
             .said_issuer
             .is_some_and(|said| said != endpoints.issuer)

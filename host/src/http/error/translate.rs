@@ -196,7 +196,9 @@ impl From<vault::Error> for Error {
             vault::Error::NoOAuthApp { .. } | vault::Error::OpenTokenAddress(_) => {
                 Self::new(Code::OAuthAppMissing, sentence)
             }
-            vault::Error::UnknownState => Self::new(Code::StateInvalid, sentence),
+            vault::Error::UnknownState | vault::Error::OtherApp(_) => {
+                Self::new(Code::StateInvalid, sentence)
+            }
             vault::Error::UnknownConnector(_) => Self::new(Code::ConnectorNotFound, sentence),
             vault::Error::Refused(_) => Self::new(Code::LoginRefused, sentence),
             vault::Error::Unavailable(_) => {

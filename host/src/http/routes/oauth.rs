@@ -1,13 +1,15 @@
 //! New connections by a login in the browser.
 //!
 //! Nobody has to know an API key at the callback: the state is proof that this server started
-//! the login for a project that did, and it works once.
+//! the login for a project that did, and it works once. A login from a connect page can be
+//! finished by the browser that began it only; one that an application began is bound to a browser
+//! by that application.
 
 use std::sync::Arc;
 
 use axum::{
     extract::State,
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use schemars::JsonSchema;
@@ -38,7 +40,13 @@ pub(super) fn operations() -> Vec<Operation> {
             .id("startOAuth")
             .tag("Connections")
             .summary("Begin a login in the end customer's browser.")
-            .describe("The login can be finished once, within ten minutes.")
+            .describe(
+                "The login can be finished once, within ten minutes, by whatever browser comes \
+                 back with its `state`. Your application has to bind it to the session of its \
+                 user: start it in a request of a signed-in user only, give the address to that \
+                 user's browser only, and take the connection for theirs only when the same \
+                 session comes back to `return_url`. Connect links do this by themselves.",
+            )
             .takes::<Target>()
             .gives::<Started>(201, "Where to send the browser.")
             .fails(CONNECT_FAILURES),
@@ -96,7 +104,8 @@ pub(super) async fn start(
         link: None,
         redirect_uri: services.oauth_redirect_uri(),
     };
-    let authorize_url = services.unify.start_oauth(request).await?.to_string();
+    let begun = services.unify.start_oauth(request).await?;
+    let authorize_url = begun.address.to_string();
     Ok((StatusCode::CREATED, json(&Started { authorize_url })?).into_response())
 }
 
@@ -107,9 +116,10 @@ pub(super) async fn start(
 pub(super) async fn callback(
     State(services): State<Arc<Services>>,
     client: Client,
+    headers: HeaderMap,
     query: Query,
 ) -> Result<Response, Error> {
-    match finish(&services, &query).await {
+    match finish(&services, &headers, &query).await {
         Err(error) if client.wants_html => {
             let mut url = services.connect_url("problem");
             url.query_pairs_mut()
@@ -120,7 +130,11 @@ pub(super) async fn callback(
     }
 }
 
-async fn finish(services: &Services, query: &Query) -> Result<Response, Error> {
+async fn finish(
+    services: &Services,
+    headers: &HeaderMap,
+    query: &Query,
+) -> Result<Response, Error> {
     let code = match (query.get("error"), query.get("code")) {
         (Some(error), _) => {
             let error: String = error.chars().take(100).collect();
@@ -134,7 +148,11 @@ async fn finish(services: &Services, query: &Query) -> Result<Response, Error> {
     let redirect_uri = services.oauth_redirect_uri();
     let ended = match (query.get("state"), &code) {
         (Some(state), _) => {
-            let finished = services.unify.finish_oauth(state, code, &redirect_uri);
+            let browser = services.login_secret(headers, state);
+            let finished =
+                services
+                    .unify
+                    .finish_oauth(state, browser.as_ref(), code, &redirect_uri);
             finished.await?
         }
         (None, Err(said)) => {
@@ -149,7 +167,14 @@ async fn finish(services: &Services, query: &Query) -> Result<Response, Error> {
     };
     if let Some(link) = &ended.link {
         let url = back_to_page(services, &ended, link);
-        return Ok(to_browser(StatusCode::SEE_OTHER, "", url.as_str()));
+        let mut response = to_browser(StatusCode::SEE_OTHER, "", url.as_str());
+        let done = query
+            .get("state")
+            .and_then(|state| services.no_login_cookie(state));
+        if let Some(cookie) = done {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+        return Ok(response);
     }
     let LoggedIn::Connected(connected) = ended.outcome? else {
         return Err(Error::internal(&std::io::Error::other(
@@ -183,7 +208,8 @@ fn back_to_page(services: &Services, ended: &OAuthEnd, link: &LoginLink) -> Url 
             query.append_pair("scheme", &ended.scheme);
             query.append_pair("problem", problem.name);
             if let Some(said) = &problem.said {
-                query.append_pair("said", said);
+                let sealed = services.vault.say_in_link(link.id, said);
+                query.append_pair("said", &sealed);
             }
             tracing::info!(connector = %ended.connector, %error, "a login on a connect page came to nothing");
             vec!["connectors", ended.connector.as_str()]

@@ -66,6 +66,8 @@ pub struct OAuthClient {
     pub token_url: Template,
     /// Where tokens are revoked when a connection is deleted (RFC 7009).
     pub revoke_url: Option<Template>,
+    /// The variables whose values are hosts that whoever connects chooses.
+    pub(super) typed_hosts: Vec<String>,
     /// What is asked for.
     pub scopes: Vec<String>,
     /// What stands between scopes; a space by the standard.
@@ -74,6 +76,17 @@ pub struct OAuthClient {
     pub client_authentication: ClientAuthentication,
     /// Parameters added to every token request.
     pub token_parameters: BTreeMap<String, String>,
+}
+
+impl OAuthClient {
+    /// Whether one of these addresses is at a host that whoever connects chooses: an app's secret
+    /// must not go there.
+    #[must_use]
+    pub fn is_open(&self, address: &Template) -> bool {
+        address
+            .variables()
+            .any(|name| self.typed_hosts.iter().any(|typed| typed == name))
+    }
 }
 
 /// How an OAuth client shows who it is (RFC 6749 §2.3.1).
@@ -154,6 +167,12 @@ impl AuthScheme {
                 field("password", password_label, true),
             ],
         }
+    }
+
+    /// Whether id and secret of the client are what the customer types.
+    #[must_use]
+    pub const fn has_own_client(&self) -> bool {
+        matches!(self.kind, AuthKind::OAuth2ClientCredentials { .. })
     }
 
     /// What the two OAuth grants share, where this is one.

@@ -10,7 +10,7 @@ use serde::{
 use super::{
     ApiKeyPlace, AuthKind, AuthScheme, ClientAuthentication, FullPass, HttpRule, MAX_ICON,
     MAX_MEMORY_MIB, ManifestError, OAuthClient, ObjectSupport, PushOperation, RateLimits, Retry,
-    Setting, SettingType, Template, Variable, Webhooks, WriteSafety,
+    Setting, SettingType, Template, Variable, VariableType, Webhooks, WriteSafety,
 };
 use crate::model::{ObjectKind, Slug, nearest};
 
@@ -223,13 +223,17 @@ impl Manifest {
         if self.auth.0.is_empty() {
             return Err(ManifestError::value("auth", "has no scheme"));
         }
+        let typed_hosts = variables
+            .iter()
+            .filter(|(_, variable)| variable.kind != VariableType::Label);
+        let typed_hosts: Vec<String> = typed_hosts.map(|(name, _)| name.clone()).collect();
         let auth = self
             .auth
             .0
             .into_iter()
             .map(|(name, auth)| {
                 identifier(&format!("auth.{name}"), &name)?;
-                auth.check(name, &template)
+                auth.check(name, &typed_hosts, &template)
             })
             .collect::<Result<Vec<_>, _>>()?;
         if self.objects.0.is_empty() {
@@ -280,6 +284,7 @@ impl Auth {
     fn check(
         self,
         name: String,
+        typed_hosts: &[String],
         template: &dyn Fn(String, &str) -> Result<Template, ManifestError>,
     ) -> Result<AuthScheme, ManifestError> {
         let key = |key: &str| format!("auth.{name}.{key}");
@@ -294,6 +299,7 @@ impl Auth {
                 revoke_url: revoke_url
                     .map(|text| template(key("revoke_url"), text))
                     .transpose()?,
+                typed_hosts: typed_hosts.to_vec(),
                 scopes,
                 scope_separator: scope_separator.unwrap_or_else(|| " ".to_owned()),
                 client_authentication: match style {

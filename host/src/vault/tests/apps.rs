@@ -72,14 +72,129 @@ async fn a_projects_app_goes_before_the_servers() {
     assert_eq!(parameter(&address, "client_id"), "own-app");
     assert_eq!(parameter(&address, "scope"), "own.read");
 
-    // A login that began ends with the app it began with.
-    world
-        .vault
-        .remove_oauth_app(world.project, &key(Environment::Production), "test")
-        .await
-        .unwrap();
+    // A login that began ends with the app it began with, and with no other.
     world.finish(&parameter(&address, "state")).await.unwrap();
-    assert!(world.last().contains("client_id=app"), "{}", world.last());
+    assert!(world.last().contains("client_id=own-app"));
+    let address = world.start().await;
+    let asked = world.provider.requests().len();
+    world.take_away().await;
+    let error = world
+        .finish(&parameter(&address, "state"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::OtherApp(_)), "{error}");
+    assert_eq!(world.provider.requests().len(), asked, "nobody was asked");
+}
+
+impl World {
+    async fn take_away(&self) {
+        let key = key(Environment::Production);
+        let removed = self.vault.remove_oauth_app(self.project, &key, "test");
+        assert!(removed.await.unwrap());
+    }
+
+    /// The same manifest with a variable that names a host, and a vault whose operator has an app
+    /// and says where these addresses are.
+    fn open(&mut self, addresses: &[&str]) {
+        let text = MANIFEST
+            .replace("\"label\"", "\"url\"")
+            .replace("https://{region}.example.com/", "{region}/");
+        self.manifest = Arc::new(Manifest::parse(&text).unwrap());
+        let port = self.provider.port;
+        let mut lines = vec![
+            "[connectors.demo-crm.oauth]".to_owned(),
+            "client_id = \"app\"".to_owned(),
+            "client_secret = \"canary-app-secret\"".to_owned(),
+        ];
+        let fixed = |name: &&str| format!("{name} = \"http://127.0.0.1:{port}/fixed\"");
+        lines.extend(addresses.iter().map(fixed));
+        let file = lines.join("\n");
+        self.vault = vault_of(&self.store, &self.clock, &file, &self.key);
+    }
+
+    /// Where somebody evil listens: the provider's own listener stands for them.
+    fn evil(&self) -> BTreeMap<String, String> {
+        let port = self.provider.port;
+        BTreeMap::from([("region".to_owned(), format!("http://127.0.0.1:{port}/evil"))])
+    }
+
+    async fn start_at(&self, settings: BTreeMap<String, String>) -> Result<Url, Error> {
+        let (scheme, redirect_uri) = (self.scheme("oauth"), redirect_uri());
+        let started = self.vault.start_oauth(
+            self.project,
+            self.linked_user,
+            &self.manifest,
+            &scheme,
+            Environment::Production,
+            settings,
+            "crm",
+            None,
+            None,
+            &redirect_uri,
+        );
+        started.await.map(|begun| begun.address)
+    }
+
+    async fn connect_at(&self, settings: BTreeMap<String, String>, by: &str) -> Scope {
+        let mut credentials = Credentials::default();
+        credentials.set("client_id", by.into());
+        credentials.set("access_token", "access-0".into());
+        credentials.set("refresh_token", "refresh-0".into());
+        credentials.set_expiry(Some(self.clock.now().plus(Duration::from_secs(60))));
+        let new = NewConnection {
+            settings,
+            ..self.new_connection("oauth")
+        };
+        let connected = self.vault.connect(self.project, new, &credentials, &[]);
+        connected.await.unwrap().0
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_takes_no_secret_to_a_host_that_a_customer_chose() {
+    for (addresses, place, has_secret) in [
+        (["token_url"].as_slice(), "POST /evil/revoke", false),
+        (["token_url", "revoke_url"].as_slice(), "POST /fixed", true),
+    ] {
+        let mut world = World::new().await;
+        world.open(addresses);
+        let evil = world.evil();
+        assert!(world.start_at(evil.clone()).await.is_ok());
+        let scope = world.connect_at(evil, "app").await;
+        let scheme = world.scheme("oauth");
+        world.vault.revoke(&scope, &scheme).await.unwrap();
+        let request = world.last();
+        assert!(request.starts_with(place), "{request}");
+        assert!(request.contains("token=refresh-0"), "{request}");
+        let leaked = request.contains("canary-app-secret");
+        assert_eq!(leaked, has_secret, "{request}");
+    }
+}
+
+#[tokio::test]
+async fn an_app_that_is_taken_away_leaves_no_way_to_the_servers_secret() {
+    let mut world = World::new().await;
+    world.open(&[]);
+    let evil = world.evil();
+    let public = NewProjectApp {
+        secret: AppSecret::None,
+        ..new("x", "")
+    };
+    world.set(Environment::Production, public).await.unwrap();
+    let scope = world.connect_at(evil.clone(), "x").await;
+    world.refreshed(&scope).await.unwrap();
+    assert!(world.last().starts_with("POST /evil/token"));
+    let begun = world.start_at(evil.clone()).await.unwrap();
+    world.take_away().await;
+
+    let error = world.finish(&parameter(&begun, "state")).await.unwrap_err();
+    assert!(matches!(error, Error::OtherApp(_)), "{error}");
+    assert!(world.refreshed(&scope).await.is_err());
+    let scheme = world.scheme("oauth");
+    assert!(world.vault.revoke(&scope, &scheme).await.is_err());
+    assert!(world.start_at(evil).await.is_err());
+    let asked = world.provider.requests().join("\n");
+    assert!(!asked.contains("canary-app-secret"), "{asked}");
 }
 
 #[tokio::test]
