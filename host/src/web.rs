@@ -33,9 +33,10 @@ pub fn routes() -> Router<Arc<Services>> {
     Router::new().route("/assets/{name}", get(file))
 }
 
-/// Refuses what another site makes a browser send: every request but reads must come from a page
-/// of this server, which browsers tell in `Sec-Fetch-Site` and `Origin`. So forms need no tokens.
-/// `refused` is the page that is answered then.
+/// Refuses what another site makes a browser send, with the page that `refused` makes.
+///
+/// Every request but reads must come from a page of this server, which browsers tell in
+/// `Sec-Fetch-Site` and `Origin`. So forms need no tokens.
 pub fn same_site<S: Clone + Send + Sync + 'static>(
     routes: Router<S>,
     refused: fn() -> Response,

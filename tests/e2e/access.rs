@@ -448,7 +448,12 @@ async fn what_other_sites_send_is_refused(backend: Backend) {
     ] {
         assert_eq!(owner.get(typed).await.leads_to(), page);
     }
-    for lost in ["/dashboard/x/nothing/at/all", "/sign-in/a/b", "/connect/"] {
+    for lost in [
+        "/dashboard/x/nothing",
+        "/dashboard/x/nothing/at/all",
+        "/sign-in/a/b",
+        "/connect/",
+    ] {
         let answer = owner.get(lost).await;
         let kind = answer.headers[header::CONTENT_TYPE].as_bytes();
         assert!(kind.starts_with(b"text/html"), "{lost}");

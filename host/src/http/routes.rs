@@ -44,6 +44,7 @@ use axum::{
     Router,
     extract::Request,
     http::{Method, Uri, header},
+    middleware::{Next, from_fn},
     response::{IntoResponse as _, Response},
 };
 use serde::Serialize;
@@ -100,16 +101,21 @@ pub(super) fn all(lost_page: LostPage) -> Router<Arc<Services>> {
     operations()
         .into_iter()
         .fold(Router::new(), |router, operation| operation.mount(router))
-        .fallback(move |request: Request| async move { not_found(request, lost_page) })
+        .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn(move |request: Request, next: Next| async move {
+            // The paths of objects have three free parts, so some of lost pages are among them.
+            let (parts, body) = request.into_parts();
+            match lost_page(&parts) {
+                Some(page) => page,
+                None => next.run(Request::from_parts(parts, body)).await,
+            }
+        }))
 }
 
-fn not_found(request: Request, lost_page: LostPage) -> Response {
-    let (parts, _) = request.into_parts();
-    lost_page(&parts).unwrap_or_else(|| {
-        let detail = format!("There is nothing at {}.", parts.uri.path());
-        Error::new(Code::RouteNotFound, detail).into_response()
-    })
+async fn not_found(uri: Uri) -> Error {
+    let detail = format!("There is nothing at {}.", uri.path());
+    Error::new(Code::RouteNotFound, detail)
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> Error {
