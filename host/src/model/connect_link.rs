@@ -143,7 +143,7 @@ impl WebOrigin {
     pub fn parse(text: &str) -> Result<Self, WebOriginError> {
         let url = Url::parse(text.trim()).map_err(|_| WebOriginError)?;
         let plain = matches!(url.scheme(), "http" | "https")
-            && url.host().is_some_and(is_plain)
+            && url.host().as_ref().is_some_and(is_plain)
             && url.path() == "/"
             && url.username().is_empty()
             && url.password().is_none()
@@ -165,7 +165,7 @@ impl WebOrigin {
 
 /// The URL standard lets `;` and `,` into names. Here they would end a part of the policy that the
 /// origin becomes a part of.
-fn is_plain(host: Host<&str>) -> bool {
+fn is_plain(host: &Host<&str>) -> bool {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     match host {
         Host::Domain(name) => name.bytes().all(good),

@@ -200,6 +200,7 @@ async fn serve_ours(
         assistant: None,
         requests: Arc::default(),
         rate_limit: RateLimit::new(0),
+        watches: http::Watches::default(),
         stream_limits: StreamLimits {
             idle: Duration::from_secs(60),
             max_bytes: 1 << 30,

@@ -160,7 +160,9 @@ async fn the_issuer_is_asked_for_its_description_now_and_then() {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut buffer = [0; 4096];
-            stream.read(&mut buffer).await.ok();
+            if stream.read(&mut buffer).await.is_ok_and(|read| read == 0) {
+                continue;
+            }
             // The first answer is none.
             let status = match counter.fetch_add(1, Ordering::SeqCst) {
                 0 => 503,
