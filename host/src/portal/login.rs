@@ -183,14 +183,7 @@ pub(super) fn page(
         style: tile_style(manifest),
         ..Look::default()
     };
-    let mut response = open.page_with(look, &title, &body);
-    if problem.is_some() {
-        // The answer to a form. Without a copy the browser's Back would ask to send that again, or
-        // show an error of its own. No secret that was typed is in it.
-        let value = HeaderValue::from_static("private, no-cache");
-        response.headers_mut().insert(header::CACHE_CONTROL, value);
-    }
-    response
+    open.page_with(look, &title, &body)
 }
 
 fn form(
@@ -303,7 +296,12 @@ async fn log_in(
     Form(typed): Form<Typed>,
 ) -> Response {
     let made = try_form(&open, &connector, typed).await;
-    open.show(made)
+    let mut response = open.show(made);
+    // Without a copy the browser's Back would ask to send the form again, or show an error of its
+    // own. No secret that was typed is in it.
+    let value = HeaderValue::from_static("private, no-cache");
+    response.headers_mut().insert(header::CACHE_CONTROL, value);
+    response
 }
 
 async fn try_form(

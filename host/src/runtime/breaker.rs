@@ -3,7 +3,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -30,6 +33,18 @@ pub(super) struct Breaker {
     began: Instant,
     /// Whether each crashed.
     last: Mutex<VecDeque<bool>>,
+    /// How many measurements of ours are at work.
+    resting: AtomicUsize,
+}
+
+/// Until it is dropped, calls do not count.
+#[derive(Debug)]
+pub(super) struct Rest<'breaker>(&'breaker AtomicUsize);
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Breaker {
@@ -37,12 +52,21 @@ impl Breaker {
         Self {
             began: Instant::now(),
             last: Mutex::default(),
+            resting: AtomicUsize::new(0),
         }
+    }
+
+    /// Lets calls go uncounted: what is made up to see what a connector can do is nobody's data, and
+    /// a crash over it is no reason to take a version from its customers.
+    pub(super) fn rest(&self) -> Rest<'_> {
+        self.resting.fetch_add(1, Ordering::Relaxed);
+        Rest(&self.resting)
     }
 
     /// Counts a call. Why the version counts as broken, a sentence.
     pub(super) fn count(&self, error: Option<&CallError>, policy: BreakerPolicy) -> Option<String> {
-        if policy.traps == 0 || self.began.elapsed() > policy.within {
+        let rests = self.resting.load(Ordering::Relaxed) > 0;
+        if policy.traps == 0 || rests || self.began.elapsed() > policy.within {
             return None;
         }
         let crashed = error.is_some_and(is_its_own_fault);
@@ -105,13 +129,23 @@ mod tests {
     }
 
     #[test]
-    fn few_calls_are_enough_and_zero_turns_it_off() {
+    fn few_calls_are_enough_measurements_do_not_count_and_zero_turns_it_off() {
         let crash = CallError::Trap("unreachable".to_owned());
         let breaker = Breaker::new();
         for _ in 0..4 {
             assert_eq!(breaker.count(Some(&crash), POLICY), None);
         }
         assert!(breaker.count(Some(&crash), POLICY).is_some());
+        let breaker = Breaker::new();
+        let rest = breaker.rest();
+        for _ in 0..50 {
+            assert_eq!(breaker.count(Some(&crash), POLICY), None);
+        }
+        drop(rest);
+        for calls in 1..=5 {
+            let reason = breaker.count(Some(&crash), POLICY);
+            assert_eq!(reason.is_some(), calls == 5, "{calls}");
+        }
         let off = BreakerPolicy { traps: 0, ..POLICY };
         let breaker = Breaker::new();
         for _ in 0..50 {

@@ -58,6 +58,7 @@ impl ConnectorVersion {
         if let Some(known) = read(&place) {
             return Ok(known);
         }
+        let _rest = self.breaker.rest();
         let samples = self.samples_by_object();
         let mut coverage = Coverage::new();
         for object in &self.manifest().objects {

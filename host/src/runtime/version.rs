@@ -41,7 +41,7 @@ pub struct ConnectorVersion {
     /// Calls of it that may run at the same time.
     permits: Arc<Semaphore>,
     pub(super) counters: Counters,
-    breaker: Breaker,
+    pub(super) breaker: Breaker,
 }
 
 /// What happened to a version since it was loaded.
