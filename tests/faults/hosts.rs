@@ -42,7 +42,7 @@ async fn two_hosts_share_the_work_and_one_that_slept_writes_nothing() {
     .await;
     let shared = (pages(&stand.server).await, pages(&second).await);
     second.stop();
-    let lost = "another process went on with this sync";
+    let lost = "the claim of a sync is lost";
     let stops = figures::kills().map_or(2, |kills| kills.div_ceil(20));
     for _ in 0..stops {
         let before = stand.server.log().matches(lost).count();
