@@ -257,6 +257,7 @@ impl App {
             entropy: Arc::clone(&self.entropy),
             public_url: self.config.public_url(address),
             inbound: Arc::default(),
+            questions: Arc::default(),
             watches: http::Watches::default(),
             // A write calls its connector three times: desunify, push, unify. Each has its own
             // deadline.

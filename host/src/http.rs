@@ -42,7 +42,7 @@ use crate::{
 pub use error::{Code, Error, capitalised};
 pub use inside::{Api, ApiAnswer, ApiCaller, ApiRequest};
 pub use openapi::text as openapi_text;
-pub use rate_limit::RateLimit;
+pub use rate_limit::{QuestionRate, RateLimit};
 pub use routes::{InboundRate, Watches};
 pub use server::{Limits, Peer, serve};
 
@@ -73,6 +73,8 @@ pub struct Services {
     pub watches: Watches,
     /// How fast providers may send webhooks.
     pub inbound: Arc<InboundRate>,
+    /// How often connect pages may ask a provider.
+    pub questions: Arc<QuestionRate>,
     /// The longest that a request may take, its body included.
     pub request_timeout: Duration,
     /// From the end of a background read to the next, where a project chose nothing.

@@ -44,7 +44,7 @@ pub use catalogue::{
 pub use change::{ChangeAction, ChangeState, Conflict, ConflictState, PushedField, QueuedChange};
 pub use clock::{Clock, Entropy, ManualClock, SystemClock, SystemEntropy, Timestamp};
 pub use connect_link::{
-    ConnectLink, ConnectSettings, LANGUAGES, LINK_LIFE, LONGEST_LINK_LIFE, LinkState,
+    ConnectLink, ConnectSettings, LANGUAGES, LINK_LIFE, LINK_TAKEN, LONGEST_LINK_LIFE, LinkState,
     NewConnectLink, WebOrigin, WebOriginError,
 };
 pub use connection::{

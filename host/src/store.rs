@@ -66,6 +66,7 @@ pub use self::{
     audit::AuditFilter,
     changes::{ChangeFilter, ClaimedChange, LocalWrite, PushTask, Queued, WrittenBy},
     conflicts::ConflictFilter,
+    connect_links::TakenLink,
     connectors::Books,
     credentials::{RefreshLease, SealedCredentials},
     custom_fields::{CustomValues, NewCustomField},

@@ -216,6 +216,26 @@ async fn keys_and_projects_are_made_changed_and_revoked(backend: Backend) {
     assert_eq!((old.status, new.status), (200, 401));
     assert!(owner.page(&keys).await.contains(">revoked<"));
 
+    // What is no place in a list is not taken for its beginning.
+    for list in [
+        "connections?after=x",
+        "connections?state=x",
+        "linked-users?after=x",
+        "events?after=x",
+        "events?connection=x",
+        "runs?after=x",
+        "records?remote_id=a%00b",
+        "linked-users?text=%00",
+    ] {
+        let answer = viewer.get(&format!("{home}/{list}")).await;
+        assert_eq!(answer.status, 422, "{list}: {}", answer.text);
+        assert!(answer.text.contains("This cannot be shown"), "{list}");
+    }
+    for log in ["after=x", "project=x"] {
+        let answer = viewer.get(&format!("/dashboard/audit-log?{log}")).await;
+        assert_eq!(answer.status, 422, "{log}: {}", answer.text);
+    }
+
     // A project's name and environment, and how often it is read.
     let settings = format!("{home}/settings");
     let fields = [("name", "Größe & <b>"), ("environment", "sandbox")];

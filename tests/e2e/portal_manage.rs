@@ -275,11 +275,23 @@ async fn settings_are_changed_and_checked(backend: Backend) {
         .await
         .expect(422);
 
-    // A provider that does not answer: what is chosen stays, and one can try again.
     world
         .submit(&world.page("/settings"), &[("owner", &value)])
         .await
         .leads_to("done=saved");
+    // Whoever has the link cannot make the provider answer without end.
+    let mut loads = 0;
+    let limited = loop {
+        let shown = world.see(&world.page("/settings")).await;
+        if shown.text.contains("asked too often") {
+            break shown;
+        }
+        loads += 1;
+        assert!(loads < 300, "nothing limits them");
+    };
+    limited.says(200, &["Try again", &value]);
+
+    // A provider that does not answer: what is chosen stays, and one can try again.
     drop(world.provider.take());
     let shown = world.see(&world.page("/settings")).await;
     shown.says(200, &["Try again", &value]);

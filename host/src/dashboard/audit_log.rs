@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Desk, Desktop, Section};
+use super::{Desk, Desktop, Section, board};
 use crate::{
     model::{AuditId, AuditRow, ProjectId},
     store::AuditFilter,
@@ -38,10 +38,10 @@ struct Asked {
 
 async fn show(desk: Desk, Query(asked): Query<Asked>) -> Result<Response, web::Error> {
     let filter = AuditFilter {
-        project: asked.project.parse::<ProjectId>().ok(),
+        project: board::word(&asked.project, "project", |id| id.parse::<ProjectId>().ok())?,
         action: chosen(&asked.action),
         subject: chosen(&asked.subject),
-        before: asked.after.parse::<AuditId>().ok(),
+        before: board::place(&asked.after)?,
         limit: ROWS + 1,
     };
     let mut rows = desk.services.store.audit_log(&filter).await?;

@@ -1,5 +1,7 @@
 //! What the sections about syncs and records share: filters of lists, and words with their tone.
 
+use std::str::FromStr;
+
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -50,6 +52,14 @@ pub(super) fn word<T>(
         web::Error::bad_address(format!("There is no {what} “{text}”."))
     };
     parse(text).map(Some).ok_or_else(unknown)
+}
+
+/// What is said of where a page of a list begins.
+pub(super) const PLACE: &str = "place in this list";
+
+/// Where a page of a list begins; an empty text is the first one.
+pub(super) fn place<T: FromStr>(text: &str) -> Result<Option<T>, web::Error> {
+    word(text, PLACE, |text| text.parse().ok())
 }
 
 /// A field of a filter with a choice for each word, and one for all.

@@ -18,6 +18,7 @@ use serde::Deserialize;
 use super::{
     Desktop, ProjectDesk, Section,
     address::{address, chosen},
+    board,
 };
 use crate::{
     http::Services,
@@ -59,11 +60,13 @@ struct Asked {
 
 async fn list(desk: ProjectDesk, Query(asked): Query<Asked>) -> Result<Response, web::Error> {
     let filter = ConnectionFilter {
-        connector: asked.connector.parse::<Slug>().ok(),
-        status: ConnectionStatus::parse(&asked.state),
-        linked_user: asked.user.parse().ok(),
+        connector: board::word(&asked.connector, "connector", |slug| {
+            slug.parse::<Slug>().ok()
+        })?,
+        status: board::word(&asked.state, "state", ConnectionStatus::parse)?,
+        linked_user: board::word(&asked.user, "linked user", |id| id.parse().ok())?,
         text: chosen(&asked.text).map(str::to_owned),
-        before: asked.after.parse().ok(),
+        before: board::place(&asked.after)?,
         limit: ROWS + 1,
     };
     let store = &desk.services.store;

@@ -72,8 +72,9 @@ fn refused(error: access::Error) -> web::Error {
             StatusCode::FORBIDDEN,
             "You are not signed in",
             sentence(&error),
-            "Go to /sign-in to try again, or sign in with a password.",
-        ),
+            "Try again, or sign in with a password.",
+        )
+        .leading_to("/sign-in", "To the sign-in page"),
         other => other.into(),
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{
     Desktop, ProjectDesk, Section,
     address::{address, chosen},
-    webhooks,
+    board, webhooks,
 };
 use crate::{
     model::{EventPattern, ObjectKind},
@@ -37,8 +37,8 @@ struct Asked {
 async fn list(desk: ProjectDesk, Query(asked): Query<Asked>) -> Result<Response, web::Error> {
     let filter = EventFilter {
         kind: chosen(&asked.r#type).map(|kind| kind.trim_end_matches(".*").to_owned()),
-        connection: asked.connection.parse().ok(),
-        before: asked.after.parse().ok(),
+        connection: board::word(&asked.connection, "connection", |id| id.parse().ok())?,
+        before: board::place(&asked.after)?,
         limit: ROWS,
     };
     let found = desk.services.store.event_page(desk.project.id, &filter);

@@ -14,7 +14,6 @@ use axum::{
 };
 use maud::{Markup, html};
 use serde::Deserialize;
-use serde_json::json;
 
 use super::{Desktop, ProjectDesk, Section, address::chosen};
 use crate::{
@@ -102,11 +101,7 @@ async fn create(desk: ProjectDesk, Form(typed): Form<Typed>) -> Result<Response,
 
 /// Writes into the audit log what was done with a field.
 async fn audit(desk: &ProjectDesk, action: &str, field: &CustomField) -> Result<(), web::Error> {
-    let details = json!({
-        "object": field.kind.name(), "slug": field.slug.as_str(),
-        "linked_users_map": field.linked_users_map,
-    });
-    desk.audit(action, field.id, details).await
+    desk.audit(action, field.id, field.audited()).await
 }
 
 async fn delete(

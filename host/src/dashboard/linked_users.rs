@@ -17,7 +17,7 @@ use serde_json::json;
 use super::{
     Desktop, ProjectDesk, Section,
     address::{address, chosen},
-    connections,
+    board, connections,
 };
 use crate::{
     model::{ConnectionId, LinkedUser, LinkedUserId, NewConnectLink, Role, Timestamp},
@@ -99,10 +99,11 @@ async fn page(
     problem: Option<&str>,
 ) -> Result<Response, web::Error> {
     let here = desk.href("/linked-users");
-    let after = asked.after.split_once('.').and_then(|(at, id)| {
+    let after = board::word(&asked.after, board::PLACE, |text| {
+        let (at, id) = text.split_once('.')?;
         let at = at.parse().ok().map(Timestamp::from_millis)?;
         Some((at, id.parse::<LinkedUserId>().ok()?))
-    });
+    })?;
     let store = &desk.services.store;
     let text = chosen(&asked.text);
     let mut rows = store

@@ -1,11 +1,12 @@
 //! Who asks, as argument types: a handler without one of these cannot reach a project's data.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, fmt, sync::Arc};
 
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
 };
+use serde_json::Value;
 
 use super::{
     Services,
@@ -14,7 +15,7 @@ use super::{
     rate_limit::Counted,
 };
 use crate::{
-    model::{Digest, Project, Scope},
+    model::{AuditEntry, Digest, ObjectKind, Project, Scope},
     vault::Vault,
 };
 
@@ -32,13 +33,83 @@ impl FromRequestParts<Arc<Services>> for Caller {
         parts: &mut Parts,
         services: &Arc<Services>,
     ) -> Result<Self, Error> {
+        let Actor { project, .. } = Actor::from_request_parts(parts, services).await?;
+        Ok(Self { project })
+    }
+}
+
+/// A caller that may change something: the audit log names its key.
+#[derive(Clone, Debug)]
+pub(super) struct Actor {
+    /// The key's project.
+    pub(super) project: Project,
+    /// The id of the API key.
+    pub(super) key: String,
+}
+
+impl Actor {
+    /// Who it is for the audit log: `api_key:<id>`.
+    pub(super) fn name(&self) -> String {
+        format!("api_key:{}", self.key)
+    }
+
+    /// Writes what was done into the audit log. Reading leaves no entry, and neither do records,
+    /// which have a history of their own.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(super) async fn audit(
+        &self,
+        services: &Services,
+        action: &str,
+        subject: impl fmt::Display,
+        details: Value,
+    ) -> Result<(), Error> {
+        let entry = AuditEntry {
+            at: services.clock.now(),
+            project: Some(self.project.id),
+            actor: self.name(),
+            action: action.to_owned(),
+            subject: subject.to_string(),
+            details,
+        };
+        Ok(services.store.audit(&entry).await?)
+    }
+
+    /// The same for something that was done with the sync of an object of a connection.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(super) async fn audit_sync(
+        &self,
+        services: &Services,
+        action: &str,
+        (scope, kind): (&Scope, ObjectKind),
+        mut details: Value,
+    ) -> Result<(), Error> {
+        if let Some(details) = details.as_object_mut() {
+            details.insert("object".to_owned(), kind.name().into());
+        }
+        let connection = scope.connection().id;
+        self.audit(services, action, connection, details).await
+    }
+}
+
+impl FromRequestParts<Arc<Services>> for Actor {
+    type Rejection = Error;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        services: &Arc<Services>,
+    ) -> Result<Self, Error> {
         let digest = api_key(&parts.headers)?;
         let found = services.store.project_by_api_key(&digest).await?;
-        let (_, project) = found.ok_or_else(unknown_key)?;
+        let (id, project) = found.ok_or_else(unknown_key)?;
         let counted = parts.extensions.get::<Counted>();
         services.rate_limit.count(project.id, counted)?;
         used(services, &digest).await;
-        Ok(Self { project })
+        let key = id.to_string();
+        Ok(Self { project, key })
     }
 }
 
@@ -151,8 +222,8 @@ impl FromRequestParts<Arc<Services>> for Scoped {
 /// A caller with a good API key, and one of its connections if it names one.
 #[derive(Clone, Debug)]
 pub(super) struct MaybeScoped {
-    /// The key's project.
-    pub(super) project: Project,
+    /// The key and its project.
+    pub(super) actor: Actor,
     /// The connection.
     pub(super) scope: Option<Scope>,
 }
@@ -164,16 +235,19 @@ impl FromRequestParts<Arc<Services>> for MaybeScoped {
         parts: &mut Parts,
         services: &Arc<Services>,
     ) -> Result<Self, Error> {
-        let Caller { project } = Caller::from_request_parts(parts, services).await?;
+        let actor = Actor::from_request_parts(parts, services).await?;
         let narrowed = parts.extensions.get::<Narrowed>();
         let Some(token) = text(&parts.headers, "x-connection-token") else {
             return Ok(Self {
-                project,
+                actor,
                 scope: narrowed.map(|Narrowed(scope)| scope.clone()),
             });
         };
         let scope = match Vault::parse_connection_token(token) {
-            Some(digest) => services.store.scope_by_token(project.id, &digest).await?,
+            Some(digest) => {
+                let project = actor.project.id;
+                services.store.scope_by_token(project, &digest).await?
+            }
             None => None,
         };
         if scope.is_none() {
@@ -181,7 +255,7 @@ impl FromRequestParts<Arc<Services>> for MaybeScoped {
                 "The header `x-connection-token` is not the token of a connection of this project.";
             return Err(Error::new(Code::ConnectionTokenInvalid, detail));
         }
-        Ok(Self { project, scope })
+        Ok(Self { actor, scope })
     }
 }
 

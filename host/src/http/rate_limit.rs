@@ -9,14 +9,14 @@ use std::{
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use governor::{
-    Quota, RateLimiter,
+    DefaultKeyedRateLimiter, Quota, RateLimiter,
     clock::{Clock as _, DefaultClock},
     middleware::StateInformationMiddleware,
     state::keyed::DefaultKeyedStateStore,
 };
 
 use super::error::{Code, Error};
-use crate::model::ProjectId;
+use crate::model::{ConnectionId, ProjectId};
 
 const WINDOW_SECONDS: u64 = 60;
 
@@ -129,11 +129,50 @@ impl Counted {
     }
 }
 
+/// How often pages of one connection may make its provider say something: what can be chosen,
+/// which fields there are. Whoever has a connect link can load them, without an API key.
+#[derive(Debug)]
+pub struct QuestionRate(DefaultKeyedRateLimiter<ConnectionId>);
+
+impl Default for QuestionRate {
+    fn default() -> Self {
+        let quota = Quota::per_second(Self::PER_SECOND).allow_burst(Self::BURST);
+        Self(RateLimiter::keyed(quota))
+    }
+}
+
+impl QuestionRate {
+    /// Questions that may come at once: a page has several fields.
+    const BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
+    /// Questions over time.
+    const PER_SECOND: NonZeroU32 = NonZeroU32::MIN;
+    /// Connections that are remembered before those that rest are forgotten.
+    const REMEMBERED: usize = 10_000;
+
+    /// Whether one more may be asked now; it is counted.
+    #[must_use]
+    pub fn takes(&self, connection: ConnectionId) -> bool {
+        if self.0.len() > Self::REMEMBERED {
+            self.0.retain_recent();
+        }
+        self.0.check_key(&connection).is_ok()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::model::SystemEntropy;
 
     use super::*;
+
+    #[test]
+    fn a_connections_pages_ask_so_often_and_others_have_theirs() {
+        let rate = QuestionRate::default();
+        let [one, other] = [(); 2].map(|()| ConnectionId::generate(&SystemEntropy));
+        let taken = (0..100).filter(|_| rate.takes(one)).count();
+        assert!((30..35).contains(&taken), "{taken}");
+        assert!(rate.takes(other));
+    }
 
     #[test]
     fn a_project_has_its_number_of_requests_and_others_have_theirs() {

@@ -11,6 +11,10 @@ pub const LINK_LIFE: Duration = Duration::from_secs(3600);
 /// The longest that a link may work.
 pub const LONGEST_LINK_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// How long a login takes a link at most: one that made no connection until then broke off, by a
+/// crash for instance, and the link is open again.
+pub const LINK_TAKEN: Duration = Duration::from_secs(60);
+
 /// The languages of the connect page, the first for whoever prefers none of them.
 pub const LANGUAGES: [&str; 3] = ["en", "de", "fr"];
 
@@ -92,11 +96,19 @@ impl ConnectLink {
             LinkState::Revoked
         } else if self.expires_at <= now {
             LinkState::Expired
-        } else if self.used_at.is_some() {
+        } else if self.is_used(now) {
             LinkState::Used
         } else {
             LinkState::Open
         }
+    }
+
+    /// Whether it was used: then it is for its connection only.
+    #[must_use]
+    pub fn is_used(&self, now: Timestamp) -> bool {
+        let made = self.what.connection.is_some();
+        self.used_at
+            .is_some_and(|at| made || now.since(at) < LINK_TAKEN)
     }
 
     /// Whether it is for this connector.

@@ -6,7 +6,7 @@ use std::{fmt, str::FromStr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     CustomFieldId, Digest, FieldMapping, LinkedUserId, MappingId, ObjectKind, ProjectId, RecordId,
@@ -40,6 +40,17 @@ pub struct CustomField {
     pub modified_at: Timestamp,
 }
 
+impl CustomField {
+    /// What the audit log says of it.
+    #[must_use]
+    pub fn audited(&self) -> Value {
+        json!({
+            "object": self.kind.name(), "slug": self.slug.as_str(),
+            "linked_users_map": self.linked_users_map,
+        })
+    }
+}
+
 /// Where a connector finds the value of a custom field: for all linked users of the project, or
 /// for one, which goes before.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +69,17 @@ pub struct CustomFieldMapping {
     pub created_at: Timestamp,
     /// When it was changed.
     pub modified_at: Timestamp,
+}
+
+impl CustomFieldMapping {
+    /// What the audit log says of it.
+    #[must_use]
+    pub fn audited(&self) -> Value {
+        json!({
+            "field": self.field, "connector": self.connector,
+            "linked_user": self.linked_user, "remote_fields": self.rules.remote_fields,
+        })
+    }
 }
 
 /// The mappings that hold for one object of one connection, by slug.

@@ -1,6 +1,7 @@
 //! Where events are delivered, and how that went.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
 
 use super::{
     CursorError, DeliveryId, EventId, EventKind, EventPattern, ProjectId, Timestamp, WebhookId,
@@ -35,6 +36,15 @@ pub struct Webhook {
     pub created_at: Timestamp,
     /// When it was changed last.
     pub updated_at: Timestamp,
+}
+
+impl Webhook {
+    /// What the audit log says of it.
+    #[must_use]
+    pub fn audited(&self) -> Value {
+        let events: Vec<&str> = self.scopes.iter().map(EventPattern::as_str).collect();
+        json!({ "url": self.url, "events": events, "active": self.active })
+    }
 }
 
 /// The signing secret of an endpoint, and the one before while that signs too.

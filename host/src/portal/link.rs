@@ -300,8 +300,8 @@ impl OpenLink {
     }
 
     /// Whether it was used: then it is for its connection only.
-    pub(crate) const fn is_used(&self) -> bool {
-        self.link.used_at.is_some()
+    pub(crate) fn is_used(&self) -> bool {
+        self.link.is_used(self.services.clock.now())
     }
 }
 

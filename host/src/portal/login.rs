@@ -254,7 +254,7 @@ fn alert(open: &OpenLink, manifest: &Manifest, problem: &LoginProblem) -> Markup
 
 const fn status_of(problem: &LoginProblem) -> StatusCode {
     match problem.name.as_bytes() {
-        b"rate_limited" => StatusCode::TOO_MANY_REQUESTS,
+        b"rate_limited" | b"too_often" => StatusCode::TOO_MANY_REQUESTS,
         b"unavailable" | b"connector_gone" | b"not_configured" => StatusCode::SERVICE_UNAVAILABLE,
         b"connector" | b"unexpected" => StatusCode::BAD_GATEWAY,
         b"link_closed" => StatusCode::CONFLICT,
@@ -324,30 +324,13 @@ async fn try_form(
     }
     let scheme = typed.remove("scheme");
     let manifest = version.manifest();
-    if let Some(problem) = checked(open, manifest, scheme.as_deref(), &typed) {
-        let page = page(
-            open,
-            &version,
-            scheme.as_deref(),
-            again,
-            &typed,
-            Some(&problem),
-        );
-        return Ok(page);
+    let named = scheme.as_deref();
+    let refused = |problem| page(open, &version, named, again, &typed, Some(&problem));
+    if let Some(problem) = checked(open, manifest, named, &typed) {
+        return Ok(refused(problem));
     }
-    let begun = tries(open).await?;
-    let Ok(attempt) = begun else {
-        let problem = LoginProblem::too_often();
-        let mut page = page(
-            open,
-            &version,
-            scheme.as_deref(),
-            again,
-            &typed,
-            Some(&problem),
-        );
-        *page.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-        return Ok(page);
+    let Ok(attempt) = tries(open).await? else {
+        return Ok(refused(LoginProblem::too_often()));
     };
     let request = request(open, &version, scheme.clone(), typed.clone());
     let ended = open
@@ -367,17 +350,7 @@ async fn try_form(
         Err(unify::Error::LinkClosed) if was_used(open).await? => {
             Ok(open.to(&open.href("/connected")))
         }
-        Err(error) => {
-            let problem = told(open, manifest, &error);
-            Ok(page(
-                open,
-                &version,
-                scheme.as_deref(),
-                again,
-                &typed,
-                Some(&problem),
-            ))
-        }
+        Err(error) => Ok(refused(told(open, manifest, &error))),
     }
 }
 

@@ -14,7 +14,6 @@ use axum::{
     routing::{get, post},
 };
 use maud::{Markup, html};
-use serde_json::json;
 
 use self::{form::Rules, view::Editor};
 use super::{Form, Look, connection::Own};
@@ -214,15 +213,14 @@ async fn put(
 
 /// Writes into the audit log what the customer did with a mapping.
 async fn note(own: &Own, action: &str, mapping: &CustomFieldMapping) -> Result<(), http::Error> {
-    let details = json!({
-        "field": mapping.field, "connector": mapping.connector,
-        "linked_user": mapping.linked_user, "remote_fields": mapping.rules.remote_fields,
-    });
-    own.audit(action, mapping.id, details).await
+    own.audit(action, mapping.id, mapping.audited()).await
 }
 
 /// The provider's fields, or why they are not known, in words.
 async fn remote_fields(own: &Own, field: &CustomField) -> Result<RemoteFields, String> {
+    if !own.may_ask() {
+        return Err(own.open.texts.get("fields.too_often").to_owned());
+    }
     let unify = &own.open.services.unify;
     let loading = unify.remote_fields(&own.scope, field.kind);
     match tokio::time::timeout(PATIENCE, loading).await {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::Path,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
     response::Response,
     routing::get,
 };
@@ -190,26 +190,15 @@ async fn begin(
     let named = scheme.as_deref();
     let manifest = version.manifest();
     let typed = filled(typed, again);
+    let refused = |problem| login::page(open, &version, named, again, &typed, Some(&problem));
     if let Some(problem) = login::checked(open, manifest, named, &typed) {
-        let page = login::page(open, &version, named, again, &typed, Some(&problem));
-        return Ok(Err(page));
+        return Ok(Err(refused(problem)));
     }
     if login::tries(open).await?.is_err() {
-        let problem = LoginProblem::too_often();
-        let mut page = login::page(open, &version, named, again, &typed, Some(&problem));
-        *page.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-        return Ok(Err(page));
+        return Ok(Err(refused(LoginProblem::too_often())));
     }
-    Ok(
-        match to_provider(open, &version, scheme.clone(), typed.clone()).await {
-            Ok(begun) => Ok(begun),
-            Err(error) => {
-                let problem = login::told(open, manifest, &error);
-                let page = login::page(open, &version, named, again, &typed, Some(&problem));
-                Err(page)
-            }
-        },
-    )
+    let begun = to_provider(open, &version, scheme.clone(), typed.clone()).await;
+    Ok(begun.map_err(|error| refused(login::told(open, manifest, &error))))
 }
 
 /// What a connection has already need not be typed again.

@@ -144,11 +144,14 @@ async fn loaded_row(own: &Own, setting: &Setting, value: &str, wrong: Option<&st
     let texts = own.open.texts;
     let unify = &own.open.services.unify;
     let loading = unify.setting_choices(&own.scope, &setting.id);
-    let loaded: Result<Vec<Choice>, Option<unify::Error>> =
+    let loaded: Result<Vec<Choice>, String> = if !own.may_ask() {
+        Err(texts.get("fields.too_often").to_owned())
+    } else {
         match tokio::time::timeout(PATIENCE, loading).await {
-            Ok(loaded) => loaded.map_err(Some),
-            Err(_) => Err(None),
-        };
+            Ok(loaded) => loaded.map_err(|error| error.to_string()),
+            Err(_) => Err(texts.get("fields.late").to_owned()),
+        }
+    };
     let mut choices = vec![parts::Choice::new("", texts.get("field.choose"))];
     let known = loaded.as_deref().unwrap_or_default();
     choices.extend(
@@ -167,7 +170,7 @@ async fn loaded_row(own: &Own, setting: &Setting, value: &str, wrong: Option<&st
         @if let Err(error) = &loaded {
             div.alert.warn role="alert" {
                 strong { (texts.with("settings.not_loaded", &[("connector", own.name())])) }
-                @if let Some(error) = error { details { summary { (texts.get("manage.reason")) } p { (error) } } }
+                details { summary { (texts.get("manage.reason")) } p { (error) } }
                 p {
                     a.button.small href=(own.href("/settings")) hx-get=(again)
                         hx-target={ "#" (id) } hx-swap="outerHTML" { (texts.get("settings.again")) }

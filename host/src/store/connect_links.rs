@@ -5,7 +5,7 @@ use super::{
     dialect::{Row, values},
 };
 use crate::model::{
-    Branding, Color, ConnectLink, ConnectLinkId, ConnectSettings, ConnectionId, Digest,
+    Branding, Color, ConnectLink, ConnectLinkId, ConnectSettings, ConnectionId, Digest, LINK_TAKEN,
     NewConnectLink, ProjectId, Timestamp, WebOrigin,
 };
 
@@ -15,6 +15,17 @@ macro_rules! link_columns {
         "id, project, linked_user, connectors, vertical, return_url, language, connection, email, \
          created_at, expires_at, used_at, revoked_at"
     };
+}
+
+/// A link while a login with it is stored.
+#[derive(Clone, Copy, Debug)]
+#[must_use = "what came of the login has to be said"]
+pub struct TakenLink {
+    project: ProjectId,
+    id: ConnectLinkId,
+    at: Timestamp,
+    /// When it was used before.
+    before: Option<Timestamp>,
 }
 
 impl Store {
@@ -191,7 +202,7 @@ impl Store {
         Ok(self.database().write(sql, values).await? > 0)
     }
 
-    /// Takes a link for a login: of two who log in with it, one gets it. False where its time is
+    /// Takes a link for a login: of two who log in with it, one gets it. None where its time is
     /// over, it was taken back, or it was used for another connection than `again`.
     ///
     /// # Errors
@@ -201,13 +212,30 @@ impl Store {
         project: ProjectId,
         id: ConnectLinkId,
         again: Option<ConnectionId>,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<TakenLink>, Error> {
+        let mut tx = self.begin().await?;
+        let sql = "SELECT used_at FROM connect_link WHERE project = $1 AND id = $2";
+        let Some(row) = tx.row(sql, values![project, id]).await? else {
+            return Ok(None);
+        };
+        let before = row.optional_time(0)?;
+        let at = self.now();
         let sql = "UPDATE connect_link SET used_at = $3
                    WHERE project = $1 AND id = $2 AND revoked_at IS NULL AND expires_at > $3
-                     AND (used_at IS NULL OR connection = $4)";
+                     AND used_at IS NOT DISTINCT FROM $5
+                     AND (used_at IS NULL OR connection = $4
+                          OR (connection IS NULL AND used_at <= $6))";
         let again = again.map(|id| id.to_string());
-        let values = values![project, id, self.now(), again];
-        Ok(self.database().write(sql, values).await? > 0)
+        let lost = at.minus(LINK_TAKEN);
+        let values = values![project, id, at, again, before, lost];
+        let taken = tx.execute(sql, values).await? > 0;
+        tx.commit().await?;
+        Ok(taken.then_some(TakenLink {
+            project,
+            id,
+            at,
+            before,
+        }))
     }
 
     /// Says what came of a login with a link that was taken: the connection, or, where the login
@@ -217,18 +245,19 @@ impl Store {
     /// The database failed.
     pub async fn settle_connect_link(
         &self,
-        project: ProjectId,
-        id: ConnectLinkId,
+        taken: TakenLink,
         made: Option<ConnectionId>,
     ) -> Result<(), Error> {
+        let TakenLink { project, id, .. } = taken;
         let (sql, values) = match made {
             Some(made) => (
                 "UPDATE connect_link SET connection = $3 WHERE project = $1 AND id = $2",
                 values![project, id, made],
             ),
             None => (
-                "UPDATE connect_link SET used_at = NULL WHERE project = $1 AND id = $2",
-                values![project, id],
+                "UPDATE connect_link SET used_at = $4
+                 WHERE project = $1 AND id = $2 AND used_at = $3",
+                values![project, id, taken.at, taken.before],
             ),
         };
         self.database().write(sql, values).await.map(drop)

@@ -455,15 +455,11 @@ impl Unify {
         let store = &self.0.store;
         let again_id = again.map(|scope| scope.connection().id);
         let taken = store.take_connect_link(link.project, link.id, again_id);
-        if !taken.await? {
-            return Err(Error::LinkClosed);
-        }
+        let taken = taken.await?.ok_or(Error::LinkClosed)?;
         let kept = self.store_login(version, login, Some(account), again).await;
         let made = kept.as_ref().ok();
         let made = made.map(|connected| connected.scope.connection().id);
-        store
-            .settle_connect_link(link.project, link.id, made)
-            .await?;
+        store.settle_connect_link(taken, made).await?;
         if made.is_some() {
             store.forget_pending_logins(link.project, link.id).await?;
         }

@@ -9,6 +9,8 @@ use maud::{Markup, html};
 use super::Page;
 use crate::{http, model::SystemEntropy};
 
+const HOME: (&str, &str) = ("/dashboard", "To the dashboard");
+
 /// A page that says what happened, why, and what to do next.
 #[derive(Debug)]
 pub struct Error {
@@ -16,6 +18,8 @@ pub struct Error {
     title: String,
     detail: String,
     help: String,
+    /// The address that the page leads to, and the words for it.
+    way: (&'static str, &'static str),
     /// For the log.
     cause: Option<Box<http::Error>>,
 }
@@ -72,8 +76,16 @@ impl Error {
             title: title.into(),
             detail: detail.into(),
             help: help.into(),
+            way: HOME,
             cause: None,
         }
+    }
+
+    /// Leads somewhere else than to the dashboard.
+    #[must_use]
+    pub const fn leading_to(mut self, href: &'static str, words: &'static str) -> Self {
+        self.way = (href, words);
+        self
     }
 
     /// The status of the answer.
@@ -89,6 +101,7 @@ impl Error {
     }
 
     fn body(&self) -> Markup {
+        let (href, words) = self.way;
         html! {
             main.alone id="main" {
                 article.card {
@@ -96,7 +109,7 @@ impl Error {
                     h1 { (self.title) }
                     p { (self.detail) }
                     @if !self.help.is_empty() { p.muted { (self.help) } }
-                    p { a.button href="/dashboard" { "To the dashboard" } }
+                    p { a.button href=(href) { (words) } }
                 }
             }
         }
@@ -112,6 +125,7 @@ impl<E: Into<http::Error>> From<E> for Error {
             title: code.title().to_owned(),
             detail: error.detail().to_owned(),
             help: code.help_on_pages().to_owned(),
+            way: HOME,
             cause: Some(Box::new(error)),
         }
     }

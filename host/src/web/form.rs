@@ -40,6 +40,11 @@ where
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        // No name and no id has it, and PostgreSQL refuses texts with it.
+        if parts.uri.query().is_some_and(|query| query.contains("%00")) {
+            let detail = "The address cannot be read: it holds U+0000.";
+            return Err(Error::bad_address(detail));
+        }
         match axum::extract::Query::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(query)) => Ok(Self(query)),
             Err(rejection) => Err(Error::bad_address(format!(

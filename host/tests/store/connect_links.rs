@@ -1,7 +1,7 @@
 use jackfield::{
     model::{
-        Branding, ConnectLink, ConnectSettings, ConnectionId, Digest, LinkState, LinkedUser,
-        NewConnectLink, SystemEntropy, WebOrigin,
+        Branding, Clock as _, ConnectLink, ConnectSettings, ConnectionId, Digest, LINK_TAKEN,
+        LinkState, LinkedUser, NewConnectLink, SystemEntropy, WebOrigin,
     },
     store::Error,
 };
@@ -117,59 +117,65 @@ pub(crate) async fn of_two_who_use_a_link_one_gets_it(world: World) {
         let id = link.id;
         tokio::spawn(async move { store.take_connect_link(project, id, None).await.unwrap() })
     });
-    let mut taken = 0;
+    let mut taken = Vec::new();
     for one in tries.collect::<Vec<_>>() {
-        taken += usize::from(one.await.unwrap());
+        taken.extend(one.await.unwrap());
     }
-    assert_eq!(taken, 1);
+    let [taken] = taken[..] else {
+        panic!("{} took it", taken.len());
+    };
+    let take = async |again| {
+        store
+            .take_connect_link(project, link.id, again)
+            .await
+            .unwrap()
+    };
+    let state = async || {
+        let link = store.connect_link(project, link.id).await.unwrap().unwrap();
+        let now = world.clock.now();
+        (link.state(now), link.what.connection)
+    };
 
     // It came to nothing: the link is as it was. Then it makes its connection, and serves for it.
-    store
-        .settle_connect_link(project, link.id, None)
-        .await
-        .unwrap();
-    assert!(
-        store
-            .take_connect_link(project, link.id, None)
-            .await
-            .unwrap()
-    );
+    store.settle_connect_link(taken, None).await.unwrap();
+    assert_eq!(state().await, (LinkState::Open, None));
+    let taken = take(None).await.unwrap();
     let made = ConnectionId::generate(&SystemEntropy);
-    store
-        .settle_connect_link(project, link.id, Some(made))
+    store.settle_connect_link(taken, Some(made)).await.unwrap();
+    assert_eq!(state().await, (LinkState::Used, Some(made)));
+    let other = ConnectionId::generate(&SystemEntropy);
+    assert!(take(None).await.is_none());
+    assert!(take(Some(other)).await.is_none());
+    // Logging in again that comes to nothing leaves it used.
+    let again = take(Some(made)).await.unwrap();
+    store.settle_connect_link(again, None).await.unwrap();
+    assert_eq!(state().await, (LinkState::Used, Some(made)));
+    world.clock.advance(MINUTE);
+    assert!(take(Some(made)).await.is_none());
+}
+
+pub(crate) async fn a_link_whose_login_broke_off_is_open_again(world: World) {
+    let store = &world.store;
+    let project = world.project().await.id;
+    let user = store
+        .create_linked_user(project, "42", "Ada")
         .await
         .unwrap();
-    let used = store.connect_link(project, link.id).await.unwrap().unwrap();
-    assert_eq!(
-        (used.state(START), used.what.connection),
-        (LinkState::Used, Some(made))
-    );
-    let other = ConnectionId::generate(&SystemEntropy);
-    assert!(
-        !store
-            .take_connect_link(project, link.id, None)
-            .await
-            .unwrap()
-    );
-    assert!(
-        !store
-            .take_connect_link(project, link.id, Some(other))
-            .await
-            .unwrap()
-    );
-    assert!(
-        store
-            .take_connect_link(project, link.id, Some(made))
-            .await
-            .unwrap()
-    );
-    world.clock.advance(MINUTE);
-    assert!(
-        !store
-            .take_connect_link(project, link.id, Some(made))
-            .await
-            .unwrap()
-    );
+    let end = START.plus(MINUTE * 10);
+    let link = store
+        .create_connect_link(project, what(&user), Digest::of("one"), end)
+        .await
+        .unwrap();
+    let take = async || {
+        let taken = store.take_connect_link(project, link.id, None).await;
+        taken.unwrap().is_some()
+    };
+    assert!(take().await);
+    assert!(!take().await);
+    world.clock.advance(LINK_TAKEN);
+    let left = store.connect_link(project, link.id).await.unwrap().unwrap();
+    assert_eq!(left.state(world.clock.now()), LinkState::Open);
+    assert!(take().await);
 }
 
 pub(crate) async fn a_login_waits_for_its_links_choice_only(world: World) {

@@ -98,6 +98,7 @@ contract! {
         the_null_character_is_refused;
     connect_links:
         a_link_is_kept_found_listed_and_revoked,
+        a_link_whose_login_broke_off_is_open_again,
         of_two_who_use_a_link_one_gets_it,
         a_login_waits_for_its_links_choice_only,
         a_project_says_how_its_pages_are;

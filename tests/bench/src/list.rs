@@ -188,6 +188,7 @@ async fn serve_ours(
         entropy,
         public_url: "http://127.0.0.1".parse()?,
         inbound: Arc::default(),
+        questions: Arc::default(),
         market: Market::new(database.store.clone(), Arc::new(SystemClock)),
         outlets: Outlets::new(
             Egress::new(Policy::default())?,

@@ -10,6 +10,7 @@ use crate::{
     dashboard::{
         ProjectDesk, Section,
         address::{address, chosen},
+        board,
     },
     model::{Exchange, ExchangeCause, ExchangeRow},
     store::ExchangeFilter,
@@ -38,9 +39,9 @@ pub(super) async fn list(
     let scope = found(&desk, &id).await?;
     let filter = ExchangeFilter {
         failed: asked.result == "failed",
-        cause: ExchangeCause::parse(&asked.cause),
-        subject: chosen(&asked.subject).map(|text| text.replace('\0', "")),
-        before: asked.after.parse().ok(),
+        cause: board::word(&asked.cause, "cause", ExchangeCause::parse)?,
+        subject: chosen(&asked.subject).map(str::to_owned),
+        before: board::place(&asked.after)?,
         limit: ROWS + 1,
     };
     let mut rows = desk.services.store.exchanges(&scope, &filter).await?;

@@ -360,11 +360,8 @@ pub(super) async fn save(
     };
     let unify = &desk.services.unify;
     let mapping = unify.put_mapping(desk.project.id, field.id, &draft).await?;
-    let details = json!({
-        "field": field.id, "connector": mapping.connector,
-        "linked_user": mapping.linked_user, "remote_fields": mapping.rules.remote_fields,
-    });
-    desk.audit("field_mapping.set", mapping.id, details).await?;
+    desk.audit("field_mapping.set", mapping.id, mapping.audited())
+        .await?;
     let message = "The field is mapped. Stored records get their values in the background.";
     Ok(desk.done(
         message,

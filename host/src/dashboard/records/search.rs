@@ -61,7 +61,7 @@ impl Asked {
             presence: board::word(&self.presence, "choice", presence)?.unwrap_or_default(),
             since: board::word(&self.since, "day", day)?,
             until: board::word(&self.until, "day", day)?,
-            before: board::word(&self.before, "place in this list", place)?,
+            before: board::word(&self.before, board::PLACE, place)?,
             limit: board::PAGE + 1,
         })
     }

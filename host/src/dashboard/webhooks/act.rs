@@ -64,9 +64,9 @@ pub(super) async fn switch(
         ..WebhookChange::default()
     };
     let webhooks = &desk.services.webhooks;
-    webhooks.change(desk.project.id, webhook.id, change).await?;
-    let details = json!({ "active": active });
-    desk.audit("webhook.change", webhook.id, details).await?;
+    let webhook = webhooks.change(desk.project.id, webhook.id, change).await?;
+    desk.audit("webhook.change", webhook.id, webhook.audited())
+        .await?;
     let message = match active {
         true => "The endpoint is on. Events that happen from now on are delivered.",
         false => "The endpoint is off. It gets nothing until it is switched on.",
@@ -132,7 +132,7 @@ pub(super) async fn delete(
     let webhook = found(&desk, &id).await?;
     let store = &desk.services.store;
     store.delete_webhook(desk.project.id, webhook.id).await?;
-    let details = json!({ "url": webhook.url });
-    desk.audit("webhook.delete", webhook.id, details).await?;
+    desk.audit("webhook.delete", webhook.id, webhook.audited())
+        .await?;
     Ok(desk.done("The endpoint was deleted.", &desk.href("/webhooks")))
 }

@@ -4,7 +4,6 @@ use axum::{extract::Path, http::StatusCode, response::Response};
 use maud::{Markup, html};
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
-use serde_json::json;
 
 use super::{Asked, found, page};
 use crate::{
@@ -148,9 +147,7 @@ pub(super) async fn save(
 }
 
 async fn audit(desk: &ProjectDesk, action: &str, webhook: &Webhook) -> Result<(), web::Error> {
-    let events: Vec<&str> = webhook.scopes.iter().map(EventPattern::as_str).collect();
-    let details = json!({ "url": webhook.url, "events": events });
-    desk.audit(action, webhook.id, details).await
+    desk.audit(action, webhook.id, webhook.audited()).await
 }
 
 fn checked(typed: &Typed) -> Result<Vec<EventPattern>, Problems> {

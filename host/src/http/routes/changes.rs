@@ -19,7 +19,7 @@ use super::{
 use crate::{
     http::{
         Services,
-        caller::{Caller, UsedKey},
+        caller::{Actor, Caller},
         error::{Code, Error},
         operation::{Operation, Parameter},
         query::Query,
@@ -305,10 +305,10 @@ pub(super) async fn get(
 
 pub(super) async fn cancel(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Path(id): Path<String>,
 ) -> Result<Response, Error> {
-    let (scope, change) = by_id(&services, caller.project.id, &id).await?;
+    let (scope, change) = by_id(&services, actor.project.id, &id).await?;
     if !services.store.cancel_change(&scope, change.id).await? {
         let state = change.state.as_str();
         let detail = format!(
@@ -316,58 +316,79 @@ pub(super) async fn cancel(
         );
         return Err(Error::new(Code::Conflict, detail));
     }
-    let (_, change) = by_id(&services, caller.project.id, &id).await?;
+    audit(&services, &actor, "change.cancel", &change).await?;
+    let (_, change) = by_id(&services, actor.project.id, &id).await?;
     json(&body(&change, None))
 }
 
 pub(super) async fn retry(
     State(services): State<Arc<Services>>,
-    caller: Caller,
-    UsedKey(actor): UsedKey,
+    actor: Actor,
     Path(id): Path<String>,
 ) -> Result<Response, Error> {
-    let (scope, change) = by_id(&services, caller.project.id, &id).await?;
+    let (scope, change) = by_id(&services, actor.project.id, &id).await?;
     if change.state != ChangeState::Failed {
         let detail = format!("The change is {}, not failed.", change.state.as_str());
         return Err(Error::new(Code::Conflict, detail));
     }
     let unify = &services.unify;
-    let queued = unify.repeat_change(&scope, &change, &actor).await?;
+    let queued = unify.repeat_change(&scope, &change, &actor.key).await?;
     let queued = queued.ok_or_else(|| {
         let detail = "The record has these values by now: there is nothing to set again.";
         Error::new(Code::Conflict, detail)
     })?;
+    audit(&services, &actor, "change.retry", &change).await?;
     Ok((StatusCode::ACCEPTED, json(&body(&queued, None))?).into_response())
 }
 
 pub(super) async fn undo(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Path(id): Path<String>,
 ) -> Result<Response, Error> {
-    let (scope, change) = by_id(&services, caller.project.id, &id).await?;
+    let (scope, change) = by_id(&services, actor.project.id, &id).await?;
     let undone = services.unify.undo_change(&scope, &change).await?;
+    audit(&services, &actor, "change.undo", &change).await?;
     Ok((StatusCode::ACCEPTED, json(&undone_body(undone))?).into_response())
 }
 
 pub(super) async fn undo_run(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Path(id): Path<String>,
 ) -> Result<Response, Error> {
-    let undone = match id.parse::<RunId>() {
-        Ok(run) => services.unify.undo_run(caller.project.id, run).await?,
-        Err(_) => Vec::new(),
+    let run = id.parse::<RunId>().ok();
+    let undone = match run {
+        Some(run) => services.unify.undo_run(actor.project.id, run).await?,
+        None => Vec::new(),
     };
-    if undone.is_empty() {
+    let Some(run) = run.filter(|_| !undone.is_empty()) else {
         let detail = format!(
             "There is no outbound run {:?} that pushed anything.",
             short(&id)
         );
         return Err(Error::new(Code::SyncRunNotFound, detail));
-    }
+    };
+    let details = serde_json::json!({ "changes": undone.len() });
+    actor
+        .audit(&services, "sync_run.undo", run, details)
+        .await?;
     let bodies: Vec<UndoneBody> = undone.into_iter().map(undone_body).collect();
     Ok((StatusCode::ACCEPTED, json(&bodies)?).into_response())
+}
+
+/// Writes into the audit log what was done with a change.
+async fn audit(
+    services: &Services,
+    actor: &Actor,
+    action: &str,
+    change: &QueuedChange,
+) -> Result<(), Error> {
+    let details = serde_json::json!({
+        "connection": change.connection.id, "object": change.kind.name(),
+        "record": change.record.to_string(),
+    });
+    actor.audit(services, action, change.id, details).await
 }
 
 async fn by_id(

@@ -20,7 +20,7 @@ use crate::{
     http::{
         Services,
         body::Json,
-        caller::{Caller, UsedKey},
+        caller::{Actor, Caller},
         error::{Code, Error},
         operation::{Operation, Parameter},
         query::Query,
@@ -239,12 +239,11 @@ pub(super) async fn get(
 
 pub(super) async fn resolve(
     State(services): State<Arc<Services>>,
-    caller: Caller,
-    UsedKey(actor): UsedKey,
+    actor: Actor,
     Path(id): Path<String>,
     Json(sent): Json<Resolve>,
 ) -> Result<Response, Error> {
-    let project = caller.project.id;
+    let project = actor.project.id;
     let (scope, conflict) = by_id(&services, project, &id).await?;
     let mut decisions = BTreeMap::new();
     for (field, decision) in sent.fields {
@@ -277,10 +276,18 @@ pub(super) async fn resolve(
     }
     let decided = services
         .unify
-        .decide(&scope, &conflict, &decisions, &actor)
+        .decide(&scope, &conflict, &decisions, &actor.key)
         .await?;
     match decided {
-        Decided::Done(resolved) => json(&body(&resolved)),
+        Decided::Done(resolved) => {
+            let fields: Vec<&String> = decisions.keys().collect();
+            let details =
+                serde_json::json!({ "record": conflict.record.to_string(), "fields": fields });
+            actor
+                .audit(&services, "conflict.resolve", conflict.id, details)
+                .await?;
+            json(&body(&resolved))
+        }
         Decided::Closed => {
             let detail = "The conflict is resolved already.";
             Err(Error::new(Code::Conflict, detail))
@@ -299,15 +306,14 @@ pub(super) async fn resolve(
 
 pub(super) async fn resolve_many(
     State(services): State<Arc<Services>>,
-    caller: Caller,
-    UsedKey(actor): UsedKey,
+    actor: Actor,
     Json(sent): Json<ResolveMany>,
 ) -> Result<Response, Error> {
     if sent.ids.is_empty() || sent.ids.len() > MAX_IDS {
         let message = format!("must have 1 to {MAX_IDS} entries");
         return Err(invalid("/ids", message));
     }
-    let project = caller.project.id;
+    let project = actor.project.id;
     let mut resolved = Vec::new();
     for (index, id) in sent.ids.iter().enumerate() {
         let known = match id.parse::<ConflictId>() {
@@ -324,10 +330,18 @@ pub(super) async fn resolve_many(
             .collect();
         let store = &services.store;
         let one = store
-            .resolve_conflict(project, conflict.id, &decisions, &actor)
+            .resolve_conflict(project, conflict.id, &decisions, &actor.key)
             .await?;
         resolved.extend(one.as_ref().map(body));
     }
+    let side = match sent.rest {
+        Winner::Ours => "ours",
+        Winner::Theirs => "theirs",
+    };
+    let details = serde_json::json!({ "side": side, "conflicts": resolved.len() });
+    actor
+        .audit(&services, "conflict.resolve", project, details)
+        .await?;
     json(&resolved)
 }
 

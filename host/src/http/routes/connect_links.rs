@@ -21,14 +21,14 @@ use crate::{
     http::{
         Services,
         body::Json,
-        caller::{Caller, UsedKey},
+        caller::{Actor, Caller},
         error::{Code, Error},
         operation::{Answer, Operation},
         query::Query,
     },
     model::{
-        AuditEntry, Branding, BrandingError, ConnectLink, ConnectLinkId, ConnectSettings,
-        DEFAULT_LIMIT, MAX_LIMIT, NewConnectLink, ProjectId, Timestamp, Violation, WebOrigin,
+        Branding, BrandingError, ConnectLink, ConnectLinkId, ConnectSettings, DEFAULT_LIMIT,
+        MAX_LIMIT, NewConnectLink, ProjectId, Timestamp, Violation, WebOrigin,
     },
     unify::LinkDraft,
 };
@@ -215,11 +215,10 @@ struct PageBody {
 
 pub(super) async fn create(
     State(services): State<Arc<Services>>,
-    caller: Caller,
-    UsedKey(key): UsedKey,
+    actor: Actor,
     Json(body): Json<Create>,
 ) -> Result<Response, Error> {
-    let project = caller.project.id;
+    let project = actor.project.id;
     let connection = match &body.connection_id {
         Some(id) => Some(connections::scope(&services, project, id).await?),
         None => None,
@@ -247,7 +246,7 @@ pub(super) async fn create(
             .map(|seconds| Duration::from_secs(seconds.into())),
     };
     let (link, token) = services.unify.create_link(project, draft).await?;
-    audit(&services, &link, &key, "connect_link.create").await?;
+    audit(&services, &actor, &link, "connect_link.create").await?;
     let body = CreatedBody {
         url: services.connect_url(token.expose_secret()).to_string(),
         link: LinkBody::new(&link, services.clock.now()),
@@ -287,17 +286,16 @@ pub(super) async fn get(
 
 pub(super) async fn revoke(
     State(services): State<Arc<Services>>,
-    caller: Caller,
-    UsedKey(key): UsedKey,
+    actor: Actor,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Error> {
-    let link = by_id(&services, caller.project.id, &id).await?;
+    let link = by_id(&services, actor.project.id, &id).await?;
     if services
         .store
         .revoke_connect_link(link.project, link.id)
         .await?
     {
-        audit(&services, &link, &key, "connect_link.revoke").await?;
+        audit(&services, &actor, &link, "connect_link.revoke").await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -315,19 +313,12 @@ async fn by_id(services: &Services, project: ProjectId, id: &str) -> Result<Conn
 
 async fn audit(
     services: &Services,
+    actor: &Actor,
     link: &ConnectLink,
-    key: &str,
     action: &str,
 ) -> Result<(), Error> {
-    let entry = AuditEntry {
-        at: services.clock.now(),
-        project: Some(link.project),
-        actor: format!("api_key:{key}"),
-        action: action.to_owned(),
-        subject: link.id.to_string(),
-        details: serde_json::json!({ "linked_user": link.what.linked_user }),
-    };
-    Ok(services.store.audit(&entry).await?)
+    let details = serde_json::json!({ "linked_user": link.what.linked_user });
+    actor.audit(services, action, link.id, details).await
 }
 
 /// What a project is to say of its connect pages.
@@ -457,11 +448,10 @@ pub(super) async fn settings(
 
 pub(super) async fn replace_settings(
     State(services): State<Arc<Services>>,
-    caller: Caller,
-    UsedKey(key): UsedKey,
+    actor: Actor,
     Json(body): Json<ReplaceSettings>,
 ) -> Result<Response, Error> {
-    let project = caller.project.id;
+    let project = actor.project.id;
     let before = services.store.connect_settings(project).await?;
     let settings = body.over(before)?;
     services
@@ -469,15 +459,10 @@ pub(super) async fn replace_settings(
         .set_connect_settings(project, &settings)
         .await?;
     let origins = settings.allowed_origins.iter().map(WebOrigin::as_str);
-    let entry = AuditEntry {
-        at: services.clock.now(),
-        project: Some(project),
-        actor: format!("api_key:{key}"),
-        action: "connect_settings.replace".to_owned(),
-        subject: project.to_string(),
-        details: serde_json::json!({ "allowed_origins": origins.collect::<Vec<_>>() }),
-    };
-    services.store.audit(&entry).await?;
+    let details = serde_json::json!({ "allowed_origins": origins.collect::<Vec<_>>() });
+    actor
+        .audit(&services, "connect_settings.replace", project, details)
+        .await?;
     json(&SettingsBody::from(settings))
 }
 
@@ -555,11 +540,10 @@ impl MagicBody {
 
 pub(super) async fn create_magic(
     State(services): State<Arc<Services>>,
-    caller: Caller,
-    UsedKey(key): UsedKey,
+    actor: Actor,
     Json(body): Json<CreateMagic>,
 ) -> Result<Response, Error> {
-    let project = caller.project.id;
+    let project = actor.project.id;
     if body.id_project.is_some_and(|id| id.parse() != Ok(project)) {
         let detail = "The `id_project` is not the project of this API key.";
         return Err(Error::new(Code::ProjectNotFound, detail));
@@ -586,7 +570,7 @@ pub(super) async fn create_magic(
         life: Some(crate::model::LONGEST_LINK_LIFE),
     };
     let (link, token) = services.unify.create_link(project, draft).await?;
-    audit(&services, &link, &key, "connect_link.create").await?;
+    audit(&services, &actor, &link, "connect_link.create").await?;
     let url = services.connect_url(token.expose_secret()).to_string();
     let body = MagicBody::new(&link, services.clock.now(), Some(url));
     Ok((StatusCode::CREATED, json(&body)?).into_response())

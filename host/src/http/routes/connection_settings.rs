@@ -19,7 +19,7 @@ use crate::{
     http::{
         Services,
         body::Json,
-        caller::{Caller, UsedKey},
+        caller::{Actor, Caller},
         error::{Code, Error},
         operation::Operation,
     },
@@ -103,18 +103,19 @@ impl From<Choice> for ChoiceBody {
 
 pub(super) async fn update(
     State(services): State<Arc<Services>>,
-    caller: Caller,
-    UsedKey(key): UsedKey,
+    actor: Actor,
     Path(id): Path<String>,
     Json(body): Json<Update>,
 ) -> Result<Response, Error> {
-    let scope = scope(&services, caller.project.id, &id).await?;
+    let scope = scope(&services, actor.project.id, &id).await?;
     let changes = changes(body.settings)?;
-    let actor = format!("api_key:{key}");
     services
         .unify
-        .update_settings(&scope, changes, &actor)
+        .update_settings(&scope, changes, &actor.name())
         .await?;
+    let caller = Caller {
+        project: actor.project,
+    };
     connections::get(State(services), caller, Path(id)).await
 }
 

@@ -19,14 +19,14 @@ use super::{
 use crate::{
     http::{
         Services,
-        caller::{Caller, UsedKey},
+        caller::{Actor, Caller},
         error::{Code, Error},
         operation::Operation,
         query::Query,
     },
     model::{
-        AuditEntry, AuthScheme, Connection, ConnectionId, ConnectionStatus, Environment,
-        LinkedUserId, ProjectId, Scope, Slug,
+        AuthScheme, Connection, ConnectionId, ConnectionStatus, Environment, LinkedUserId,
+        ProjectId, Scope, Slug,
     },
     unify::Connected,
 };
@@ -281,21 +281,20 @@ pub(super) async fn get(
 
 pub(super) async fn delete(
     State(services): State<Arc<Services>>,
-    caller: Caller,
-    UsedKey(key): UsedKey,
+    actor: Actor,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Error> {
-    let scope = scope(&services, caller.project.id, &id).await?;
+    let scope = scope(&services, actor.project.id, &id).await?;
     services.unify.disconnect(&scope).await?;
-    let entry = AuditEntry {
-        at: services.clock.now(),
-        project: Some(caller.project.id),
-        actor: format!("api_key:{key}"),
-        action: "connection.delete".to_owned(),
-        subject: scope.connection().id.to_string(),
-        details: serde_json::json!({ "connector": scope.connection().connector }),
-    };
-    services.store.audit(&entry).await?;
+    let details = serde_json::json!({ "connector": scope.connection().connector });
+    actor
+        .audit(
+            &services,
+            "connection.delete",
+            scope.connection().id,
+            details,
+        )
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -21,12 +21,15 @@ use crate::{
     http::{
         Services,
         body::Json,
-        caller::Caller,
+        caller::{Actor, Caller},
         error::{Code, Error},
         operation::Operation,
         query::Query,
     },
-    model::{CustomFieldId, LinkedUserId, MappingId, MappingRules, ObjectKind, Violation},
+    model::{
+        CustomField, CustomFieldId, CustomFieldMapping, LinkedUserId, MappingId, MappingRules,
+        ObjectKind, Violation,
+    },
     unify::{FieldChange, FieldDraft, MappingChange, MappingDraft},
 };
 
@@ -132,7 +135,7 @@ pub(super) async fn list(
 
 pub(super) async fn create(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Json(body): Json<Create>,
 ) -> Result<Response, Error> {
     let draft = FieldDraft {
@@ -143,8 +146,9 @@ pub(super) async fn create(
         default: body.default,
         linked_users_map: body.linked_users_map,
     };
-    let project = caller.project.id;
+    let project = actor.project.id;
     let field = services.unify.define_field(project, draft).await?;
+    defined(&services, &actor, &field).await?;
     Ok((StatusCode::CREATED, json(&FieldBody::from(&field))?).into_response())
 }
 
@@ -160,7 +164,7 @@ pub(super) async fn get(
 
 pub(super) async fn update(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Path(id): Path<String>,
     Json(body): Json<Update>,
 ) -> Result<Response, Error> {
@@ -170,21 +174,28 @@ pub(super) async fn update(
         default: body.default,
         linked_users_map: body.linked_users_map,
     };
-    let project = caller.project.id;
+    let project = actor.project.id;
     let field = services
         .unify
         .change_field(project, field_id(&id)?, change)
+        .await?;
+    actor
+        .audit(&services, "custom_field.change", field.id, field.audited())
         .await?;
     json(&FieldBody::from(&field))
 }
 
 pub(super) async fn delete(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Error> {
-    let project = caller.project.id;
-    services.unify.delete_field(project, field_id(&id)?).await?;
+    let project = actor.project.id;
+    let field = services.unify.field(project, field_id(&id)?).await?;
+    services.unify.delete_field(project, field.id).await?;
+    actor
+        .audit(&services, "custom_field.delete", field.id, field.audited())
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -201,7 +212,7 @@ pub(super) async fn mappings(
 
 pub(super) async fn create_mapping(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Path(id): Path<String>,
     Json(body): Json<CreateMapping>,
 ) -> Result<Response, Error> {
@@ -221,17 +232,18 @@ pub(super) async fn create_mapping(
             default: body.default,
         },
     };
-    let project = caller.project.id;
+    let project = actor.project.id;
     let mapping = services
         .unify
         .map_field(project, field_id(&id)?, &draft)
         .await?;
+    mapped(&services, &actor, &mapping).await?;
     Ok((StatusCode::CREATED, json(&MappingBody::from(&mapping))?).into_response())
 }
 
 pub(super) async fn update_mapping(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Path((id, mapping)): Path<(String, String)>,
     Json(body): Json<UpdateMapping>,
 ) -> Result<Response, Error> {
@@ -243,24 +255,53 @@ pub(super) async fn update_mapping(
     let (field, mapping) = (field_id(&id)?, mapping_id(&mapping)?);
     let unify = &services.unify;
     let mapping = unify
-        .change_mapping(caller.project.id, field, mapping, change)
+        .change_mapping(actor.project.id, field, mapping, change)
         .await?;
+    mapped(&services, &actor, &mapping).await?;
     json(&MappingBody::from(&mapping))
 }
 
 pub(super) async fn delete_mapping(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Path((id, mapping)): Path<(String, String)>,
 ) -> Result<StatusCode, Error> {
     let (field, mapping) = (field_id(&id)?, mapping_id(&mapping)?);
-    let project = caller.project.id;
+    let project = actor.project.id;
     services.unify.field(project, field).await?;
     services
         .unify
         .delete_mapping(project, field, mapping)
         .await?;
+    let details = serde_json::json!({ "field": field });
+    actor
+        .audit(&services, "field_mapping.delete", mapping, details)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Writes into the audit log that a field was made.
+pub(super) async fn defined(
+    services: &Services,
+    actor: &Actor,
+    field: &CustomField,
+) -> Result<(), Error> {
+    let details = field.audited();
+    actor
+        .audit(services, "custom_field.create", field.id, details)
+        .await
+}
+
+/// Writes into the audit log that a mapping is this now.
+pub(super) async fn mapped(
+    services: &Services,
+    actor: &Actor,
+    mapping: &CustomFieldMapping,
+) -> Result<(), Error> {
+    let details = mapping.audited();
+    actor
+        .audit(services, "field_mapping.set", mapping.id, details)
+        .await
 }
 
 /// What is no id names nothing.

@@ -19,7 +19,7 @@ use crate::{
     http::{
         Services,
         body::Json,
-        caller::Caller,
+        caller::{Actor, Caller},
         error::{Code, Error},
         operation::{Operation, Parameter},
         query::Query,
@@ -197,11 +197,16 @@ struct Redelivered {
 
 pub(super) async fn test(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Path(id): Path<String>,
 ) -> Result<Response, Error> {
-    let webhook = by_id(&services, caller.project.id, &id).await?;
+    let webhook = by_id(&services, actor.project.id, &id).await?;
+    let subject = webhook.id;
     let (delivery, attempt) = services.webhooks.test(webhook).await?;
+    let details = serde_json::json!({ "delivery": delivery.to_string() });
+    actor
+        .audit(&services, "webhook.test", subject, details)
+        .await?;
     json(&TestBody {
         id_delivery: delivery.to_string(),
         delivered: attempt.error.is_none(),
@@ -259,25 +264,29 @@ pub(super) async fn get(
 
 pub(super) async fn redeliver(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Path((id, delivery)): Path<(String, String)>,
 ) -> Result<Response, Error> {
-    let webhook = by_id(&services, caller.project.id, &id).await?;
+    let webhook = by_id(&services, actor.project.id, &id).await?;
     let parsed: DeliveryId = delivery.parse().map_err(|_| unknown(&delivery))?;
     if !services.store.redeliver(&webhook, parsed).await? {
         return Err(unknown(&delivery));
     }
+    let details = serde_json::json!({ "webhook": webhook.id });
+    actor
+        .audit(&services, "delivery.replay", parsed, details)
+        .await?;
     let shown = json(&whole(&services, &webhook, &delivery).await?)?;
     Ok((StatusCode::ACCEPTED, shown).into_response())
 }
 
 pub(super) async fn redeliver_range(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Path(id): Path<String>,
     Json(body): Json<Range>,
 ) -> Result<Response, Error> {
-    let webhook = by_id(&services, caller.project.id, &id).await?;
+    let webhook = by_id(&services, actor.project.id, &id).await?;
     let time = |path: &str, text: &str| {
         Timestamp::parse(text).ok_or_else(|| {
             let message = "must be a time with an offset such as 2026-01-31T08:00:00Z";
@@ -303,6 +312,10 @@ pub(super) async fn redeliver_range(
     let redelivered = services
         .store
         .redeliver_range(&webhook, since, until, &states)
+        .await?;
+    let details = serde_json::json!({ "since": since.to_string(), "deliveries": redelivered });
+    actor
+        .audit(&services, "webhook.replay", webhook.id, details)
         .await?;
     let shown = json(&Redelivered { redelivered })?;
     Ok((StatusCode::ACCEPTED, shown).into_response())

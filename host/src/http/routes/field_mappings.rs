@@ -13,14 +13,14 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    custom_fields::{field_id, invalid},
+    custom_fields::{self, field_id, invalid},
     json,
 };
 use crate::{
     http::{
         Services,
         body::Json,
-        caller::{Caller, Client},
+        caller::{Actor, Caller, Client},
         error::{Code, Error},
         operation::{Operation, Parameter},
         query::Query,
@@ -294,7 +294,7 @@ pub(super) struct DefineAndMap {
 
 pub(super) async fn define(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     client: Client,
     Json(body): Json<Define>,
 ) -> Result<Response, Error> {
@@ -304,19 +304,20 @@ pub(super) async fn define(
         body.description,
         body.data_type,
     )?;
-    let project = caller.project.id;
+    let project = actor.project.id;
     let defined = services.unify.define_field(project, draft).await;
     let field = defined.map_err(contract)?;
+    custom_fields::defined(&services, &actor, &field).await?;
     created(&Attribute::new(&field, None, client))
 }
 
 pub(super) async fn map(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     client: Client,
     Json(body): Json<Map>,
 ) -> Result<Response, Error> {
-    let project = caller.project.id;
+    let project = actor.project.id;
     let field = field_id(&body.attribute_id)?;
     let field = services.unify.field(project, field).await?;
     let draft = mapping(
@@ -329,16 +330,17 @@ pub(super) async fn map(
     .await?;
     let mapped = services.unify.put_mapping(project, field.id, &draft).await;
     let mapped = mapped.map_err(contract)?;
+    custom_fields::mapped(&services, &actor, &mapped).await?;
     created(&Attribute::new(&field, Some(&mapped), client))
 }
 
 pub(super) async fn define_and_map(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     client: Client,
     Json(body): Json<DefineAndMap>,
 ) -> Result<Response, Error> {
-    let project = caller.project.id;
+    let project = actor.project.id;
     let field = draft(
         &body.object_type_owner,
         body.name,
@@ -358,6 +360,8 @@ pub(super) async fn define_and_map(
         .define_and_map(project, field, &draft)
         .await
         .map_err(contract)?;
+    custom_fields::defined(&services, &actor, &field).await?;
+    custom_fields::mapped(&services, &actor, &mapped).await?;
     created(&Attribute::new(&field, Some(&mapped), client))
 }
 

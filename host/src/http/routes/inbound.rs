@@ -20,7 +20,7 @@ use super::{connections, json};
 use crate::{
     http::{
         Services,
-        caller::Caller,
+        caller::{Actor, Caller},
         error::{Code, Error},
         operation::{Answer, Body, Operation},
     },
@@ -264,10 +264,10 @@ async fn show(
 
 async fn rotate(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Path(id): Path<String>,
 ) -> Result<Response, Error> {
-    let scope = connections::scope(&services, caller.project.id, &id).await?;
+    let scope = connections::scope(&services, actor.project.id, &id).await?;
     let webhooks = webhooks_of(&services, &scope)?;
     if webhooks.secret != WebhookSecret::Connection {
         let connector = &scope.connection().connector;
@@ -278,6 +278,9 @@ async fn rotate(
         return Err(Error::new(Code::Unsupported, detail));
     }
     let secret = services.vault.rotate_webhook_secret(&scope).await?;
+    let (action, subject) = ("connection.webhook_rotate", scope.connection().id);
+    let details = serde_json::json!({ "connector": scope.connection().connector });
+    actor.audit(&services, action, subject, details).await?;
     json(&WebhookBody {
         url: address(&services, &scope, webhooks),
         secret_kind: webhooks.secret.as_str(),

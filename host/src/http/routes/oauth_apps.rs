@@ -16,7 +16,7 @@ use crate::{
     http::{
         Services,
         body::Json,
-        caller::{Caller, UsedKey},
+        caller::{Actor, Caller},
         error::{Code, Error},
         operation::{Operation, Parameter},
         query::Query,
@@ -138,12 +138,11 @@ async fn list(State(services): State<Arc<Services>>, caller: Caller) -> Result<R
 
 async fn set(
     State(services): State<Arc<Services>>,
-    caller: Caller,
-    UsedKey(by): UsedKey,
+    actor: Actor,
     Path((connector, scheme)): Path<(String, String)>,
     Json(set): Json<SetApp>,
 ) -> Result<Response, Error> {
-    let key = key(&caller.project, &connector, scheme, set.environment)?;
+    let key = key(&actor.project, &connector, scheme, set.environment)?;
     let version = services.runtime.active(&key.connector);
     let version = version.ok_or_else(|| unknown(&connector))?;
     let of_scheme = version.manifest().scheme(&key.scheme);
@@ -164,17 +163,16 @@ async fn set(
         },
         scopes: set.scopes,
     };
-    let by = format!("api_key:{by}");
+    let by = actor.name();
     let app = services
         .vault
-        .set_oauth_app(caller.project.id, &key, new, &by);
+        .set_oauth_app(actor.project.id, &key, new, &by);
     json(&AppBody::from(app.await?))
 }
 
 async fn remove(
     State(services): State<Arc<Services>>,
-    caller: Caller,
-    UsedKey(by): UsedKey,
+    actor: Actor,
     Path((connector, scheme)): Path<(String, String)>,
     query: Query,
 ) -> Result<Response, Error> {
@@ -188,15 +186,10 @@ async fn remove(
             Error::new(Code::InvalidParameter, detail).with_violations(vec![violation])
         })
     });
-    let key = key(
-        &caller.project,
-        &connector,
-        scheme,
-        environment.transpose()?,
-    )?;
-    let by = format!("api_key:{by}");
+    let key = key(&actor.project, &connector, scheme, environment.transpose()?)?;
+    let by = actor.name();
     let vault = &services.vault;
-    vault.remove_oauth_app(caller.project.id, &key, &by).await?;
+    vault.remove_oauth_app(actor.project.id, &key, &by).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

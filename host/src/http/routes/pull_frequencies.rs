@@ -16,7 +16,7 @@ use crate::{
     http::{
         Services,
         body::Json,
-        caller::Caller,
+        caller::{Actor, Caller},
         error::{Code, Error},
         operation::Operation,
     },
@@ -141,13 +141,17 @@ async fn get(State(services): State<Arc<Services>>, caller: Caller) -> Result<Re
 
 async fn set(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Json(choice): Json<Choice>,
 ) -> Result<Response, Error> {
     let chosen = choice.checked()?;
-    let project = caller.project.id;
+    let project = actor.project.id;
     let store = &services.store;
     store.set_pull_frequencies(project, &chosen).await?;
+    let details = serde_json::json!({ "seconds": chosen });
+    actor
+        .audit(&services, "project.pull_frequencies", project, details)
+        .await?;
     effective(&services, project).await
 }
 

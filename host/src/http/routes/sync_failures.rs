@@ -21,7 +21,7 @@ use crate::{
     http::{
         Services,
         body::OptionalJson,
-        caller::Caller,
+        caller::{Actor, Caller},
         error::{Code, Error},
         operation::{Operation, Parameter},
         query::Query,
@@ -182,11 +182,11 @@ async fn page(
 
 async fn retry(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Path(id): Path<String>,
     OptionalJson(retry): OptionalJson<Retry>,
 ) -> Result<Response, Error> {
-    let project = caller.project.id;
+    let project = actor.project.id;
     let store = &services.store;
     let not_found = || {
         let detail = format!(
@@ -212,6 +212,11 @@ async fn retry(
         FailureRetry::Deleted => ("deleted", None, None),
         FailureRetry::Failed(reason) => ("failed", None, Some(reason)),
     };
+    let details = serde_json::json!({ "record": failure.record.remote_id, "outcome": outcome });
+    let sync = (&scope, failure.kind);
+    actor
+        .audit_sync(&services, "sync_failure.retry", sync, details)
+        .await?;
     json(&RetryBody {
         outcome,
         record_id: record.map(|id| id.to_string()),

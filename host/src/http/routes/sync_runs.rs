@@ -21,7 +21,7 @@ use super::{
 use crate::{
     http::{
         Services,
-        caller::Caller,
+        caller::{Actor, Caller},
         error::{Code, Error},
         operation::{Operation, Parameter},
         query::Query,
@@ -221,25 +221,29 @@ async fn get(
 
 async fn cancel(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Path(id): Path<String>,
 ) -> Result<Response, Error> {
-    let project = caller.project.id;
+    let project = actor.project.id;
     let run = by_id(&services, project, &id).await?;
     let scope = services.store.scope_by_id(project, run.connection).await?;
     let interval = services.sync_interval;
     // With a connection its runs end.
     let ended = match &scope {
-        Some(scope) => services.unify.cancel_run(scope, &run, interval).await?,
-        None => false,
+        Some(scope) if services.unify.cancel_run(scope, &run, interval).await? => Some(scope),
+        _ => None,
     };
-    if !ended {
+    let Some(scope) = ended else {
         let detail = match run.direction {
             RunDirection::Inbound => "The run is over.",
             RunDirection::Outbound => "A run that pushes changes is not cancelled: cancel changes.",
         };
         return Err(Error::new(Code::Conflict, detail.to_owned()));
-    }
+    };
+    let details = serde_json::json!({ "run": run.id });
+    actor
+        .audit_sync(&services, "sync.cancel", (scope, run.kind), details)
+        .await?;
     let run = by_id(&services, project, &id).await?;
     json(&body(run, services.clock.now()))
 }

@@ -21,7 +21,7 @@ use crate::{
     http::{
         Services,
         body::{Json, OptionalJson},
-        caller::Caller,
+        caller::{Actor, Caller},
         error::{Code, Error},
         operation::{Operation, Parameter},
         query::Query,
@@ -323,14 +323,15 @@ pub(super) async fn get(
 
 pub(super) async fn change(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Path(place): Path<(String, String)>,
     Json(Change(patch)): Json<Change>,
 ) -> Result<Response, Error> {
-    let (scope, kind) = found(&services, caller.project.id, &place).await?;
+    let (scope, kind) = found(&services, actor.project.id, &place).await?;
     let now = services.clock.now();
     let store = &services.store;
     let before = store.sync_config(&scope, kind).await?;
+    let patched = patch.clone();
     let config = before.merge(patch).map_err(refused)?;
     config.validate(kind, now).map_err(refused)?;
     let next = if config.schedule == before.schedule {
@@ -341,6 +342,10 @@ pub(super) async fn change(
         Some(planned(&schedule, now))
     };
     store.set_sync_config(&scope, kind, &config, next).await?;
+    let changed = serde_json::json!({ "config": patched });
+    actor
+        .audit_sync(&services, "sync.change", (&scope, kind), changed)
+        .await?;
     if config.filters != before.filters {
         store
             .request_run(&scope, kind, Trigger::Manual, true)
@@ -352,15 +357,19 @@ pub(super) async fn change(
 
 pub(super) async fn run(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Path(place): Path<(String, String)>,
     OptionalJson(run): OptionalJson<Run>,
 ) -> Result<Response, Error> {
-    let (scope, kind) = found(&services, caller.project.id, &place).await?;
+    let (scope, kind) = found(&services, actor.project.id, &place).await?;
     let full = run.unwrap_or_default().full;
     let store = &services.store;
     store
         .request_run(&scope, kind, Trigger::Manual, full)
+        .await?;
+    let asked = serde_json::json!({ "full": full });
+    actor
+        .audit_sync(&services, "sync.run", (&scope, kind), asked)
         .await?;
     services.unify.work().notify_one();
     shown(&services, &scope, kind).await
@@ -368,37 +377,49 @@ pub(super) async fn run(
 
 pub(super) async fn pause(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Path(place): Path<(String, String)>,
 ) -> Result<Response, Error> {
-    let (scope, kind) = found(&services, caller.project.id, &place).await?;
+    let (scope, kind) = found(&services, actor.project.id, &place).await?;
     services.store.pause_sync(&scope, kind).await?;
+    let none = serde_json::json!({});
+    actor
+        .audit_sync(&services, "sync.pause", (&scope, kind), none)
+        .await?;
     shown(&services, &scope, kind).await
 }
 
 pub(super) async fn resume(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Path(place): Path<(String, String)>,
 ) -> Result<Response, Error> {
-    let (scope, kind) = found(&services, caller.project.id, &place).await?;
+    let (scope, kind) = found(&services, actor.project.id, &place).await?;
     services.store.resume_sync(&scope, kind).await?;
+    let none = serde_json::json!({});
+    actor
+        .audit_sync(&services, "sync.resume", (&scope, kind), none)
+        .await?;
     services.unify.work().notify_one();
     shown(&services, &scope, kind).await
 }
 
 pub(super) async fn confirm(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Path(place): Path<(String, String)>,
     Json(Confirm { delete }): Json<Confirm>,
 ) -> Result<Response, Error> {
-    let (scope, kind) = found(&services, caller.project.id, &place).await?;
+    let (scope, kind) = found(&services, actor.project.id, &place).await?;
     let store = &services.store;
     if !store.answer_question(&scope, kind, delete).await? {
         let detail = format!("The sync of {kind} asks nothing: it is not `stopped`.");
         return Err(Error::new(Code::Conflict, detail));
     }
+    let answer = serde_json::json!({ "delete": delete });
+    actor
+        .audit_sync(&services, "sync.confirm", (&scope, kind), answer)
+        .await?;
     if delete {
         store
             .request_run(&scope, kind, Trigger::Manual, false)

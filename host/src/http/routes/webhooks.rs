@@ -18,7 +18,7 @@ use crate::{
     http::{
         Services,
         body::{Json, OptionalJson},
-        caller::Caller,
+        caller::{Actor, Caller},
         error::{Code, Error},
         operation::Operation,
     },
@@ -228,7 +228,7 @@ pub(super) struct Verify {
 
 pub(super) async fn create(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Json(body): Json<Create>,
 ) -> Result<Response, Error> {
     let scopes = scopes(&body.scope)?;
@@ -237,8 +237,9 @@ pub(super) async fn create(
     short("/description", &description)?;
     let made = services
         .webhooks
-        .create(caller.project.id, &body.url, description, scopes);
+        .create(actor.project.id, &body.url, description, scopes);
     let (webhook, secret) = made.await?;
+    audit(&services, &actor, "webhook.create", &webhook).await?;
     let shown = json(&WebhookBody::new(&webhook, Some(&secret)))?;
     Ok((StatusCode::CREATED, shown).into_response())
 }
@@ -266,32 +267,33 @@ pub(super) async fn get(
 
 pub(super) async fn toggle(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Path(id): Path<String>,
     OptionalJson(body): OptionalJson<Toggle>,
 ) -> Result<Response, Error> {
-    let webhook = by_id(&services, caller.project.id, &id).await?;
+    let webhook = by_id(&services, actor.project.id, &id).await?;
     let wanted = body.unwrap_or_default().active;
     let change = WebhookChange {
         active: Some(wanted.unwrap_or(!webhook.active)),
         ..WebhookChange::default()
     };
-    let project = caller.project.id;
+    let project = actor.project.id;
     let webhook = services
         .webhooks
         .change(project, webhook.id, change)
         .await?;
+    audit(&services, &actor, "webhook.change", &webhook).await?;
     let shown = json(&WebhookBody::new(&webhook, None))?;
     Ok((StatusCode::CREATED, shown).into_response())
 }
 
 pub(super) async fn change(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Path(id): Path<String>,
     Json(body): Json<Change>,
 ) -> Result<Response, Error> {
-    let webhook = by_id(&services, caller.project.id, &id).await?;
+    let webhook = by_id(&services, actor.project.id, &id).await?;
     for (field, text) in [("/url", &body.url), ("/description", &body.description)] {
         short(field, text.as_deref().unwrap_or_default())?;
     }
@@ -301,35 +303,37 @@ pub(super) async fn change(
         scopes: body.scope.as_deref().map(scopes).transpose()?,
         active: body.active,
     };
-    let project = caller.project.id;
+    let project = actor.project.id;
     let webhook = services
         .webhooks
         .change(project, webhook.id, change)
         .await?;
+    audit(&services, &actor, "webhook.change", &webhook).await?;
     json(&WebhookBody::new(&webhook, None))
 }
 
 pub(super) async fn delete(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Path(id): Path<String>,
 ) -> Result<Response, Error> {
     let deleted = match id.parse::<WebhookId>() {
-        Ok(id) => services.store.delete_webhook(caller.project.id, id).await?,
+        Ok(id) => services.store.delete_webhook(actor.project.id, id).await?,
         Err(_) => None,
     };
     let webhook = deleted.ok_or_else(|| unknown(&id))?;
+    audit(&services, &actor, "webhook.delete", &webhook).await?;
     let shown = json(&WebhookBody::new(&webhook, None))?;
     Ok((StatusCode::CREATED, shown).into_response())
 }
 
 pub(super) async fn rotate(
     State(services): State<Arc<Services>>,
-    caller: Caller,
+    actor: Actor,
     Path(id): Path<String>,
     OptionalJson(body): OptionalJson<Rotate>,
 ) -> Result<Response, Error> {
-    let webhook = by_id(&services, caller.project.id, &id).await?;
+    let webhook = by_id(&services, actor.project.id, &id).await?;
     let seconds = body.unwrap_or_default().overlap_seconds;
     let seconds = seconds.unwrap_or(DEFAULT_OVERLAP);
     if seconds > MAX_OVERLAP {
@@ -339,8 +343,9 @@ pub(super) async fn rotate(
     let rotated =
         services
             .webhooks
-            .rotate(caller.project.id, webhook.id, Duration::from_secs(seconds));
+            .rotate(actor.project.id, webhook.id, Duration::from_secs(seconds));
     let (webhook, secret) = rotated.await?;
+    audit(&services, &actor, "webhook.rotate_secret", &webhook).await?;
     json(&WebhookBody::new(&webhook, Some(&secret)))
 }
 
@@ -357,6 +362,17 @@ pub(super) async fn verify(
         return Err(Error::new(Code::SignatureInvalid, detail));
     }
     Ok((StatusCode::CREATED, json(&body.payload)?).into_response())
+}
+
+/// Writes into the audit log what was done with an endpoint.
+async fn audit(
+    services: &Services,
+    actor: &Actor,
+    action: &str,
+    webhook: &Webhook,
+) -> Result<(), Error> {
+    let details = webhook.audited();
+    actor.audit(services, action, webhook.id, details).await
 }
 
 /// An endpoint of the project.

@@ -92,6 +92,11 @@ impl Own {
         }
     }
 
+    /// Whether a page may make the provider say something now; it is counted.
+    pub(crate) fn may_ask(&self) -> bool {
+        self.open.services.questions.takes(self.connection().id)
+    }
+
     /// The address of a page of this connection.
     pub(crate) fn href(&self, path: &str) -> String {
         self.href_with(path, &[])
