@@ -23,7 +23,7 @@ fn chapter() -> Vec<Block> {
 fn beside(mut block: Block) -> Block {
     if block.words.iter().any(|word| word == "background") {
         block.text = format!(
-            "{{ {}; }} > output.txt 2>&1 &\nserver=$!\ntrap 'kill $server; wait $server || true' EXIT\n\
+            "(exec {}) > output.txt 2>&1 &\nserver=$!\ntrap 'kill $server; wait $server || true' EXIT\n\
              until [ -s .jackfield/dev.env ]; do kill -0 $server || {{ cat output.txt; exit 1; }}; sleep 0.2; done\n",
             block.text.trim_end()
         );

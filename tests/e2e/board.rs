@@ -215,7 +215,7 @@ async fn an_operator_sees_whether_all_is_well_and_what_a_run_did(backend: Backen
     holds(
         &scene.page("").await,
         &[
-            "attention now.",
+            "One thing is broken",
             "No connection works.",
             "One connection needs it.",
         ],

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::desk::ProjectDesk;
 use crate::{
-    model::{ConnectionId, ObjectKind, RunStatus, Scope, Timestamp},
+    model::{Connection, ConnectionId, ConnectionStatus, ObjectKind, RunStatus, Scope, Timestamp},
+    store::{NEVER, SyncState},
     web::{
         self,
         parts::{self, Choice, Tone},
@@ -60,6 +61,22 @@ pub(super) const PLACE: &str = "place in this list";
 /// Where a page of a list begins; an empty text is the first one.
 pub(super) fn place<T: FromStr>(text: &str) -> Result<Option<T>, web::Error> {
     word(text, PLACE, |text| text.parse().ok())
+}
+
+/// When a sync runs next, in a word or two.
+pub(super) fn next_run(state: &SyncState, connection: &Connection, now: Timestamp) -> Markup {
+    let words = if state.paused {
+        "when it is resumed"
+    } else if connection.status == ConnectionStatus::NeedsReconnect {
+        "after a new login"
+    } else if state.next_run_at >= NEVER {
+        "when asked"
+    } else if state.next_run_at <= now {
+        "now"
+    } else {
+        return parts::time(state.next_run_at);
+    };
+    html! { span.muted { (words) } }
 }
 
 /// A field of a filter with a choice for each word, and one for all.

@@ -69,8 +69,8 @@ async fn overview(
             (parts::stat("Connections", &parts::number(connections.valid + connections.needs_reconnect), &match (connections.needs_reconnect, waiting) {
                 (0, 0) => "all of them work".to_owned(),
                 (0, waiting) => format!("{} without their connector", parts::number(waiting)),
-                (dead, 0) => format!("{} need a new login", parts::number(dead)),
-                (dead, waiting) => format!("{} need a new login, {} without their connector", parts::number(dead), parts::number(waiting)),
+                (dead, 0) => dead_logins(dead),
+                (dead, waiting) => format!("{}, {} without their connector", dead_logins(dead), parts::number(waiting)),
             }))
             (parts::stat("Syncs running", &at_work.to_string(), "at this moment"))
             (parts::stat("Failed records", &store.failing_records(desk.project.id).await?.to_string(), "could not be unified"))
@@ -129,6 +129,11 @@ async fn charts(
     Ok(fragment(charts::body(&desk, &asked.range).await?))
 }
 
+fn dead_logins(dead: u64) -> String {
+    let needs = if dead == 1 { "needs" } else { "need" };
+    format!("{} {needs} a new login", parts::number(dead))
+}
+
 /// The one sentence that matters.
 fn sentence(items: &[Item], working: u64, at_work: Counted) -> Markup {
     let broken = items
@@ -155,10 +160,15 @@ fn sentence(items: &[Item], working: u64, at_work: Counted) -> Markup {
                 needs(all)
             ),
         ),
-        (_, broken) => (
-            Tone::Bad,
-            format!("{} {} attention now.", things(broken), needs(broken)),
-        ),
+        (all, broken) => {
+            let are = if broken == 1 { "is" } else { "are" };
+            let look = match all - broken {
+                0 => String::new(),
+                look => format!(", {look} {} a look", needs(look)),
+            };
+            let title = format!("{} {are} broken{look}.", things(broken));
+            (Tone::Bad, title)
+        }
     };
     let valid = match working {
         0 => "No connection works.".to_owned(),

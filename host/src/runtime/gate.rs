@@ -6,7 +6,10 @@ use std::{
     fs,
     io::Write as _,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use arc_swap::ArcSwap;
@@ -66,6 +69,8 @@ pub(super) struct Gate {
     /// Rings when books were changed, or are to be.
     pub(super) bell: Notify,
     tripped: Mutex<Vec<(Slug, Digest, String)>>,
+    /// Whether the books could not be read the last time.
+    is_blind: AtomicBool,
 }
 
 /// A file that may be loaded, and what is to be written down before it serves.
@@ -90,6 +95,7 @@ impl Runtime {
             }),
             bell: Notify::new(),
             tripped: Mutex::default(),
+            is_blind: AtomicBool::new(false),
         };
         // Set once: whoever calls twice changes nothing.
         self.0.gate.set(gate).ok();
@@ -117,12 +123,18 @@ impl Runtime {
         gate.write_trips().await;
         match gate.news().await {
             Ok(changed) => {
+                if gate.is_blind.swap(false, Ordering::Relaxed) {
+                    tracing::info!("what was decided of connectors can be read again");
+                }
                 if !changed.is_empty() {
                     self.judge_all_again(&changed);
                 }
             }
             Err(error) => {
-                tracing::warn!(error = %error, "what was decided of connectors cannot be read; what serves goes on serving");
+                // Said once, not at every look.
+                if !gate.is_blind.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(error = %error, "what was decided of connectors cannot be read; what serves goes on serving");
+                }
             }
         }
         self.stop_and_start();

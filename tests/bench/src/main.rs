@@ -44,7 +44,7 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 
 const USAGE: &str = "\
 usage: jackfield-bench unify|call|list|sync|webhooks|start|pages|sandbox [OPTION...]
-  --rounds N         how often the two sides take turns (unify, call: 15; list, sync: 7; webhooks: 3; start, sandbox: 5)
+  --rounds N         how often the two sides take turns (unify, call: 15; list, sync: 7; webhooks: 3; start: 5; sandbox: 25)
   --sizes N,N,...    unify: records in a call; list, sync: records stored or read; webhooks: events; start: connectors; pages: runs
   --page N           sync: records on the provider's page (100)
   --plugins FOLDER   connectors that are built already; otherwise they are built first

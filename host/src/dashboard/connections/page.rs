@@ -5,13 +5,13 @@ use maud::{Markup, html};
 
 use super::{connector, found, state};
 use crate::{
-    dashboard::{ProjectDesk, Section, diagnosis},
+    dashboard::{ProjectDesk, Section, board, diagnosis},
     http,
     model::{
         Connection, ConnectionStatus, ExchangeCause, ExchangeRow, Role, Schedule, Scope,
         SettingType, Timestamp,
     },
-    store::{ExchangeFilter, NEVER, SyncState},
+    store::{ExchangeFilter, SyncState},
     web::{
         self,
         parts::{self, Tone},
@@ -203,7 +203,9 @@ async fn syncs(
     for state in states {
         let interval = desk.services.sync_interval;
         let schedule = store.schedule_of(scope, &state.config, interval).await?;
-        rows.push(sync_row(&state, &schedule, here, &desk.href("/runs"), may));
+        let next = board::next_run(&state, scope.connection(), desk.services.clock.now());
+        let runs = desk.href("/runs");
+        rows.push(sync_row(&state, &schedule, &next, here, &runs, may));
     }
     let mut columns = vec!["Object", "State", "Schedule", "Last", "Next"];
     if may {
@@ -213,9 +215,15 @@ async fn syncs(
     Ok(parts::table("Syncs", &columns, &rows))
 }
 
-fn sync_row(state: &SyncState, schedule: &Schedule, here: &str, runs: &str, may: bool) -> Markup {
+fn sync_row(
+    state: &SyncState,
+    schedule: &Schedule,
+    next: &Markup,
+    here: &str,
+    runs: &str,
+    may: bool,
+) -> Markup {
     let (status, object) = (state.status(), state.kind.name());
-    let due = Some(state.next_run_at).filter(|time| !state.paused && *time < NEVER);
     let act = |action: &str| format!("{here}/syncs/{object}/{action}");
     html! {
         tr {
@@ -230,7 +238,7 @@ fn sync_row(state: &SyncState, schedule: &Schedule, here: &str, runs: &str, may:
             }
             td.nowrap { (when(schedule)) }
             td { @match state.last_finished_at { Some(at) => (parts::time(at)), None => span.muted { "never" } } }
-            td { @match due { Some(at) => (parts::time(at)), None => span.muted { "when asked" } } }
+            td { (next) }
             @if may {
                 td {
                     div.row.wrap {

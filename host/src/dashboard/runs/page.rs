@@ -100,6 +100,14 @@ pub(super) async fn show(
     let is_over = run.finished_at.is_some();
     let waits = waits(&desk, &run);
     let question = state.as_ref().and_then(|state| state.question);
+    // Of the last run of the sync only: after an earlier one there are others.
+    let last = state
+        .as_ref()
+        .filter(|state| is_over && state.run == Some(run.id));
+    let next = scope.as_ref().zip(last).map(|(scope, state)| {
+        let now = desk.services.clock.now();
+        board::next_run(state, scope.connection(), now)
+    });
     let body = html! {
         p {
             a href=(desk.href("/runs")) { "Sync log" } " / "
@@ -130,7 +138,7 @@ pub(super) async fn show(
         div.grid.two {
             section.card {
                 h2 { "What happened" }
-                (timeline(&run, state.as_ref(), waits))
+                (timeline(&run, next.as_ref(), waits))
             }
             section.card {
                 h2 { "Facts" }
@@ -303,7 +311,7 @@ fn buttons(desk: &ProjectDesk, run: &Run, state: Option<&SyncState>) -> Markup {
     }
 }
 
-fn timeline(run: &Run, state: Option<&SyncState>, waits: Option<Timestamp>) -> Markup {
+fn timeline(run: &Run, next: Option<&Markup>, waits: Option<Timestamp>) -> Markup {
     let attempts = run.attempts.saturating_sub(1);
     html! {
         ol.timeline {
@@ -331,13 +339,7 @@ fn timeline(run: &Run, state: Option<&SyncState>, waits: Option<Timestamp>) -> M
                 },
                 (None, None) => {},
             }
-            @if let Some(state) = state.filter(|state| run.finished_at.is_some() && state.run == Some(run.id)) {
-                li {
-                    @if state.paused { p { "The sync is paused: nothing runs until it is resumed." } }
-                    @else if state.next_run_at < crate::store::NEVER { p { "The next run is due " (parts::time(state.next_run_at)) } }
-                    @else { p { "The next run begins when somebody asks for it." } }
-                }
-            }
+            @if let Some(next) = next { li { p { "The next run begins " (next) } } }
         }
     }
 }
