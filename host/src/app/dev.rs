@@ -180,7 +180,7 @@ async fn build_all(crates: &[PathBuf], built: &Path) -> Result<()> {
         }
     }
     if !crates.is_empty() && failed.len() == crates.len() {
-        anyhow::bail!("no connector could be built; what the compiler said stands above");
+        anyhow::bail!("no connector could be built: correct what stands above, and start again");
     }
     if !failed.is_empty() {
         println!(

@@ -40,7 +40,9 @@ pub enum HttpRuleError {
     )]
     Form(String),
     /// It names an address of the network where only names are allowed.
-    #[error("{0:?} names an IP address; rules name hosts")]
+    #[error(
+        "{0:?} names an IP address, and rules name hosts: for this machine write localhost, else the real name, and say at the server where that is (connectors.SLUG.endpoints)"
+    )]
     Address(String),
 }
 
