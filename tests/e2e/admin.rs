@@ -179,6 +179,27 @@ async fn a_projects_own_app_logs_customers_in(backend: Backend) {
         assert!(log.contains(action), "{log}");
     }
     assert!(!log.contains(right) && !log.contains(SECRET), "{log}");
+
+    // When the token has to be renewed, and cannot be, the diagnosis knows what was done before.
+    provider.let_pass(30 * 24 * 3600);
+    project
+        .post("/sync/resync", &json!({ "vertical": "crm" }))
+        .await
+        .expect(201);
+    let connection = text(&connections[0]["id_connection"]);
+    let path = format!("/diagnosis/connections/{connection}");
+    until("the app that is gone is told of", async || {
+        let found = project.get(&path).await.json(200);
+        let problems = found["problems"].as_array()?.clone();
+        let mut changes = problems
+            .iter()
+            .filter_map(|problem| problem["preceding_changes"].as_array())
+            .flatten();
+        changes
+            .any(|change| change["kind"] == "oauth_app")
+            .then_some(())
+    })
+    .await;
 }
 
 async fn keys_and_projects_are_made_changed_and_revoked(backend: Backend) {

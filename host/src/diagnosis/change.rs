@@ -8,7 +8,7 @@ use super::{
     rule::ChangeKind,
     sighting::{Place, Sighting},
 };
-use crate::model::{AuditEntry, ProjectId, Timestamp};
+use crate::model::{AuditEntry, ConnectionId, OAuthAppKey, ProjectId, Timestamp};
 
 /// Entries of the audit log that are read of one subject.
 const ENTRIES: u32 = 50;
@@ -58,13 +58,16 @@ impl Diagnoses {
         good: Option<&String>,
     ) -> Result<Vec<Change>, Error> {
         let mut changes = Vec::new();
-        let subject = match sighting.place {
-            Place::Connection(id) => id.to_string(),
-            Place::Webhook(id) => id.to_string(),
-        };
         let connector = sighting.connector.as_ref();
-        for subject in [Some(subject), connector.map(ToString::to_string)] {
-            let Some(subject) = subject else { continue };
+        let mut subjects: Vec<String> = connector.map(ToString::to_string).into_iter().collect();
+        match sighting.place {
+            Place::Connection(id) => {
+                subjects.push(id.to_string());
+                subjects.extend(self.app_of(before.project, id).await?);
+            }
+            Place::Webhook(id) => subjects.push(id.to_string()),
+        }
+        for subject in subjects {
             for row in self.store.audited(&subject, ENTRIES).await? {
                 let entry = row.entry;
                 let is_ours = entry
@@ -122,6 +125,24 @@ impl Diagnoses {
         changes.truncate(MOST);
         Ok(changes)
     }
+
+    /// What the audit log calls the project's OAuth app that a connection would use.
+    async fn app_of(
+        &self,
+        project: ProjectId,
+        connection: ConnectionId,
+    ) -> Result<Option<String>, Error> {
+        let scope = self.store.scope_by_id(project, connection).await?;
+        Ok(scope.map(|scope| {
+            let connection = scope.connection();
+            let key = OAuthAppKey {
+                connector: connection.connector.clone(),
+                scheme: connection.scheme.clone(),
+                environment: connection.environment,
+            };
+            key.to_string()
+        }))
+    }
 }
 
 /// What an entry of the audit log says, where it is about a change that may break something.
@@ -162,24 +183,19 @@ fn told(entry: &AuditEntry) -> Option<(ChangeKind, String)> {
             ChangeKind::Stopped,
             format!("{slug} was suspended after crashes."),
         ),
-        action => {
-            let (area, _) = action.split_once('.')?;
-            match area {
-                "connection" | "sync" => (
-                    ChangeKind::Settings,
-                    "Settings of the connection were changed.".to_owned(),
-                ),
-                "oauth_app" => (
-                    ChangeKind::OauthApp,
-                    "The OAuth app was changed.".to_owned(),
-                ),
-                "webhook" => (ChangeKind::Endpoint, "The endpoint was changed.".to_owned()),
-                "mapping" | "field_mapping" | "custom_field" => {
-                    (ChangeKind::Mapping, "A mapping was changed.".to_owned())
-                }
-                _ => return None,
-            }
+        "connection.settings" => (
+            ChangeKind::Settings,
+            "Settings of the connection were changed.".to_owned(),
+        ),
+        "webhook.create" | "webhook.change" | "webhook.rotate_secret" => {
+            (ChangeKind::Endpoint, "The endpoint was changed.".to_owned())
         }
+        "oauth_app.set" | "oauth_app.remove" => (
+            ChangeKind::OauthApp,
+            "The OAuth app was changed.".to_owned(),
+        ),
+        // What was only used says nothing, such as a test of an endpoint.
+        _ => return None,
     };
     Some((kind, what))
 }

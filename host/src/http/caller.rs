@@ -53,8 +53,8 @@ impl Actor {
         format!("api_key:{}", self.key)
     }
 
-    /// Writes what was done into the audit log. Reading leaves no entry, and neither do records,
-    /// which have a history of their own.
+    /// Writes what was done into the audit log. Reading leaves no entry, asking for a sync does not
+    /// either, which programs do all the time, nor do records, which have a history of their own.
     ///
     /// # Errors
     /// The database failed.
@@ -222,8 +222,8 @@ impl FromRequestParts<Arc<Services>> for Scoped {
 /// A caller with a good API key, and one of its connections if it names one.
 #[derive(Clone, Debug)]
 pub(super) struct MaybeScoped {
-    /// The key and its project.
-    pub(super) actor: Actor,
+    /// The key's project.
+    pub(super) project: Project,
     /// The connection.
     pub(super) scope: Option<Scope>,
 }
@@ -235,19 +235,16 @@ impl FromRequestParts<Arc<Services>> for MaybeScoped {
         parts: &mut Parts,
         services: &Arc<Services>,
     ) -> Result<Self, Error> {
-        let actor = Actor::from_request_parts(parts, services).await?;
+        let Caller { project } = Caller::from_request_parts(parts, services).await?;
         let narrowed = parts.extensions.get::<Narrowed>();
         let Some(token) = text(&parts.headers, "x-connection-token") else {
             return Ok(Self {
-                actor,
+                project,
                 scope: narrowed.map(|Narrowed(scope)| scope.clone()),
             });
         };
         let scope = match Vault::parse_connection_token(token) {
-            Some(digest) => {
-                let project = actor.project.id;
-                services.store.scope_by_token(project, &digest).await?
-            }
+            Some(digest) => services.store.scope_by_token(project.id, &digest).await?,
             None => None,
         };
         if scope.is_none() {
@@ -255,7 +252,7 @@ impl FromRequestParts<Arc<Services>> for MaybeScoped {
                 "The header `x-connection-token` is not the token of a connection of this project.";
             return Err(Error::new(Code::ConnectionTokenInvalid, detail));
         }
-        Ok(Self { actor, scope })
+        Ok(Self { project, scope })
     }
 }
 

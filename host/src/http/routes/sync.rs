@@ -97,7 +97,7 @@ pub(super) async fn resync(
     OptionalJson(selection): OptionalJson<Selection>,
 ) -> Result<Response, Error> {
     let selection = selection.unwrap_or_default();
-    let scopes = chosen(&services, &caller, |connection| selection.takes(connection)).await?;
+    let scopes = chosen(&services, caller, |connection| selection.takes(connection)).await?;
     let vertical = selection
         .vertical
         .as_deref()
@@ -106,15 +106,7 @@ pub(super) async fn resync(
     let mut status = "success";
     for scope in &scopes {
         match services.unify.request_sync(scope, vertical).await {
-            Ok(due) => {
-                syncs += due;
-                let details = serde_json::json!({ "vertical": vertical, "due": due });
-                let connection = scope.connection().id;
-                let actor = &caller.actor;
-                actor
-                    .audit(&services, "sync.run", connection, details)
-                    .await?;
-            }
+            Ok(due) => syncs += due,
             Err(error @ unify::Error::Store(_)) => return Err(error.into()),
             Err(error) if scopes.len() == 1 => return Err(error.into()),
             // One connector that is away does not keep the others from their syncs.
@@ -174,7 +166,7 @@ pub(super) async fn status(
     Path(vertical): Path<String>,
 ) -> Result<Response, Error> {
     let mut bodies = Vec::new();
-    for scope in chosen(&services, &caller, |_| true).await? {
+    for scope in chosen(&services, caller, |_| true).await? {
         let states = services.store.sync_states(&scope).await?;
         let states = states
             .into_iter()
@@ -217,13 +209,13 @@ fn body(connection: &Connection, state: SyncState, last_run: Option<RunBody>) ->
 
 async fn chosen(
     services: &Services,
-    caller: &MaybeScoped,
+    caller: MaybeScoped,
     takes: impl Fn(&Connection) -> bool,
 ) -> Result<Vec<Scope>, Error> {
-    if let Some(scope) = &caller.scope {
-        return Ok(vec![scope.clone()]);
+    if let Some(scope) = caller.scope {
+        return Ok(vec![scope]);
     }
-    let project = caller.actor.project.id;
+    let project = caller.project.id;
     let mut scopes = Vec::new();
     for (connection, _) in services.store.connections(project).await? {
         if takes(&connection) {

@@ -357,19 +357,15 @@ pub(super) async fn change(
 
 pub(super) async fn run(
     State(services): State<Arc<Services>>,
-    actor: Actor,
+    caller: Caller,
     Path(place): Path<(String, String)>,
     OptionalJson(run): OptionalJson<Run>,
 ) -> Result<Response, Error> {
-    let (scope, kind) = found(&services, actor.project.id, &place).await?;
+    let (scope, kind) = found(&services, caller.project.id, &place).await?;
     let full = run.unwrap_or_default().full;
     let store = &services.store;
     store
         .request_run(&scope, kind, Trigger::Manual, full)
-        .await?;
-    let asked = serde_json::json!({ "full": full });
-    actor
-        .audit_sync(&services, "sync.run", (&scope, kind), asked)
         .await?;
     services.unify.work().notify_one();
     shown(&services, &scope, kind).await
