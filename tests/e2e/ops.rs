@@ -184,13 +184,17 @@ async fn an_operator_works_with_connections_webhooks_and_fields(backend: Backend
         let page = desk.page(&format!("/connections{missing}")).await;
         assert!(!page.contains(&here), "{missing}");
     }
-    let page = desk.page(&here).await;
+    // The log of requests is written beside them.
+    let page = until("its requests are in the log", async || {
+        let page = desk.page(&here).await;
+        page.contains("GET /v1/").then_some(page)
+    });
+    let page = page.await;
     for text in [
         "crm.contact",
         "completed",
         "Sync now",
         "Requests to the provider",
-        "GET /v1/",
     ] {
         assert!(page.contains(text), "{text}");
     }

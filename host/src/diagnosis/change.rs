@@ -187,7 +187,7 @@ fn told(entry: &AuditEntry) -> Option<(ChangeKind, String)> {
             ChangeKind::Settings,
             "Settings of the connection were changed.".to_owned(),
         ),
-        "webhook.create" | "webhook.change" | "webhook.rotate_secret" => {
+        "webhook.change" | "webhook.rotate_secret" => {
             (ChangeKind::Endpoint, "The endpoint was changed.".to_owned())
         }
         "oauth_app.set" | "oauth_app.remove" => (
