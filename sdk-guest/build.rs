@@ -32,6 +32,10 @@ fn main() {
         .expect("a string takes all");
     }
     currencies(&read(&schemas.join("currencies.json")), &mut out);
+    println!("cargo::rustc-check-cfg=cfg(numbers)");
+    if out.contains(NUMBER) {
+        println!("cargo::rustc-cfg=numbers");
+    }
     let target = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
     fs::write(Path::new(&target).join("models.rs"), out).expect("OUT_DIR can be written");
 }
@@ -102,11 +106,7 @@ fn structure(schema: &Value, name: &str, with_custom_fields: bool, out: &mut Str
     let mut fields = String::new();
     for (property, description) in map(schema, "properties") {
         let rust = rust_type(description, name, property, &mut nested);
-        let number = if rust == "f64" {
-            ", serialize_with = \"crate::field::number\""
-        } else {
-            ""
-        };
+        let number = if rust == "f64" { NUMBER } else { "" };
         writeln!(
             fields,
             "{}#[serde(skip_serializing_if = \"crate::Field::is_absent\"{number})]\npub {}: crate::Field<{rust}>,",
@@ -130,6 +130,8 @@ fn structure(schema: &Value, name: &str, with_custom_fields: bool, out: &mut Str
     .expect("a string takes all");
 }
 
+/// How a number is written. What does it is there where a chosen object has one.
+const NUMBER: &str = ", serialize_with = \"crate::field::number\"";
 const DERIVE: &str = "#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]\n#[serde(default)]\n";
 
 /// The Rust type of a property of `owner`; an object inside becomes a struct of its own in `out`, called after the

@@ -57,6 +57,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hyper", &["http", "demo"]),
     ("hyper_util", &["http", "demo"]),
     ("jsonschema", &["model"]),
+    ("libc", &["runtime"]),
     ("libmimalloc_sys", &["runtime"]),
     ("maud", &["web", "portal", "dashboard"]),
     ("notify", &["runtime"]),

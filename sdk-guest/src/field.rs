@@ -99,6 +99,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
 }
 
 /// Writes a whole number without a fraction: `12`, not `12.0`.
+#[cfg(numbers)]
 pub(crate) fn number<S: Serializer>(field: &Field<f64>, serializer: S) -> Result<S::Ok, S::Error> {
     /// Up to here every whole number has its own `f64`.
     const EXACT: f64 = 9_007_199_254_740_992.0;

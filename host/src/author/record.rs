@@ -170,6 +170,12 @@ pub async fn record(candidate: &Candidate, options: &RecordOptions) -> Result<Fi
 
     let mut scrubber = Scrubber::new(Arc::clone(&authorization), options.scrub);
     let mut exchanges = std::mem::take(&mut *locked(&tape.exchanges));
+    for remote in &remotes {
+        if let Some(unified) = unified(&lab, options.object, remote).await {
+            scrubber.learn(&Value::Object(unified));
+        }
+        scrubber.learn(remote);
+    }
     for exchange in &mut exchanges {
         scrubber.text(&mut exchange.request.url);
         if let Some(body) = &mut exchange.request.body {
@@ -198,16 +204,7 @@ async fn documents(lab: &Lab, kind: ObjectKind, remotes: Vec<Value>) -> Vec<Mapp
     let mut shown: BTreeSet<String> = BTreeSet::new();
     let mut documents = Vec::new();
     for remote in remotes {
-        let text = json!([remote]).to_string();
-        let Ok(answer) = lab.version.unify(kind, text, &[]).await else {
-            continue;
-        };
-        let entries: Vec<Map<String, Value>> = serde_json::from_str(&answer).unwrap_or_default();
-        let Some(unified) = entries
-            .into_iter()
-            .next()
-            .filter(|one| !one.contains_key("error"))
-        else {
+        let Some(unified) = unified(lab, kind, &remote).await else {
             continue;
         };
         let set = unified.iter().filter(|(_, value)| !value.is_null());
@@ -228,6 +225,15 @@ async fn documents(lab: &Lab, kind: ObjectKind, remotes: Vec<Value>) -> Vec<Mapp
         }
     }
     documents
+}
+
+/// What a document becomes; none where it is refused.
+async fn unified(lab: &Lab, kind: ObjectKind, remote: &Value) -> Option<Map<String, Value>> {
+    let text = json!([remote]).to_string();
+    let answer = lab.version.unify(kind, text, &[]).await.ok()?;
+    let entries: Vec<Map<String, Value>> = serde_json::from_str(&answer).ok()?;
+    let first = entries.into_iter().next()?;
+    (!first.contains_key("error")).then_some(first)
 }
 
 /// The parameter of the query in which a key goes.
@@ -299,7 +305,13 @@ impl Tape {
             max_response_bytes: 16 * 1024 * 1024,
         };
         let response = self.egress.send(request, &limits).await;
-        let response = response.map_err(|error| format!("{base}: {error}"))?;
+        let response = response.map_err(|error| {
+            let here = match error {
+                egress::Error::Denied(_) => " (here: with --allow-private)",
+                _ => "",
+            };
+            format!("{base}: {error}{here}")
+        })?;
         let headers: Vec<(String, String)> = response
             .headers
             .iter()

@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Semaphore;
 use wasmtime::{
     Store,
     component::{Instance, InstancePre},
@@ -18,6 +17,7 @@ use super::{
     CallError, Failure, Routes, Shared,
     bindings::types,
     limits::{self, Exceeded, Limits, MAX_HOST_BYTES, MAX_HOST_CALLS},
+    share::Share,
 };
 use crate::{
     egress::{Authorizer, Budget, Downstream, Priority},
@@ -155,7 +155,7 @@ pub(super) type Answer<T> = Result<T, types::Failure>;
 /// instead of being torn out of the middle of a host call.
 pub(super) async fn run<T, F>(
     shared: &Arc<Shared>,
-    own: &Arc<Semaphore>,
+    share: &Arc<Share>,
     instance: &InstancePre<State>,
     state: State,
     body: F,
@@ -166,7 +166,7 @@ where
 {
     let permits = tokio::time::timeout(PATIENCE, async {
         // Its own first: who waits for that one takes nothing from others.
-        let own = Arc::clone(own).acquire_owned().await?;
+        let own = Arc::clone(&share.instances).acquire_owned().await?;
         let any = Arc::clone(&shared.permits).acquire_owned().await?;
         Ok::<_, tokio::sync::AcquireError>((own, any))
     })
@@ -175,7 +175,7 @@ where
         return Err(CallError::Busy(shared.options.max_instances));
     };
     let instance = instance.clone();
-    let shared = Arc::clone(shared);
+    let (shared, share) = (Arc::clone(shared), Arc::clone(share));
     let mut state = state;
     let task = tokio::spawn(async move {
         let deadline = shared.options.call_timeout;
@@ -201,7 +201,7 @@ where
             drop(permits);
             answer
         };
-        lane.run(Box::pin(work), ticks, deadline).await
+        lane.run(Box::pin(work), &share, ticks, deadline).await
     });
     task.await
         .unwrap_or_else(|error| Err(CallError::Trap(error.to_string())))

@@ -3,10 +3,11 @@
 //!
 //! A call begins on a worker of the server, since most are over in less than a change of threads
 //! takes. One that has computed for a while is moved, as it is, and comes back when it waits for
-//! something.
+//! something. Where calls of a connector were stopped lately, the next ones are moved at once.
+//! Connectors take turns on the threads.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     future::Future,
     io,
     pin::Pin,
@@ -21,15 +22,12 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::CallError;
+use super::{CallError, priority, share::Share};
 
 /// Epochs of computing after which a call is moved.
 const LONG: u64 = 4;
-/// Epochs after which it makes way for the next one.
-const SLICE: u64 = 10;
-/// How much less than others the threads may compute when there is not enough for all.
-#[cfg(unix)]
-const NICENESS: i32 = 10;
+/// Epochs of computing after which a call makes way for the next connector's.
+const SLICE: u64 = 2;
 
 /// What a call that is over its deadline has to say so itself.
 const GRACE: Duration = Duration::from_millis(50);
@@ -44,8 +42,39 @@ type Job = Box<dyn FnMut() -> bool + Send>;
 /// The threads, and who waits for them.
 #[derive(Default)]
 pub(super) struct Lane {
-    waiting: Mutex<VecDeque<Job>>,
+    waiting: Mutex<Waiting>,
     arrived: Condvar,
+}
+
+/// Calls that wait for a thread.
+#[derive(Default)]
+struct Waiting {
+    /// Of each connector, by the place of its share in memory.
+    calls: HashMap<usize, VecDeque<Job>>,
+    /// The connectors, in the order of their turns.
+    turns: VecDeque<usize>,
+}
+
+impl Waiting {
+    fn add(&mut self, connector: usize, job: Job) {
+        let calls = self.calls.entry(connector).or_default();
+        if calls.is_empty() {
+            self.turns.push_back(connector);
+        }
+        calls.push_back(job);
+    }
+
+    fn next(&mut self) -> Option<(usize, Job)> {
+        let connector = self.turns.pop_front()?;
+        let calls = self.calls.get_mut(&connector)?;
+        let job = calls.pop_front()?;
+        if calls.is_empty() {
+            self.calls.remove(&connector);
+        } else {
+            self.turns.push_back(connector);
+        }
+        Some((connector, job))
+    }
 }
 
 impl Lane {
@@ -58,8 +87,7 @@ impl Lane {
             thread::Builder::new()
                 .name("long-calls".to_owned())
                 .spawn(move || {
-                    #[cfg(unix)]
-                    if let Err(error) = rustix::process::nice(NICENESS) {
+                    if let Err(error) = priority::make_way() {
                         tracing::warn!(error = %error, "calls that compute for long cannot be given less time than others");
                     }
                     while let Some(lane) = lane.upgrade() {
@@ -74,23 +102,23 @@ impl Lane {
         let waiting = self.lock();
         let (mut waiting, _) = self
             .arrived
-            .wait_timeout_while(waiting, LOOK, |waiting| waiting.is_empty())
+            .wait_timeout_while(waiting, LOOK, |waiting| waiting.turns.is_empty())
             .unwrap_or_else(PoisonError::into_inner);
-        let Some(mut job) = waiting.pop_front() else {
+        let Some((connector, mut job)) = waiting.next() else {
             return;
         };
         drop(waiting);
         if job() {
-            self.put(job);
+            self.put(connector, job);
         }
     }
 
-    fn put(&self, job: Job) {
-        self.lock().push_back(job);
+    fn put(&self, connector: usize, job: Job) {
+        self.lock().add(connector, job);
         self.arrived.notify_one();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Job>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -99,12 +127,20 @@ impl Lane {
     pub(super) async fn run<T: Send + 'static>(
         &self,
         mut work: Work<T>,
+        share: &Arc<Share>,
         ticks: Arc<AtomicU64>,
         limit: Duration,
     ) -> Result<T, CallError> {
         let deadline = tokio::time::Instant::now() + limit + GRACE;
+        // Whether there is something to compute, as far as is known: not while it waits.
+        let mut computes = true;
         loop {
             let begun = std::future::poll_fn(|context| {
+                if computes && share.is_suspected() {
+                    return Poll::Ready(None);
+                }
+                // What it waits for wakes it, and then it computes.
+                computes = true;
                 let before = ticks.load(Ordering::Relaxed);
                 match work.as_mut().poll(context) {
                     Poll::Ready(answer) => Poll::Ready(Some(answer)),
@@ -122,12 +158,13 @@ impl Lane {
                 return answer;
             }
             let (back, moved) = oneshot::channel();
-            self.put(slices(work, Arc::clone(&ticks), back));
+            let job = slices(work, Arc::clone(&ticks), back);
+            self.put(Arc::as_ptr(share).addr(), job);
             // The call has its own deadline, and keeps it unless nobody has time for it. Then who
             // waits is told, and the call is dropped in its turn.
             match tokio::time::timeout_at(deadline, moved).await {
                 Ok(Ok(Ended::Done(answer))) => return answer,
-                Ok(Ok(Ended::Waits(same))) => work = same,
+                Ok(Ok(Ended::Waits(same))) => (work, computes) = (same, false),
                 Ok(Err(_)) => return Err(CallError::Trap("the host failed".to_owned())),
                 Err(_) => return Err(CallError::Deadline(limit)),
             }
@@ -177,4 +214,34 @@ fn slices<T: Send + 'static>(
             return false;
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connectors_take_turns() {
+        let mut waiting = Waiting::default();
+        for connector in [1, 1, 1, 2, 3, 2] {
+            waiting.add(connector, Box::new(|| false));
+        }
+        let turns = std::iter::from_fn(|| waiting.next().map(|(connector, _)| connector));
+        assert_eq!(turns.collect::<Vec<_>>(), [1, 2, 3, 1, 2, 1]);
+        assert!(waiting.calls.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_was_stopped_makes_way_from_the_beginning() {
+        let lane = Lane::start().unwrap();
+        let share = Share::of(4);
+        let thread = async || {
+            let work: Work<_> = Box::pin(async { Ok(thread::current().name().map(str::to_owned)) });
+            let ticks = Arc::new(AtomicU64::new(0));
+            lane.run(work, &share, ticks, Duration::from_secs(60)).await
+        };
+        assert_ne!(thread().await.unwrap().as_deref(), Some("long-calls"));
+        share.suspect();
+        assert_eq!(thread().await.unwrap().as_deref(), Some("long-calls"));
+    }
 }

@@ -94,9 +94,10 @@ impl Routes {
                     .map(|port| format!(":{port}"))
                     .unwrap_or_default(),
             );
+            let path = declared.path();
+            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
             return Err(format!(
-                "{place}{} is outside of the connector's permissions; its manifest would need [permissions] http = [\"{place}/\"]",
-                declared.path(),
+                "{place}{path} is outside of the connector's permissions; its manifest would need [permissions] http = [\"{place}{folder}/\"]",
             ));
         }
         let text = declared.as_str();
@@ -155,7 +156,14 @@ impl Routes {
                     .split_once('}')
                     .ok_or_else(|| format!("{named:?} has a brace without a partner"))?;
                 let base = self.endpoints.get(name).ok_or_else(|| {
-                    format!("the manifest has no endpoint {name:?}: add [endpoints.{name}]")
+                    let known: Vec<&str> = self.endpoints.keys().map(String::as_str).collect();
+                    let known = match known.as_slice() {
+                        [] => "none".to_owned(),
+                        names => names.join(", "),
+                    };
+                    format!(
+                        "the manifest has no endpoint {name:?} (it has {known}): add [endpoints.{name}]"
+                    )
                 })?;
                 if !path.is_empty() && !path.starts_with(['/', '?']) {
                     return Err(format!("after {{{name}}} a path begins with a slash"));
@@ -265,6 +273,13 @@ mod tests {
             "{error}"
         );
         assert!(!error.contains("data=1"), "{error}");
+        let error = routes(Environment::Production, None)
+            .resolve("https://api.example.com/v2/people/7")
+            .unwrap_err();
+        assert!(
+            error.contains("http = [\"https://api.example.com/v2/people/\"]"),
+            "{error}"
+        );
         for bad in [
             "people",
             "{api",

@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Semaphore;
 use wasmtime::component::Instance;
 
 use super::{
@@ -20,6 +19,7 @@ use super::{
     call::{self, Outside, State},
     limits::{Limits, MAX_ACCOUNTS, MAX_CURSOR},
     linked::Linked,
+    share::Share,
 };
 use crate::{
     model::{Digest, FieldMapping, Manifest, ObjectKind},
@@ -38,8 +38,7 @@ pub struct ConnectorVersion {
     exports: Vec<String>,
     samples: String,
     pub(super) instance: Linked,
-    /// Calls of it that may run at the same time.
-    permits: Arc<Semaphore>,
+    share: Arc<Share>,
     pub(super) counters: Counters,
     pub(super) breaker: Breaker,
 }
@@ -116,7 +115,7 @@ impl ConnectorVersion {
             exports: artifact.exports,
             samples: artifact.samples,
             instance,
-            permits: Arc::new(Semaphore::new(share(shared.options.max_instances))),
+            share: Share::of(shared.options.max_instances),
             counters: Counters::default(),
             breaker: Breaker::new(),
         };
@@ -130,7 +129,7 @@ impl ConnectorVersion {
         state.cpu = START;
         call::run(
             &self.shared,
-            &self.permits,
+            &self.share,
             self.instance.linked(),
             state,
             |_, _| Box::pin(async { Ok(Ok(())) }),
@@ -411,7 +410,7 @@ impl ConnectorVersion {
         let started = std::time::Instant::now();
         let answer = call::run(
             &self.shared,
-            &self.permits,
+            &self.share,
             self.instance.linked(),
             self.state(outside),
             body,
@@ -431,6 +430,7 @@ impl ConnectorVersion {
             && !matches!(error, CallError::Failure(_) | CallError::Busy(_))
         {
             counters.traps.fetch_add(1, Ordering::Relaxed);
+            self.share.suspect();
             tracing::warn!(connector = ?self, code = error.code(), error = %error, "a call was stopped");
         }
         if let Some(gate) = self.shared.gate.get()
@@ -440,11 +440,6 @@ impl ConnectorVersion {
         }
         answer
     }
-}
-
-/// How many of all instances one connector may have: the rest is for the others.
-fn share(instances: u32) -> usize {
-    (instances as usize * 3 / 4).max(1)
 }
 
 /// Work that takes long, on a thread where nobody waits.

@@ -391,8 +391,7 @@ impl Store {
 
     /// Deletes a connection: nothing finds it any more, its credentials, its token and its syncs
     /// are gone, and `connection.deleted` is announced. Its records stay, but not what they were
-    /// before. Deleting it twice does
-    /// nothing.
+    /// before. Deleting it twice does nothing.
     ///
     /// # Errors
     /// The database failed.
@@ -400,7 +399,10 @@ impl Store {
         let number = scope.connection().number;
         let now = self.now();
         let mut tx = self.begin().await?;
-        let sql = "UPDATE connection SET deleted_at = $3, token_hash = NULL, sealed_token = $4
+        // The token's hash stays: nobody looks for a deleted connection's, and PostgreSQL locks a
+        // row whose unique column changes against the foreign keys of others. A sync at work,
+        // which holds what is deleted next, would wait for this row while this waits for it.
+        let sql = "UPDATE connection SET deleted_at = $3, sealed_token = $4
                    WHERE number = $1 AND project = $2 AND deleted_at IS NULL";
         let nothing: Vec<u8> = Vec::new();
         if tx

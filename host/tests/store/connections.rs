@@ -2,8 +2,9 @@ use std::collections::BTreeMap;
 
 use jackfield::{
     model::{AuditEntry, Clock as _, ConnectionStatus, Digest},
-    store::{Error, RefreshLease},
+    store::{Backend, Error, RefreshLease},
 };
+use sqlx::Connection as _;
 
 use crate::support::{MINUTE, READ, START, World, company, contact, new_connection, present};
 
@@ -430,4 +431,26 @@ pub(crate) async fn another_project_reaches_nothing(world: World) {
     assert!(store.scope_by_id(mine, new.id).await.unwrap().is_some());
     assert!(store.credentials(&scope).await.unwrap().is_some());
     assert_eq!(store.sync_states(&scope).await.unwrap().len(), 1);
+}
+
+/// A transaction that writes about a connection makes sure of its row, by a foreign key, at any
+/// time until it ends. One that deletes must not keep it waiting: it may wait for it in turn.
+pub(crate) async fn a_connection_is_deleted_beside_who_refers_to_it(world: World) {
+    if world.store.backend() == Backend::Sqlite {
+        // There is one writer.
+        return;
+    }
+    let scope = world.connection(&[contact()]).await;
+    let mut other = sqlx::PgConnection::connect(&world.url).await.unwrap();
+    let mut tx = other.begin().await.unwrap();
+    sqlx::query("SELECT 1 FROM connection FOR KEY SHARE")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    let deleted = world.store.delete_connection(&scope);
+    tokio::time::timeout(MINUTE, deleted)
+        .await
+        .unwrap()
+        .unwrap();
+    tx.commit().await.unwrap();
 }

@@ -109,6 +109,7 @@ contract! {
         settings_change_where_they_are_still_the_same,
         a_dead_connection_is_announced_once,
         a_deleted_connection_is_gone,
+        a_connection_is_deleted_beside_who_refers_to_it,
         another_project_reaches_nothing;
     credentials:
         of_fifty_one_may_refresh,

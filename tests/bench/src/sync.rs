@@ -52,7 +52,7 @@ pub(crate) fn sync(runtime: &Runtime, arguments: &Arguments) -> Result<()> {
     for (database, target) in databases {
         for size in arguments.sizes(&[2_000, 20_000]) {
             let people = people::demo(size)?;
-            let pages = Pages::new(&people, arguments.page)?;
+            let pages = Pages::new(&people, arguments.page, Duration::ZERO)?;
             let address = runtime.block_on(provider::serve(pages))?;
             let plugins =
                 runtime.block_on(Plugins::load(arguments, Some(format!("http://{address}"))))?;

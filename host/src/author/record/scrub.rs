@@ -40,7 +40,14 @@ const NAMES_OF_PERSONS: [&str; 9] = [
     "middlename",
 ];
 
+/// Shorter names stand in too much that is none.
+const SHORTEST: usize = 3;
+
 /// Replaces the same text by the same text, throughout a recording.
+///
+/// What is personal is known by the keys that it stands under. A provider may have keys of its own
+/// for it, so everything is [`Self::learn`]ed first, also what the documents become: their keys
+/// are the unified API's.
 pub(super) struct Scrubber {
     authorization: Arc<Authorization>,
     personal: bool,
@@ -56,11 +63,18 @@ impl Scrubber {
         }
     }
 
+    /// Looks for persons in a document, which [`Self::value`] and [`Self::text`] then find wherever
+    /// else they are named.
+    pub(super) fn learn(&mut self, document: &Value) {
+        self.value(&mut document.clone());
+    }
+
     /// A text outside of JSON: an address, a header.
     pub(super) fn text(&mut self, text: &mut String) {
         *text = self.authorization.masks().text(text);
         if self.personal {
-            *text = self.without_mail(text);
+            let without_mail = self.without_mail(text);
+            *text = self.without_known(&without_mail);
         }
     }
 
@@ -145,6 +159,40 @@ impl Scrubber {
         text
     }
 
+    /// Every text that is known, where it stands as a word, becomes what was invented for it.
+    fn without_known(&self, text: &str) -> String {
+        let mut clean = String::with_capacity(text.len());
+        let (mut before, mut rest) = (None, text);
+        while let Some(letter) = rest.chars().next() {
+            let known = match before {
+                Some(before) if char::is_alphanumeric(before) => None,
+                _ => self.known_at(rest),
+            };
+            let length = if let Some((known, invented)) = known {
+                clean.push_str(invented);
+                known.len()
+            } else {
+                clean.push(letter);
+                letter.len_utf8()
+            };
+            let (taken, after) = rest.split_at(length);
+            (before, rest) = (taken.chars().next_back(), after);
+        }
+        clean
+    }
+
+    /// The longest known text that a text begins with, and what was invented for it.
+    fn known_at(&self, text: &str) -> Option<(&String, &String)> {
+        let begins = |known: &str| {
+            let rest = text.strip_prefix(known);
+            rest.is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+        };
+        self.invented
+            .iter()
+            .filter(|(known, _)| known.chars().count() >= SHORTEST && begins(known))
+            .max_by_key(|(known, _)| known.len())
+    }
+
     fn invent(&mut self, text: &str, make: impl FnOnce(usize) -> String) -> String {
         if let Some(known) = self.invented.get(text) {
             return known.clone();
@@ -206,5 +254,29 @@ mod tests {
             scrubbed["notes"].as_str().unwrap().ends_with(mail),
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_a_document_becomes_shows_persons_under_any_key() {
+        let mut scrubber = Scrubber::new(Arc::new(Authorization::new(1)), true);
+        scrubber.learn(&json!({ "first_name": "Olga", "last_name": "Petrov", "title": "Dr" }));
+        let mut remote = json!({
+            "vorname": "Olga",
+            "anrede": "Dear Olga Petrov, Olgas and Petrovs, from Olga.",
+            "stage": "Dr"
+        });
+        scrubber.value(&mut remote);
+        let first = remote["vorname"].as_str().unwrap();
+        assert_ne!(first, "Olga");
+        let greeting = remote["anrede"].as_str().unwrap();
+        assert!(
+            greeting.starts_with(&format!("Dear {first} ")),
+            "{greeting}"
+        );
+        assert!(
+            greeting.ends_with(&format!(", Olgas and Petrovs, from {first}.")),
+            "{greeting}"
+        );
+        assert_eq!(remote["stage"], "Dr");
     }
 }
