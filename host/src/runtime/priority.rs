@@ -30,7 +30,7 @@ pub(super) fn make_way() -> io::Result<()> {
     Ok(())
 }
 
-/// See sched_setattr(2). `SCHED_BATCH` interrupts nobody when it wakes up.
+/// See `sched_setattr(2)`. `SCHED_BATCH` interrupts nobody when it wakes up.
 #[cfg(target_os = "linux")]
 fn in_long_slices(niceness: i32) -> io::Result<()> {
     let attributes = libc::sched_attr {

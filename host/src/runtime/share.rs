@@ -48,13 +48,11 @@ impl Share {
 
     fn suspect_at(&self, now: Duration) {
         let now = millis(now);
-        let next = |until: u64| {
-            let longer = until.max(now) + millis(SUSPICION);
-            Some(longer.min(now + millis(LONGEST)))
-        };
         let order = Ordering::Relaxed;
-        // It always has a next value.
-        let _ = self.suspected_until.fetch_update(order, order, next);
+        self.suspected_until.update(order, order, |until| {
+            let longer = until.max(now) + millis(SUSPICION);
+            longer.min(now + millis(LONGEST))
+        });
     }
 
     fn is_suspected_at(&self, now: Duration) -> bool {
