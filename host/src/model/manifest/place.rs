@@ -1,9 +1,11 @@
 //! Where in `connector.toml` a mistake is, and what may have been meant.
 
+use std::ops::Range;
+
 use toml::de::{DeTable, DeValue};
 
 use super::ManifestError;
-use crate::model::nearest;
+use crate::model::{ObjectKind, nearest};
 
 /// A mistake for the person who made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,21 +35,93 @@ impl ManifestError {
             },
             Self::Syntax(error) => {
                 let span = error.span().unwrap_or_default();
-                let at = text.get(span.clone()).unwrap_or_default();
-                let message = error.message();
-                // Of an unknown word the span is the value's.
-                let is_key = !message.starts_with("unknown variant")
-                    && at
-                        .chars()
-                        .all(|letter| letter.is_alphanumeric() || "_-.\"".contains(letter));
-                let key = if is_key { at } else { "" };
+                let key = key_at(text, &span);
                 Mistake {
                     line: line_at(text, span.start),
-                    key: key.to_owned(),
-                    message: format!("{message}{}", suggestion(message)),
+                    message: plainly(error.message(), &key),
+                    key,
                 }
             }
         }
+    }
+}
+
+/// The key at a place, or whose value is there: the innermost one. Empty where the file is no TOML.
+fn key_at(text: &str, place: &Range<usize>) -> String {
+    let mut found = (usize::MAX, String::new());
+    if let Ok(root) = DeTable::parse(text) {
+        innermost(root.get_ref(), "", place, &mut found);
+    }
+    found.1
+}
+
+fn innermost(table: &DeTable<'_>, above: &str, place: &Range<usize>, found: &mut (usize, String)) {
+    for (name, value) in table {
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || "_-".contains(letter);
+        let name_span = name.span();
+        let name = name.get_ref();
+        let step = match name.chars().all(plain) {
+            true => name.to_string(),
+            false => format!("{name:?}"),
+        };
+        let key = match above {
+            "" => step,
+            above => format!("{above}.{step}"),
+        };
+        for span in [name_span, value.span()] {
+            let holds = span.start <= place.start && place.end <= span.end;
+            if holds && span.len() < found.0 {
+                *found = (span.len(), key.clone());
+            }
+        }
+        let below: Vec<&DeValue<'_>> = match value.get_ref() {
+            DeValue::Array(list) => list.iter().map(toml::Spanned::get_ref).collect(),
+            other => vec![other],
+        };
+        for table in below.into_iter().filter_map(DeValue::as_table) {
+            innermost(table, &key, place, found);
+        }
+    }
+}
+
+/// What the parser says, for somebody who does not know its words.
+fn plainly(message: &str, key: &str) -> String {
+    if let Some((found, wanted)) = message
+        .strip_prefix("invalid type: ")
+        .and_then(|rest| rest.split_once(", expected "))
+    {
+        return format!("must be {}, and is {}", kind(wanted), kind(found));
+    }
+    if let Some(missing) = message.strip_prefix("missing field ") {
+        return format!("lacks {missing}");
+    }
+    if message.contains("version number") {
+        return "must be a version like \"1.0.0\"".to_owned();
+    }
+    // TOML takes every dot for a step.
+    if let Some((vertical, object)) = key
+        .strip_prefix("objects.")
+        .and_then(|rest| rest.split_once('.'))
+        && ObjectKind::parse(&format!("{vertical}.{object}")).is_some()
+    {
+        return format!("needs quotes: [objects.\"{vertical}.{object}\"]");
+    }
+    format!("{message}{}", suggestion(message))
+}
+
+/// A kind of value, as the parser calls it.
+fn kind(word: &str) -> &str {
+    match word {
+        "a sequence" | "sequence" => "a list",
+        "a map" | "map" => "a table",
+        "a string" => "text in quotes",
+        "a boolean" => "true or false",
+        word if word.starts_with("struct ") => "a table",
+        word if word.starts_with("string ") => "text",
+        word if word.starts_with("boolean ") => "true or false",
+        word if word.starts_with("integer ") || word.starts_with("floating point ") => "a number",
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i64" => "a whole number",
+        other => other,
     }
 }
 
@@ -157,7 +231,7 @@ http = ["https://api.example.com/"]
                 "operations = ",
                 "operatons = ",
                 19,
-                "operatons",
+                "objects.\"crm.contact\".operatons",
                 "did you mean `operations`?",
             ),
             (
@@ -181,7 +255,50 @@ http = ["https://api.example.com/"]
                 "objects.\"crm.contacts\"",
                 "did you mean \"crm.contact\"?",
             ),
-            ("\"bearer\"", "\"bearr\"", 10, "", "did you mean `bearer`?"),
+            (
+                "\"bearer\"",
+                "\"bearr\"",
+                10,
+                "auth.token.type",
+                "did you mean `bearer`?",
+            ),
+            (
+                "[\"read\"]",
+                "\"read\"",
+                19,
+                "objects.\"crm.contact\".operations",
+                "must be a list, and is text",
+            ),
+            (
+                "\"0.1.0\"",
+                "\"1.0\"",
+                3,
+                "version",
+                "must be a version like \"1.0.0\"",
+            ),
+            ("\"0.1.0\"", "1", 3, "version", "must be"),
+            (
+                "objects.\"crm.contact\"",
+                "objects.crm.contact",
+                18,
+                "objects.crm.contact",
+                "needs quotes: [objects.\"crm.contact\"]",
+            ),
+            ("title = \"Token\"", "", 9, "auth.token", "lacks `title`"),
+            (
+                "https://api.example.com\"\n",
+                "localhost:4790\"\n",
+                7,
+                "endpoints.api.production",
+                "must be an address like",
+            ),
+            (
+                "operations = ",
+                "look_back = 60\noperations = ",
+                19,
+                "objects.\"crm.contact\".look_back",
+                "needs incremental = true",
+            ),
             (
                 "type = \"text\"",
                 "type = \"select\"",

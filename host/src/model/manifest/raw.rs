@@ -209,13 +209,21 @@ impl Manifest {
             .map(|(name, endpoint)| {
                 let key = format!("endpoints.{name}");
                 identifier(&key, name)?;
+                let base = |word: &str, text: &str| {
+                    let key = format!("{key}.{word}");
+                    let scheme = ["https://", "http://", "{"];
+                    if !scheme.iter().any(|scheme| text.starts_with(scheme)) {
+                        let message = format!(
+                            "is {text:?}, but must be an address like \"https://api.example.com\", or begin with a variable"
+                        );
+                        return Err(ManifestError::value(key, message));
+                    }
+                    template(key, text)
+                };
+                let sandbox = endpoint.sandbox.as_deref();
                 let endpoint = super::Endpoint {
-                    production: template(format!("{key}.production"), &endpoint.production)?,
-                    sandbox: endpoint
-                        .sandbox
-                        .as_deref()
-                        .map(|text| template(format!("{key}.sandbox"), text))
-                        .transpose()?,
+                    production: base("production", &endpoint.production)?,
+                    sandbox: sandbox.map(|text| base("sandbox", text)).transpose()?,
                 };
                 Ok((name.clone(), endpoint))
             })
@@ -411,7 +419,9 @@ impl Object {
             let known = ObjectKind::all().map(ObjectKind::name);
             ManifestError::value(&key, format!("is no known object{}", meant(name, known)))
         })?;
+        let look_back = Some(self.look_back).filter(|seconds| *seconds > 0);
         for (name, value, most) in [
+            ("look_back", look_back, 2_592_000),
             ("since_granularity", self.since_granularity, 86_400),
             ("history_days", self.history_days, 3_650),
             ("result_cap", self.result_cap, 10_000_000),
