@@ -424,7 +424,17 @@ async fn own_record(provider: &Omni, tenant: &mut Tenant) {
         *value = format!("{SECRET} the contact").into();
     }
     let api = tenant.api.with_token(&tenant.token);
-    let created = api.post("/crm/contacts", &json!(body)).await.json(201);
+    let answer = api.post("/crm/contacts", &json!(body)).await;
+    let request = answer.headers["x-request-id"].clone();
+    let created = answer.json(201);
+    // The log of requests is written beside them, and is among what the project reads.
+    let log = format!("/connections/{}/exchanges", tenant.connection);
+    until("the request is in the log", async || {
+        let page = api.get(&log).await.json(200);
+        let newest = page["data"][0]["subject"].as_str()?;
+        (newest.as_bytes() == request.as_bytes()).then_some(())
+    })
+    .await;
     provider.forget(kind, &text(&created["remote_id"]));
     let id = text(&created["id"]);
     tenant.secrets.push(id.clone());

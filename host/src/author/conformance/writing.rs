@@ -65,7 +65,7 @@ async fn write(
         }
     }
     if !missing.is_empty() {
-        return Verdict::unrecorded(&missing);
+        return unanswered(&missing);
     }
     if !refused.is_empty() {
         return Verdict::skipped(
@@ -114,7 +114,7 @@ async fn delete(bench: &Bench<'_>, object: &ObjectSupport, ids: &[String]) -> Ve
         );
     }
     if !missing.is_empty() {
-        return Verdict::unrecorded(&missing);
+        return unanswered(&missing);
     }
     if !refused.is_empty() {
         return Verdict::failed(
@@ -123,6 +123,14 @@ async fn delete(bench: &Bench<'_>, object: &ObjectSupport, ids: &[String]) -> Ve
         );
     }
     Verdict::skipped("no fixture has a record of it", "Record one.")
+}
+
+/// No fixture has the exchange of a write.
+fn unanswered(request: &str) -> Verdict {
+    Verdict::skipped(
+        format!("no fixture answers {request}"),
+        "Add this exchange to a fixture by hand, with what the provider answers: `record` only reads.",
+    )
 }
 
 /// Ids that the fixtures have of an object: those of written records, and of documents.
