@@ -241,7 +241,10 @@ mod tests {
             lane.run(work, &share, ticks, Duration::from_secs(60)).await
         };
         assert_ne!(thread().await.unwrap().as_deref(), Some("long-calls"));
-        share.suspect();
+        // For ten seconds.
+        for _ in 0..10 {
+            share.suspect();
+        }
         assert_eq!(thread().await.unwrap().as_deref(), Some("long-calls"));
     }
 }

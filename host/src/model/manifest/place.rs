@@ -116,6 +116,7 @@ fn kind(word: &str) -> &str {
         "a map" | "map" => "a table",
         "a string" => "text in quotes",
         "a boolean" => "true or false",
+        "semver version" => "a version like \"1.0.0\"",
         word if word.starts_with("struct ") => "a table",
         word if word.starts_with("string ") => "text",
         word if word.starts_with("boolean ") => "true or false",
@@ -276,7 +277,13 @@ http = ["https://api.example.com/"]
                 "version",
                 "must be a version like \"1.0.0\"",
             ),
-            ("\"0.1.0\"", "1", 3, "version", "must be"),
+            (
+                "\"0.1.0\"",
+                "1",
+                3,
+                "version",
+                "must be a version like \"1.0.0\", and is a number",
+            ),
             (
                 "objects.\"crm.contact\"",
                 "objects.crm.contact",
