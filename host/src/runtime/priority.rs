@@ -5,9 +5,9 @@ use std::io;
 /// How much less such a thread may compute when there is not enough for all: about a tenth.
 #[cfg(unix)]
 const NICENESS: i32 = 10;
-/// How long it may compute at once: longer than any other thread's slice (milliseconds), since
-/// Linux (6.12) lets a thread that wakes up interrupt one with a longer slice, and otherwise waits
-/// until the slice is over.
+/// How long it may compute at once: longer than the few milliseconds of any other thread. Linux
+/// (from 6.12 on) lets a thread that wakes up interrupt one with a longer slice at once, and others
+/// at the end of theirs.
 #[cfg(target_os = "linux")]
 const SLICE: std::time::Duration = std::time::Duration::from_millis(50);
 

@@ -202,7 +202,7 @@ async fn one(hostile: &Hostile, setting: &Setting, rounds: usize) -> Result<Noti
         "  {:38} {:27} {:6.1} ms in all, {:4.1} ms late; mapping {:5.2} / {:4.2} ms; page {:5.1} / {:4.1} ms = {ratio:.2}",
         hostile.name,
         hostile.code,
-        slowest.as_secs_f64() * 1000.0,
+        ms(slowest.as_secs_f64()),
         ms(late),
         ms(mapping[0]),
         ms(mapping[1]),
